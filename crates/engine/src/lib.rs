@@ -1,0 +1,227 @@
+//! What really runs containers. [`Engine`] is the one interface that the control knows; [`docker`] speaks it to Docker
+//! Engine (and Podman) through bollard, [`fake`] in memory, for tests.
+//!
+//! This crate translates and decides nothing: no policy, no state of ours, no HTTP.
+
+pub mod docker;
+mod error;
+pub mod fake;
+
+pub use error::{EngineError, Result};
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use ipnet::Ipv4Net;
+use model::{EngineId, Image, Observation};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+/// The label that names the instance (the setting) a container or network belongs to.
+pub const INSTANCE_LABEL: &str = "spin-docker.instance";
+/// The label that carries the random id of the store that owns it.
+pub const OWNER_LABEL: &str = "spin-docker.owner";
+/// The label that carries our key of the container.
+pub const KEY_LABEL: &str = "spin-docker.id";
+
+/// An engine, reached. Every call has a deadline of its own and may be dropped at any time; what it had begun at the
+/// engine goes on there.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// What engine this is, and what of it limits us.
+    async fn describe(&self) -> Result<Description>;
+
+    /// Every tag of every image, `<none>` left out.
+    async fn images(&self) -> Result<Vec<String>>;
+
+    /// One image. [`EngineError::NotFound`] where there is none of that name.
+    async fn image(&self, name: &str) -> Result<Image>;
+
+    /// Finds our network, or makes it.
+    async fn network(&self, wanted: &NetworkSpec) -> Result<Network>;
+
+    /// Removes a network of ours. One that is gone is no error.
+    async fn remove_network(&self, name: &str) -> Result<()>;
+
+    /// The subnets of every network that carries [`INSTANCE_LABEL`], whoever's instance it is.
+    async fn our_subnets(&self) -> Result<Vec<Ipv4Net>>;
+
+    /// Makes the body of a container, not started, with its files in it. Where a step fails, nothing is left behind.
+    async fn create(&self, spec: &ContainerSpec) -> Result<Created>;
+
+    /// Starts it. One that runs is no error.
+    async fn start(&self, id: &EngineId) -> Result<()>;
+
+    /// Stops it: SIGTERM (or the image's signal), and after `grace` SIGKILL. One that does not run, or is gone, is no error.
+    async fn stop(&self, id: &EngineId, grace: Duration) -> Result<()>;
+
+    /// Removes it, running or not, with its anonymous volumes; named volumes stay. One that is gone is no error.
+    async fn remove(&self, id: &EngineId) -> Result<()>;
+
+    /// How it is now; [`Observation::Missing`] where the engine knows it no more.
+    async fn inspect(&self, id: &EngineId) -> Result<Observation>;
+
+    /// Every container with our [`INSTANCE_LABEL`] of that instance, running or not.
+    async fn list(&self, instance: &str) -> Result<Vec<Listed>>;
+
+    /// What happens to containers with our [`INSTANCE_LABEL`] of that instance from now on. Once this has returned the
+    /// subscription stands; the stream ends when the engine goes away.
+    async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>>;
+
+    /// Tries a TCP connection to `to` from inside a running container's network.
+    async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside>;
+
+    /// Sends what comes from the network's own containers to `from` at the gateway's address to port `to` there.
+    /// Replaces an earlier redirect of the same network.
+    async fn redirect(&self, network: &Network, from: u16, to: u16) -> Result<()>;
+
+    /// Takes the redirect back. None there is no error.
+    async fn undo_redirect(&self, network: &Network) -> Result<()>;
+}
+
+/// What engine answers, and what of it limits us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Such as `Docker 20.10.24`.
+    pub name: String,
+    /// The API version in use, such as `1.41`.
+    pub api_version: String,
+    /// What we cannot do here and why, each a full sentence with what to do about it. Rootless engines, engines in a
+    /// virtual machine, a missing `br_netfilter`.
+    pub limits: Vec<String>,
+}
+
+/// The network that we want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Its name, `spin-docker-INSTANCE`.
+    pub name: String,
+    /// For its label.
+    pub instance: String,
+    /// For its label.
+    pub owner: String,
+    /// The setting; none lets the engine find a free one, once.
+    pub subnet: Option<Ipv4Net>,
+}
+
+/// Our network, there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// The engine's id of it, 64 hex digits.
+    pub id: String,
+    /// Where its containers' addresses lie.
+    pub subnet: Ipv4Net,
+    /// The host's address on it, its containers' default gateway.
+    pub gateway: Ipv4Addr,
+    /// The bridge's interface name on the engine's host.
+    pub bridge: String,
+}
+
+/// The body that we want.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerSpec {
+    /// For its labels: ours, the store's, the instance's.
+    pub key: String,
+    /// For its labels.
+    pub owner: String,
+    /// For its labels.
+    pub instance: String,
+    /// As it was asked for.
+    pub image: String,
+    /// The network's name.
+    pub network: String,
+    /// Its address there.
+    pub address: Option<Ipv4Addr>,
+    /// Beside the image's own, as `NAME=VALUE`.
+    pub env: Vec<String>,
+    /// Put into it before it starts.
+    pub files: Vec<File>,
+    /// What it may not.
+    pub limits: Limits,
+}
+
+/// A small file to put into a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Absolute, inside the container. Its folders are made where they are missing, mode 0700.
+    pub path: String,
+    /// What it holds.
+    pub content: Vec<u8>,
+    /// Its mode, such as `0o600`. It belongs to root.
+    pub mode: u32,
+}
+
+/// What a container may not. The defaults are the settings'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Capabilities taken away.
+    pub cap_drop: Vec<String>,
+    /// The most processes; 0 for no limit.
+    pub pids: i64,
+    /// Bytes of memory; 0 for no limit.
+    pub memory: i64,
+    /// Thousandths of a CPU; 0 for no limit.
+    pub milli_cpus: i64,
+    /// No process gains privileges by `execve`.
+    pub no_new_privileges: bool,
+    /// The size of one log file, as Docker writes it: `10m`.
+    pub log_size: String,
+    /// How many log files.
+    pub log_files: u32,
+}
+
+/// A body, made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// The engine's id of it.
+    pub engine_id: EngineId,
+    /// The engine's name for it, with the leading slash.
+    pub name: String,
+}
+
+/// One entry of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The engine's id of it.
+    pub engine_id: EngineId,
+    /// With the leading slash.
+    pub name: String,
+    /// The label; empty where there is none.
+    pub key: String,
+    /// The label; empty where there is none.
+    pub owner: String,
+    /// Whether it runs.
+    pub running: bool,
+}
+
+/// A hint that a container may have changed. What an inspect then shows is what counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whose.
+    pub engine_id: EngineId,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// The kinds of events that we tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Somebody signalled it through the engine, as `docker stop` and `docker kill` do first.
+    Killed,
+    /// Anything else that an inspect would show: started, died, renamed, paused, removed.
+    Changed,
+}
+
+/// How a connection from inside a container went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// It was accepted.
+    Connected,
+    /// Nothing listens there, or a firewall rejects.
+    Refused,
+    /// No answer in time: a firewall drops it.
+    TimedOut,
+    /// We have not the right to enter the container's network, or it is not on this host.
+    NotTried,
+}

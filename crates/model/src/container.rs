@@ -1,0 +1,219 @@
+//! A container: what a user asked for and owns. This is what the store keeps; everything else is derived from it.
+
+use crate::idle::Looks;
+use crate::ids::{ContainerId, EngineId, Key};
+use crate::image::{Protocol, SSH_PORT};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// The most endpoints that one container may have.
+pub const MAX_ENDPOINTS: usize = 32;
+/// The check-in that says "nobody is here", and what a container has before its first.
+pub const NO_CHECK_IN: &str = "0";
+
+/// One container, whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Ours, from the intent on.
+    pub key: Key,
+    /// Its identity, once the engine has made it.
+    pub container_id: Option<ContainerId>,
+    /// Its present body.
+    pub engine_id: Option<EngineId>,
+    /// With Docker's leading slash; empty until the engine has said it.
+    pub name: String,
+    /// As it was asked for.
+    pub image: String,
+    /// Its address on our network, for life.
+    pub address: Ipv4Addr,
+    /// Every port that the image exposes, ascending by container port.
+    pub endpoints: Vec<Endpoint>,
+    /// The container port that the field `app_port` speaks of.
+    pub app_port: Option<u16>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When something that counts last happened, as of the last look or check-in.
+    pub last_activity: Timestamp,
+    /// The value of the last check-in since the start.
+    pub check_in: String,
+    /// Why it is not running although it should be, or what is wrong with it while it runs.
+    pub failure: Option<String>,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+/// One stable address of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The port inside the container.
+    pub container_port: u16,
+    /// Its transport.
+    pub protocol: Protocol,
+    /// Ours for the container's life; none for what is not forwarded.
+    pub host_port: Option<u16>,
+}
+
+/// Where a container stands. Each state in which an engine call is under way says what comes after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The intent is on disk; the engine may or may not have made the body.
+    Creating,
+    /// The engine's start is under way. `first` until it has run once.
+    Starting {
+        /// Nobody has been told of this container yet.
+        first: bool,
+        /// What was asked for meanwhile.
+        after: After,
+    },
+    /// It runs.
+    Running {
+        /// When we look at it next; none with `disable_timeouts`.
+        looks: Option<Looks>,
+    },
+    /// The engine's stop is under way.
+    Stopping {
+        /// Who wanted it.
+        reason: StopReason,
+        /// What was asked for meanwhile.
+        after: After,
+    },
+    /// Nothing but disk.
+    Stopped {
+        /// Why.
+        reason: StopReason,
+    },
+    /// Deleted by its owner; the engine still has to let go of it.
+    Removing,
+    /// No more: the store forgets it, its ports and its address rest.
+    Gone,
+}
+
+/// What follows the engine call that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum After {
+    /// Nothing.
+    Stay,
+    /// A stop, if it was starting.
+    Stop,
+    /// A start, if it was stopping.
+    Start,
+    /// Its removal.
+    Remove,
+}
+
+/// Why a container is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// A person said so, here or through the docker CLI.
+    Asked,
+    /// Two looks in a row found it idle.
+    Idle,
+    /// It ended by itself, or the host or the engine went down under it.
+    Exited,
+    /// The engine could not start it.
+    Failed,
+}
+
+/// The four words of the seed's `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// A create or a start is under way.
+    Starting,
+    /// It runs.
+    Running,
+    /// A stop is under way.
+    Stopping,
+    /// It does not run.
+    Stopped,
+}
+
+impl Status {
+    /// As it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// What a connection to an endpoint meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The port is ours and refuses.
+    Refuse,
+    /// Accepted and held; nothing may be sent to the container's address yet.
+    Hold,
+    /// Forwarded.
+    Forward,
+}
+
+impl Phase {
+    /// The word for it on the wire.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Creating | Self::Starting { .. } => Status::Starting,
+            Self::Running { .. } => Status::Running,
+            Self::Stopping { after: After::Start, .. } => Status::Starting,
+            Self::Stopping { .. } | Self::Removing => Status::Stopping,
+            Self::Stopped { .. } | Self::Gone => Status::Stopped,
+        }
+    }
+
+    /// What a connection meets.
+    pub fn reach(&self) -> Reach {
+        match self {
+            Self::Running { .. } => Reach::Forward,
+            Self::Starting { after: After::Stay, .. } | Self::Stopping { after: After::Start, .. } => {
+                Reach::Hold
+            }
+            _ => Reach::Refuse,
+        }
+    }
+
+    /// Deleted by its owner: it is on no list any more.
+    pub fn is_doomed(&self) -> bool {
+        match self {
+            Self::Removing | Self::Gone => true,
+            Self::Starting { after, .. } | Self::Stopping { after, .. } => *after == After::Remove,
+            _ => false,
+        }
+    }
+
+    /// Neither starting nor stopping: what was asked for has happened, or has failed.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Stopped { .. } | Self::Gone)
+    }
+}
+
+impl Container {
+    /// Whether users see it: it has an identity and was not deleted.
+    pub fn is_listed(&self) -> bool {
+        self.container_id.is_some() && !self.phase.is_doomed()
+    }
+
+    /// The host ports, which are ours as long as it lives.
+    pub fn host_ports(&self) -> impl Iterator<Item = u16> + '_ {
+        self.endpoints.iter().filter_map(|endpoint| endpoint.host_port)
+    }
+
+    /// The host port of SSH, if the image exposes 22.
+    pub fn ssh_host_port(&self) -> Option<u16> {
+        self.host_port_of(SSH_PORT)
+    }
+
+    /// The host port of the application, if the image exposes one.
+    pub fn app_host_port(&self) -> Option<u16> {
+        self.app_port.and_then(|port| self.host_port_of(port))
+    }
+
+    fn host_port_of(&self, port: u16) -> Option<u16> {
+        self.endpoints.iter().find(|e| e.container_port == port && e.protocol == Protocol::Tcp)?.host_port
+    }
+}

@@ -1,0 +1,103 @@
+//! What we read from an image: which ports it exposes, and the labels that speak to us.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The label by which an image names its application port.
+pub const APP_PORT_LABEL: &str = "spin-docker.app_port";
+/// The label by which an image names the file that takes authorized SSH keys.
+pub const AUTHORIZED_KEYS_LABEL: &str = "spin-docker.authorized_keys";
+/// The port of an image that is SSH by convention.
+pub const SSH_PORT: u16 = 22;
+
+/// The transport of an exposed port. Only TCP is forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Forwarded by the gateway.
+    Tcp,
+    /// Listed, not forwarded.
+    Udp,
+    /// Listed, not forwarded.
+    Sctp,
+}
+
+/// One port that an image exposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PortSpec {
+    /// The number inside the container.
+    pub port: u16,
+    /// Its transport.
+    pub protocol: Protocol,
+}
+
+impl PortSpec {
+    /// A TCP port.
+    pub const fn tcp(port: u16) -> Self {
+        Self { port, protocol: Protocol::Tcp }
+    }
+}
+
+/// An image as the engine describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// The engine's id of it.
+    pub id: String,
+    /// The ports of `EXPOSE`, ascending.
+    pub exposed: Vec<PortSpec>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Image {
+    /// The exposed TCP ports, ascending: those that get an endpoint.
+    pub fn tcp_ports(&self) -> Vec<u16> {
+        let mut ports: Vec<u16> =
+            self.exposed.iter().filter(|p| p.protocol == Protocol::Tcp).map(|p| p.port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
+    /// The port that `app_port` speaks of: the label's, if that port is exposed, else the lowest TCP port other than 22.
+    pub fn app_port(&self) -> Option<u16> {
+        let ports = self.tcp_ports();
+        let labelled = self.labels.get(APP_PORT_LABEL).and_then(|text| text.parse().ok());
+        labelled
+            .filter(|port| ports.contains(port))
+            .or_else(|| ports.into_iter().find(|port| *port != SSH_PORT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(ports: &[u16], label: Option<&str>) -> Image {
+        let labels = label.map(|text| (APP_PORT_LABEL.to_owned(), text.to_owned())).into_iter().collect();
+        Image { exposed: ports.iter().copied().map(PortSpec::tcp).collect(), labels, ..Image::default() }
+    }
+
+    #[test]
+    fn the_app_port_is_the_lowest_other_than_ssh_or_the_labelled_one() {
+        let table: &[(&[u16], Option<&str>, Option<u16>)] = &[
+            (&[22, 5432], None, Some(5432)),
+            (&[9000, 80], None, Some(80)),
+            (&[22], None, None),
+            (&[80, 9000], Some("9000"), Some(9000)),
+            (&[80, 9000], Some("9001"), Some(80)),
+            (&[80, 9000], Some("nine"), Some(80)),
+            (&[22, 80], Some("22"), Some(22)),
+        ];
+        for (ports, label, expected) in table {
+            assert_eq!(image(ports, *label).app_port(), *expected, "{ports:?} {label:?}");
+        }
+    }
+
+    #[test]
+    fn udp_ports_get_no_endpoint() {
+        let mut image = image(&[53], None);
+        image.exposed.push(PortSpec { port: 54, protocol: Protocol::Udp });
+        assert_eq!(image.tcp_ports(), [53]);
+    }
+}

@@ -1,0 +1,20 @@
+//! Plain types and pure decisions: what a container is, how its state moves, when it is idle, which port it gets.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: whoever calls says what time it is. That is what
+//! makes the rules of the product readable in one sitting and testable as tables.
+
+pub mod container;
+pub mod idle;
+pub mod ids;
+pub mod image;
+pub mod lifecycle;
+pub mod next_fit;
+pub mod time;
+
+pub use container::{After, Container, Endpoint, Phase, Reach, Status, StopReason};
+pub use idle::{Evidence, IdlePolicy, Looks, Stage, Verdict};
+pub use ids::{ContainerId, EngineId, Key};
+pub use image::{Image, PortSpec, Protocol};
+pub use lifecycle::{Effect, Input, Observation, step};
+pub use next_fit::{NextFit, UsedUp};
+pub use time::Timestamp;

@@ -1,0 +1,362 @@
+//! The lifecycle: `(container, input, now) -> (container, effect)`. The only rules by which a container's phase moves.
+//!
+//! At most one engine call is under way for a container; while it is, commands only change what comes after it. That is
+//! why a stop never races a start: they are two inputs in one queue. What the engine shows (an [`Observation`]) counts
+//! while no call of ours is under way; during one, the call's own result is what counts.
+
+use crate::container::{After, Container, NO_CHECK_IN, Phase, StopReason};
+use crate::idle::{Evidence, IdlePolicy, Stage, Verdict};
+use crate::ids::{ContainerId, EngineId};
+use crate::time::Timestamp;
+
+/// What happens to a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The engine made the body.
+    Created {
+        /// The body's id; the container's identity from now on.
+        engine_id: EngineId,
+        /// With the leading slash.
+        name: String,
+    },
+    /// The engine did not, and why.
+    CreateFailed(String),
+    /// Somebody wants it to run.
+    Start,
+    /// The engine's start returned.
+    Started,
+    /// The engine's start failed, and why.
+    StartFailed(String),
+    /// Somebody wants it to rest.
+    Stop,
+    /// The engine's stop returned.
+    Stopped,
+    /// The engine's stop failed for good, and why. It runs on.
+    StopFailed(String),
+    /// Its owner deletes it.
+    Delete,
+    /// The engine let go of it.
+    Removed,
+    /// An inspect, after an event, at an audit.
+    Observed(Observation),
+    /// The first inspect after the daemon came up: what was under way is taken up again.
+    Resumed(Observation),
+    /// Its own report, from inside.
+    CheckIn(String),
+    /// The time of the next look has come.
+    Look(Evidence),
+    /// The wall clock was set, or the host slept, by so many milliseconds.
+    ClockShifted(i64),
+}
+
+/// What an inspect shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// The engine runs it.
+    Running {
+        /// With the leading slash.
+        name: String,
+    },
+    /// The engine has it, and it does not run.
+    Exited {
+        /// With the leading slash.
+        name: String,
+        /// Its exit code.
+        code: i64,
+        /// The kernel ended it for want of memory.
+        out_of_memory: bool,
+        /// Somebody stopped it through the engine, as `docker stop` does. An inspect cannot tell; the events can.
+        by_hand: bool,
+    },
+    /// The engine knows it no more.
+    Missing,
+}
+
+/// The engine call that a transition asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Start its body.
+    Start,
+    /// Stop its body, with grace.
+    Stop,
+    /// Remove its body and its anonymous volumes.
+    Remove,
+}
+
+/// Moves a container by one input. The policy says when to look next.
+pub fn step(
+    container: &Container,
+    input: Input,
+    now: Timestamp,
+    policy: &IdlePolicy,
+) -> (Container, Option<Effect>) {
+    let mut next = container.clone();
+    let effect = next.take(input, now, policy);
+    (next, effect)
+}
+
+impl Container {
+    fn take(&mut self, input: Input, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        match input {
+            Input::Created { engine_id, name } => self.created(engine_id, name),
+            Input::CreateFailed(why) => self.end(Some(why)),
+            Input::Start => self.start(),
+            Input::Started => self.started(now, policy),
+            Input::StartFailed(why) => self.start_failed(why),
+            Input::Stop => self.stop(),
+            Input::Stopped => self.stopped(),
+            Input::StopFailed(why) => self.stop_failed(why, now, policy),
+            Input::Delete => self.delete(),
+            Input::Removed => self.end(None),
+            Input::Observed(seen) => self.observed(seen, now, policy),
+            Input::Resumed(seen) => self.resumed(seen, now, policy),
+            Input::CheckIn(value) => self.checked_in(value, now),
+            Input::Look(evidence) => self.looked(evidence, now, policy),
+            Input::ClockShifted(by) => self.clock_shifted(by),
+        }
+    }
+
+    fn created(&mut self, engine_id: EngineId, name: String) -> Option<Effect> {
+        if self.phase != Phase::Creating {
+            return None;
+        }
+        self.container_id = Some(ContainerId::new(engine_id.as_str()));
+        self.engine_id = Some(engine_id);
+        self.name = name;
+        self.begin_start(true)
+    }
+
+    fn start(&mut self) -> Option<Effect> {
+        match &mut self.phase {
+            Phase::Stopped { .. } => self.begin_start(false),
+            Phase::Starting { after, .. } if *after == After::Stop => {
+                *after = After::Stay;
+                None
+            }
+            Phase::Stopping { after, .. } if *after == After::Stay => {
+                *after = After::Start;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn begin_start(&mut self, first: bool) -> Option<Effect> {
+        self.failure = None;
+        self.check_in = NO_CHECK_IN.to_owned();
+        self.phase = Phase::Starting { first, after: After::Stay };
+        Some(Effect::Start)
+    }
+
+    fn started(&mut self, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        let Phase::Starting { after, .. } = self.phase else { return None };
+        match after {
+            After::Stay | After::Start => self.runs(now, policy),
+            After::Stop => return self.begin_stop(StopReason::Asked, After::Stay),
+            After::Remove => return self.begin_stop(StopReason::Asked, After::Remove),
+        }
+        None
+    }
+
+    fn runs(&mut self, now: Timestamp, policy: &IdlePolicy) {
+        self.failure = None;
+        self.check_in = NO_CHECK_IN.to_owned();
+        self.last_activity = now;
+        self.phase = Phase::Running { looks: policy.first_look(now) };
+    }
+
+    /// A container that never ran once was never anybody's: it goes. Any other stays, and says why it does not run.
+    fn start_failed(&mut self, why: String) -> Option<Effect> {
+        let Phase::Starting { first, after } = self.phase else { return None };
+        let reason = if after == After::Stop { StopReason::Asked } else { StopReason::Failed };
+        self.failure = Some(why);
+        if first || after == After::Remove {
+            return self.begin_remove();
+        }
+        self.phase = Phase::Stopped { reason };
+        None
+    }
+
+    fn stop(&mut self) -> Option<Effect> {
+        match &mut self.phase {
+            Phase::Running { .. } => self.begin_stop(StopReason::Asked, After::Stay),
+            Phase::Starting { after, .. } if *after == After::Stay => {
+                *after = After::Stop;
+                None
+            }
+            Phase::Stopping { reason, after } if *after != After::Remove => {
+                (*reason, *after) = (StopReason::Asked, After::Stay);
+                None
+            }
+            Phase::Stopped { reason } => {
+                *reason = StopReason::Asked;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn begin_stop(&mut self, reason: StopReason, after: After) -> Option<Effect> {
+        self.phase = Phase::Stopping { reason, after };
+        Some(Effect::Stop)
+    }
+
+    fn stopped(&mut self) -> Option<Effect> {
+        let Phase::Stopping { reason, after } = self.phase else { return None };
+        match after {
+            After::Start => self.begin_start(false),
+            After::Remove => self.begin_remove(),
+            After::Stay | After::Stop => {
+                self.rests(reason, None);
+                None
+            }
+        }
+    }
+
+    fn rests(&mut self, reason: StopReason, failure: Option<String>) {
+        self.phase = Phase::Stopped { reason };
+        self.check_in = NO_CHECK_IN.to_owned();
+        self.failure = failure;
+    }
+
+    fn stop_failed(&mut self, why: String, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        let Phase::Stopping { after, .. } = self.phase else { return None };
+        if after == After::Remove {
+            return self.begin_remove();
+        }
+        self.failure = Some(why);
+        self.phase = Phase::Running { looks: policy.another_look(now) };
+        None
+    }
+
+    fn delete(&mut self) -> Option<Effect> {
+        match &mut self.phase {
+            Phase::Running { .. } => self.begin_stop(StopReason::Asked, After::Remove),
+            Phase::Starting { after, .. } | Phase::Stopping { after, .. } => {
+                *after = After::Remove;
+                None
+            }
+            Phase::Stopped { .. } => self.begin_remove(),
+            Phase::Creating | Phase::Removing | Phase::Gone => None,
+        }
+    }
+
+    fn begin_remove(&mut self) -> Option<Effect> {
+        self.phase = Phase::Removing;
+        Some(Effect::Remove)
+    }
+
+    fn end(&mut self, why: Option<String>) -> Option<Effect> {
+        self.failure = why.or_else(|| self.failure.take());
+        self.phase = Phase::Gone;
+        None
+    }
+
+    /// What the engine shows while no call of ours is under way.
+    fn observed(&mut self, seen: Observation, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        self.learn_name(&seen);
+        let calm = matches!(self.phase, Phase::Running { .. } | Phase::Stopped { .. });
+        match (&self.phase, seen) {
+            (_, Observation::Missing) if calm => return self.end(None),
+            (Phase::Stopped { .. }, Observation::Running { .. }) => self.runs(now, policy),
+            (Phase::Running { .. }, Observation::Exited { by_hand: true, .. }) => {
+                self.rests(StopReason::Asked, None)
+            }
+            (Phase::Running { .. }, Observation::Exited { code, out_of_memory, .. }) => {
+                self.rests(StopReason::Exited, Some(how_it_ended(code, out_of_memory)));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn learn_name(&mut self, seen: &Observation) {
+        if let Observation::Running { name } | Observation::Exited { name, .. } = seen {
+            self.name.clone_from(name);
+        }
+    }
+
+    /// Takes up again what an earlier run of the daemon left under way.
+    fn resumed(&mut self, seen: Observation, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        self.learn_name(&seen);
+        if seen == Observation::Missing {
+            return self.end(None);
+        }
+        let runs = matches!(seen, Observation::Running { .. });
+        match &mut self.phase {
+            // Nobody was told of it: a half-made one goes.
+            Phase::Creating | Phase::Starting { first: true, .. } if !runs => self.begin_remove(),
+            Phase::Creating | Phase::Starting { .. } if runs => self.resume_started(now, policy),
+            Phase::Starting { after: After::Stop, .. } => {
+                self.rests(StopReason::Asked, None);
+                None
+            }
+            Phase::Starting { after: After::Remove, .. } | Phase::Removing => self.begin_remove(),
+            Phase::Starting { .. } => Some(Effect::Start),
+            Phase::Stopping { .. } => Some(Effect::Stop),
+            Phase::Running { looks } if runs => {
+                *looks =
+                    if policy.disable_timeouts { None } else { looks.or_else(|| policy.first_look(now)) };
+                None
+            }
+            _ => self.observed(seen, now, policy),
+        }
+    }
+
+    fn resume_started(&mut self, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        if self.phase == Phase::Creating {
+            return self.begin_remove();
+        }
+        self.started(now, policy)
+    }
+
+    fn checked_in(&mut self, value: String, now: Timestamp) -> Option<Effect> {
+        if matches!(self.phase, Phase::Running { .. }) {
+            if value != NO_CHECK_IN {
+                self.last_activity = now;
+            }
+            self.check_in = value;
+        }
+        None
+    }
+
+    fn looked(&mut self, evidence: Evidence, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        let Phase::Running { looks: Some(looks) } = self.phase else { return None };
+        if now < looks.next {
+            return None;
+        }
+        if evidence.is_active() {
+            self.last_activity = now;
+        }
+        match policy.look(looks.stage, evidence, now) {
+            Verdict::LookAgain(looks) => {
+                self.phase = Phase::Running { looks: Some(looks) };
+                None
+            }
+            Verdict::Stop => self.begin_stop(StopReason::Idle, After::Stay),
+        }
+    }
+
+    /// Times keep their distance from now, and the next look counts as a first one: nothing stops early.
+    fn clock_shifted(&mut self, by_millis: i64) -> Option<Effect> {
+        self.last_activity = self.last_activity.shifted(by_millis);
+        if let Phase::Running { looks: Some(looks) } = &mut self.phase {
+            looks.next = looks.next.shifted(by_millis);
+            looks.stage = Stage::First;
+        }
+        None
+    }
+}
+
+fn how_it_ended(code: i64, out_of_memory: bool) -> String {
+    if out_of_memory {
+        "it ran out of memory and was ended by the kernel; give its image a higher limit or less to do"
+            .to_owned()
+    } else {
+        format!("it ended by itself with exit code {code}; `docker logs` shows its last words")
+    }
+}
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

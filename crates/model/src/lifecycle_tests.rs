@@ -1,0 +1,284 @@
+//! The lifecycle as a table, and as properties over random lives.
+
+use super::*;
+use crate::container::{Reach, Status};
+use crate::idle::Looks;
+use crate::ids::Key;
+use proptest::prelude::*;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+const POLICY: IdlePolicy = IdlePolicy {
+    initial_timeout_interval: Duration::from_secs(7200),
+    timeout_interval: Duration::from_secs(1800),
+    disable_timeouts: false,
+};
+
+fn container(phase: Phase) -> Container {
+    let id = "a".repeat(64);
+    Container {
+        key: Key::new("k"),
+        container_id: Some(ContainerId::new(&id)),
+        engine_id: Some(EngineId::new(&id)),
+        name: "/a".into(),
+        image: "i".into(),
+        address: Ipv4Addr::LOCALHOST,
+        endpoints: vec![],
+        app_port: None,
+        created_at: NOW,
+        last_activity: NOW,
+        check_in: NO_CHECK_IN.into(),
+        failure: None,
+        phase,
+    }
+}
+
+fn running() -> Phase {
+    Phase::Running { looks: POLICY.first_look(NOW) }
+}
+
+fn starting(first: bool, after: After) -> Phase {
+    Phase::Starting { first, after }
+}
+
+fn stopping(after: After) -> Phase {
+    Phase::Stopping { reason: StopReason::Asked, after }
+}
+
+const STOPPED: Phase = Phase::Stopped { reason: StopReason::Asked };
+
+fn seen_running() -> Observation {
+    Observation::Running { name: "/b".into() }
+}
+
+fn seen_exited(by_hand: bool) -> Observation {
+    Observation::Exited { name: "/b".into(), code: 3, out_of_memory: false, by_hand }
+}
+
+#[test]
+fn commands_and_results() {
+    use After::{Remove, Start, Stay, Stop};
+    let failed = || "why".to_owned();
+    let rest = |reason| Phase::Stopped { reason };
+    let relook = Phase::Running { looks: POLICY.another_look(NOW) };
+    let table: Vec<(Phase, Input, Phase, Option<Effect>)> = vec![
+        // A start.
+        (STOPPED, Input::Start, starting(false, Stay), Some(Effect::Start)),
+        (running(), Input::Start, running(), None),
+        (starting(true, Stop), Input::Start, starting(true, Stay), None),
+        (stopping(Stay), Input::Start, stopping(Start), None),
+        (stopping(Remove), Input::Start, stopping(Remove), None),
+        (starting(true, Stay), Input::Started, running(), None),
+        (starting(false, Stop), Input::Started, stopping(Stay), Some(Effect::Stop)),
+        (starting(false, Remove), Input::Started, stopping(Remove), Some(Effect::Stop)),
+        (starting(true, Stay), Input::StartFailed(failed()), Phase::Removing, Some(Effect::Remove)),
+        (starting(false, Stay), Input::StartFailed(failed()), rest(StopReason::Failed), None),
+        (starting(false, Stop), Input::StartFailed(failed()), rest(StopReason::Asked), None),
+        (starting(false, Remove), Input::StartFailed(failed()), Phase::Removing, Some(Effect::Remove)),
+        // A stop.
+        (running(), Input::Stop, stopping(Stay), Some(Effect::Stop)),
+        (STOPPED, Input::Stop, STOPPED, None),
+        (starting(false, Stay), Input::Stop, starting(false, Stop), None),
+        (stopping(Start), Input::Stop, stopping(Stay), None),
+        (stopping(Stay), Input::Stopped, STOPPED, None),
+        (stopping(Start), Input::Stopped, starting(false, Stay), Some(Effect::Start)),
+        (stopping(Remove), Input::Stopped, Phase::Removing, Some(Effect::Remove)),
+        (stopping(Stay), Input::StopFailed(failed()), relook, None),
+        (stopping(Remove), Input::StopFailed(failed()), Phase::Removing, Some(Effect::Remove)),
+        // A delete.
+        (running(), Input::Delete, stopping(Remove), Some(Effect::Stop)),
+        (STOPPED, Input::Delete, Phase::Removing, Some(Effect::Remove)),
+        (starting(false, Stay), Input::Delete, starting(false, Remove), None),
+        (stopping(Start), Input::Delete, stopping(Remove), None),
+        (Phase::Removing, Input::Delete, Phase::Removing, None),
+        (Phase::Removing, Input::Removed, Phase::Gone, None),
+        // A create.
+        (Phase::Creating, Input::CreateFailed(failed()), Phase::Gone, None),
+        // Late results of calls that no longer matter.
+        (running(), Input::Stopped, running(), None),
+        (STOPPED, Input::Started, STOPPED, None),
+    ];
+    for (before, input, expected, effect) in table {
+        let (after, called) = step(&container(before.clone()), input.clone(), NOW, &POLICY);
+        assert_eq!((after.phase, called), (expected, effect), "{before:?} {input:?}");
+    }
+}
+
+#[test]
+fn what_the_engine_shows() {
+    use After::{Remove, Start, Stay};
+    let exited = Phase::Stopped { reason: StopReason::Exited };
+    let table = vec![
+        (running(), seen_running(), running()),
+        (running(), seen_exited(false), exited),
+        (running(), seen_exited(true), STOPPED),
+        (running(), Observation::Missing, Phase::Gone),
+        (STOPPED, seen_running(), running()),
+        (STOPPED, seen_exited(false), STOPPED),
+        (STOPPED, Observation::Missing, Phase::Gone),
+        // While a call of ours is under way, its result is what counts.
+        (starting(false, Stay), seen_exited(false), starting(false, Stay)),
+        (stopping(Start), seen_exited(false), stopping(Start)),
+        (stopping(Remove), Observation::Missing, stopping(Remove)),
+    ];
+    for (before, seen, expected) in table {
+        let (after, called) = step(&container(before.clone()), Input::Observed(seen.clone()), NOW, &POLICY);
+        assert_eq!((after.phase, called), (expected, None), "{before:?} {seen:?}");
+    }
+}
+
+#[test]
+fn a_restart_of_the_daemon_takes_up_what_was_under_way() {
+    use After::{Remove, Start, Stay, Stop};
+    let table = vec![
+        (Phase::Creating, seen_exited(false), Phase::Removing, Some(Effect::Remove)),
+        (Phase::Creating, Observation::Missing, Phase::Gone, None),
+        (starting(true, Stay), seen_exited(false), Phase::Removing, Some(Effect::Remove)),
+        (starting(true, Stay), seen_running(), running(), None),
+        (starting(false, Stay), seen_exited(false), starting(false, Stay), Some(Effect::Start)),
+        (starting(false, Stop), seen_exited(false), STOPPED, None),
+        (starting(false, Stop), seen_running(), stopping(Stay), Some(Effect::Stop)),
+        (starting(false, Remove), seen_exited(false), Phase::Removing, Some(Effect::Remove)),
+        (stopping(Start), seen_running(), stopping(Start), Some(Effect::Stop)),
+        (stopping(Stay), seen_exited(false), stopping(Stay), Some(Effect::Stop)),
+        (Phase::Removing, seen_running(), Phase::Removing, Some(Effect::Remove)),
+        (running(), seen_running(), running(), None),
+        (running(), seen_exited(false), Phase::Stopped { reason: StopReason::Exited }, None),
+        (STOPPED, seen_running(), running(), None),
+        (STOPPED, Observation::Missing, Phase::Gone, None),
+    ];
+    for (before, seen, expected, effect) in table {
+        let (after, called) = step(&container(before.clone()), Input::Resumed(seen.clone()), NOW, &POLICY);
+        assert_eq!((after.phase, called), (expected, effect), "{before:?} {seen:?}");
+    }
+}
+
+#[test]
+fn looks_survive_a_restart_and_follow_a_changed_setting() {
+    let never = IdlePolicy { disable_timeouts: true, ..POLICY };
+    let later = NOW.plus(Duration::from_secs(60));
+    let (kept, _) = step(&container(running()), Input::Resumed(seen_running()), later, &POLICY);
+    assert_eq!(kept.phase, running());
+    let (disabled, _) = step(&kept, Input::Resumed(seen_running()), later, &never);
+    assert_eq!(disabled.phase, Phase::Running { looks: None });
+    let (enabled, _) = step(&disabled, Input::Resumed(seen_running()), later, &POLICY);
+    assert_eq!(enabled.phase, Phase::Running { looks: POLICY.first_look(later) });
+}
+
+#[test]
+fn a_birth_gives_the_identity_that_stays() {
+    let unborn = Container { container_id: None, engine_id: None, ..container(Phase::Creating) };
+    assert!(!unborn.is_listed());
+    let input = Input::Created { engine_id: EngineId::new("b".repeat(64)), name: "/n".into() };
+    let (born, effect) = step(&unborn, input, NOW, &POLICY);
+    assert_eq!(effect, Some(Effect::Start));
+    assert_eq!(born.container_id.as_ref().map(ContainerId::as_str), Some("b".repeat(64).as_str()));
+    assert!(born.is_listed());
+}
+
+#[test]
+fn a_rename_is_learnt_whatever_the_phase() {
+    for phase in [running(), STOPPED, stopping(After::Stay)] {
+        let (after, _) = step(&container(phase), Input::Observed(seen_running()), NOW, &POLICY);
+        assert_eq!(after.name, "/b");
+    }
+}
+
+#[test]
+fn a_start_forgets_the_check_in_and_the_failure() {
+    let before = Container { check_in: "4".into(), failure: Some("why".into()), ..container(STOPPED) };
+    let (after, _) = step(&before, Input::Start, NOW, &POLICY);
+    assert_eq!((after.check_in.as_str(), after.failure), (NO_CHECK_IN, None));
+}
+
+#[test]
+fn a_shifted_clock_keeps_the_distance_and_begins_the_looks_anew() {
+    let looks = Looks { stage: Stage::Last, next: NOW.plus(Duration::from_secs(10)) };
+    let before = container(Phase::Running { looks: Some(looks) });
+    let hour = 3_600_000;
+    let (after, _) = step(&before, Input::ClockShifted(hour), NOW, &POLICY);
+    let expected = Looks { stage: Stage::First, next: looks.next.shifted(hour) };
+    assert_eq!(after.phase, Phase::Running { looks: Some(expected) });
+    let (back, _) = step(&after, Input::ClockShifted(-hour), NOW, &POLICY);
+    assert_eq!(back.phase, Phase::Running { looks: Some(Looks { stage: Stage::First, ..looks }) });
+}
+
+#[test]
+fn a_look_before_its_time_decides_nothing() {
+    let looks = Looks { stage: Stage::Last, next: NOW.plus(Duration::from_secs(10)) };
+    let before = container(Phase::Running { looks: Some(looks) });
+    assert_eq!(step(&before, Input::Look(Evidence::default()), NOW, &POLICY), (before.clone(), None));
+    let (due, effect) = step(&before, Input::Look(Evidence::default()), looks.next, &POLICY);
+    assert_eq!(due.phase, Phase::Stopping { reason: StopReason::Idle, after: After::Stay });
+    assert_eq!(effect, Some(Effect::Stop));
+}
+
+#[test]
+fn the_words_on_the_wire() {
+    let table = [
+        (starting(true, After::Stay), Status::Starting, Reach::Hold),
+        (running(), Status::Running, Reach::Forward),
+        (stopping(After::Stay), Status::Stopping, Reach::Refuse),
+        (stopping(After::Start), Status::Starting, Reach::Hold),
+        (STOPPED, Status::Stopped, Reach::Refuse),
+    ];
+    for (phase, status, reach) in table {
+        assert_eq!((phase.status(), phase.reach()), (status, reach), "{phase:?}");
+    }
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let observation =
+        prop_oneof![Just(seen_running()), any::<bool>().prop_map(seen_exited), Just(Observation::Missing),];
+    prop_oneof![
+        Just(Input::Start),
+        Just(Input::Stop),
+        Just(Input::Delete),
+        observation.prop_map(Input::Observed),
+        Just(Input::CheckIn("1".into())),
+        any::<u32>().prop_map(|n| Input::Look(Evidence { connections: n % 2, ..Evidence::default() })),
+        (-100_000_i64..100_000).prop_map(Input::ClockShifted),
+    ]
+}
+
+/// The engine's answer to the call that is under way.
+fn answer(effect: Effect, ok: bool) -> Input {
+    match (effect, ok) {
+        (Effect::Start, true) => Input::Started,
+        (Effect::Start, false) => Input::StartFailed("why".into()),
+        (Effect::Stop, true) => Input::Stopped,
+        (Effect::Stop, false) => Input::StopFailed("why".into()),
+        (Effect::Remove, _) => Input::Removed,
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_call_at_a_time_and_every_deleted_one_ends(
+        inputs in prop::collection::vec((any_input(), any::<bool>(), any::<bool>()), 0..60),
+    ) {
+        let mut container = container(STOPPED);
+        let mut under_way: Option<Effect> = None;
+        let mut deleted = false;
+        for (input, answered, ok) in inputs {
+            let input = match under_way {
+                Some(effect) if answered => { under_way = None; answer(effect, ok) }
+                _ => input,
+            };
+            deleted |= input == Input::Delete && container.phase != Phase::Gone;
+            let (next, effect) = step(&container, input, NOW, &POLICY);
+            prop_assert!(effect.is_none() || under_way.is_none(), "two calls at once");
+            under_way = under_way.or(effect);
+            container = next;
+            prop_assert!(!deleted || container.phase.is_doomed(), "deleted, and back");
+            prop_assert_eq!(under_way.is_none(), container.phase.is_settled(), "{:?}", container.phase);
+        }
+        while let Some(effect) = under_way {
+            let (next, effect) = step(&container, answer(effect, true), NOW, &POLICY);
+            container = next;
+            under_way = effect;
+        }
+        prop_assert!(!deleted || container.phase == Phase::Gone);
+    }
+}
