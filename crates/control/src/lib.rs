@@ -1,7 +1,39 @@
-//! One supervisor per container: the only place where state changes.
+//! The only place where a container's state changes: one supervisor task per container, a registry of them, the store
+//! that outlives them, and the reconciliation that repairs what happened while nobody looked.
+//!
+//! The rules are `model`'s; this crate performs them. It knows no HTTP and no sockets: the server and the gateway stand
+//! above it, and what it needs of them is the trait [`Endpoints`].
 
+mod check_in;
+mod clock;
+mod control;
+mod create;
 pub mod endpoints;
+mod handle;
+mod ledger;
+mod pulse;
+mod reconcile;
+mod registry;
+mod settings;
+mod starts;
+pub mod store;
+mod supervisor;
 pub mod traffic;
 
+pub use check_in::{DOOR_PORT, Door};
+pub use clock::Clock;
+pub use control::{Control, LaunchError, Parts};
+pub use create::{CreateError, CreateRequest};
 pub use endpoints::{Endpoints, Target};
+pub use handle::{CommandError, Handle, View};
+pub use ledger::LedgerError;
+pub use registry::FindError;
+pub use settings::Settings;
+pub use store::{Store, StoreError};
 pub use traffic::Traffic;
+
+/// An error and what caused it, in one line, as logs print it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -57,6 +57,15 @@ pub enum Verdict {
     Stop,
 }
 
+impl Looks {
+    /// As they are when the daemon comes up again. The counters of traffic ended with it; a use that was recorded after
+    /// the first look makes the next one a first look again.
+    pub fn resumed(self, last_activity: Timestamp, policy: &IdlePolicy) -> Self {
+        let used = last_activity.plus(policy.timeout_interval) > self.next;
+        Self { stage: if used { Stage::First } else { self.stage }, ..self }
+    }
+}
+
 impl Evidence {
     /// Whether the container is in use.
     pub fn is_active(&self) -> bool {

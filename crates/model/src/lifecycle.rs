@@ -43,6 +43,8 @@ pub enum Input {
     Resumed(Observation),
     /// Its own report, from inside.
     CheckIn(String),
+    /// It was used since it was last looked at.
+    Used,
     /// The time of the next look has come.
     Look(Evidence),
     /// The wall clock was set, or the host slept, by so many milliseconds.
@@ -111,6 +113,7 @@ impl Container {
             Input::Observed(seen) => self.observed(seen, now, policy),
             Input::Resumed(seen) => self.resumed(seen, now, policy),
             Input::CheckIn(value) => self.checked_in(value, now),
+            Input::Used => self.used(now),
             Input::Look(evidence) => self.looked(evidence, now, policy),
             Input::ClockShifted(by) => self.clock_shifted(by),
         }
@@ -279,14 +282,18 @@ impl Container {
     /// Takes up again what an earlier run of the daemon left under way.
     fn resumed(&mut self, seen: Observation, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
         self.learn_name(&seen);
+        // Whether it was half made, only its labels tell: the removal looks for them.
+        if self.engine_id.is_none() {
+            return self.begin_remove();
+        }
         if seen == Observation::Missing {
             return self.end(None);
         }
         let runs = matches!(seen, Observation::Running { .. });
         match &mut self.phase {
             // Nobody was told of it: a half-made one goes.
-            Phase::Creating | Phase::Starting { first: true, .. } if !runs => self.begin_remove(),
-            Phase::Creating | Phase::Starting { .. } if runs => self.resume_started(now, policy),
+            Phase::Starting { first: true, .. } if !runs => self.begin_remove(),
+            Phase::Starting { .. } if runs => self.started(now, policy),
             Phase::Starting { after: After::Stop, .. } => {
                 self.rests(StopReason::Asked, None);
                 None
@@ -295,6 +302,7 @@ impl Container {
             Phase::Starting { .. } => Some(Effect::Start),
             Phase::Stopping { .. } => Some(Effect::Stop),
             Phase::Running { looks } if runs => {
+                *looks = looks.map(|looks| looks.resumed(self.last_activity, policy));
                 *looks =
                     if policy.disable_timeouts { None } else { looks.or_else(|| policy.first_look(now)) };
                 None
@@ -303,19 +311,19 @@ impl Container {
         }
     }
 
-    fn resume_started(&mut self, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
-        if self.phase == Phase::Creating {
-            return self.begin_remove();
-        }
-        self.started(now, policy)
-    }
-
     fn checked_in(&mut self, value: String, now: Timestamp) -> Option<Effect> {
         if matches!(self.phase, Phase::Running { .. }) {
             if value != NO_CHECK_IN {
                 self.last_activity = now;
             }
             self.check_in = value;
+        }
+        None
+    }
+
+    fn used(&mut self, now: Timestamp) -> Option<Effect> {
+        if matches!(self.phase, Phase::Running { .. }) {
+            self.last_activity = now;
         }
         None
     }

@@ -132,8 +132,6 @@ fn what_the_engine_shows() {
 fn a_restart_of_the_daemon_takes_up_what_was_under_way() {
     use After::{Remove, Start, Stay, Stop};
     let table = vec![
-        (Phase::Creating, seen_exited(false), Phase::Removing, Some(Effect::Remove)),
-        (Phase::Creating, Observation::Missing, Phase::Gone, None),
         (starting(true, Stay), seen_exited(false), Phase::Removing, Some(Effect::Remove)),
         (starting(true, Stay), seen_running(), running(), None),
         (starting(false, Stay), seen_exited(false), starting(false, Stay), Some(Effect::Start)),
@@ -152,6 +150,27 @@ fn a_restart_of_the_daemon_takes_up_what_was_under_way() {
         let (after, called) = step(&container(before.clone()), Input::Resumed(seen.clone()), NOW, &POLICY);
         assert_eq!((after.phase, called), (expected, effect), "{before:?} {seen:?}");
     }
+}
+
+#[test]
+fn a_restart_removes_by_its_labels_what_was_half_made() {
+    for phase in [Phase::Creating, Phase::Removing] {
+        let half_made = Container { container_id: None, engine_id: None, ..container(phase) };
+        let (after, called) = step(&half_made, Input::Resumed(Observation::Missing), NOW, &POLICY);
+        assert_eq!((after.phase, called), (Phase::Removing, Some(Effect::Remove)));
+    }
+}
+
+#[test]
+fn a_use_after_the_first_look_is_not_forgotten_by_a_restart() {
+    let at = |stage, next| Phase::Running { looks: Some(Looks { stage, next }) };
+    let next = NOW.plus(POLICY.timeout_interval);
+    let idle = container(at(Stage::Last, next));
+    let (kept, _) = step(&idle, Input::Resumed(seen_running()), NOW, &POLICY);
+    assert_eq!(kept.phase, at(Stage::Last, next));
+    let (used, _) = step(&idle, Input::Used, NOW.plus(Duration::from_secs(1)), &POLICY);
+    let (kept, _) = step(&used, Input::Resumed(seen_running()), NOW, &POLICY);
+    assert_eq!(kept.phase, at(Stage::First, next));
 }
 
 #[test]

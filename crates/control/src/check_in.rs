@@ -1,0 +1,120 @@
+//! Check-ins: who speaks is told by the source address, which on our bridge the kernel vouches for. And the door that
+//! they come through, which is tried from inside once: a firewall in the way would look like idleness.
+
+use crate::control::{Control, Shared};
+use crate::handle::Command;
+use engine::{EngineError, Inside, Network};
+use model::{Container, EngineId};
+use std::net::{IpAddr, SocketAddrV4};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Where the listener stands unless another program holds it: a port of its own, so that a firewall's rule may name it.
+pub const DOOR_PORT: u16 = 48_080;
+const TRY_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where check-ins arrive, once somebody listens.
+#[derive(Debug, Default)]
+pub(crate) struct CheckInDoor {
+    door: OnceLock<Door>,
+    tried: AtomicBool,
+}
+
+/// The two ports at the gateway's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The one that containers speak to.
+    pub inside: u16,
+    /// The one that the listener holds. Another than `inside` where our bridge redirects.
+    pub listening: u16,
+}
+
+impl Control {
+    /// Takes a check-in. Who is not a running container of ours changes nothing, and learns nothing.
+    pub fn check_in(&self, source: IpAddr, value: &str) {
+        let IpAddr::V4(source) = source.to_canonical() else { return };
+        let Some(handle) = self.shared.registry.by_address(source) else { return };
+        if let Err(error) = handle.send(Command::CheckIn(value.to_owned())) {
+            tracing::warn!(container = %handle.key, %error, "a check-in was not taken");
+        }
+    }
+
+    /// Sends what containers say to port `from` of their gateway to port `to` there.
+    pub async fn redirect_check_ins(&self, from: u16, to: u16) -> Result<(), EngineError> {
+        self.shared.engine.redirect(&self.shared.network, from, to).await
+    }
+
+    /// Takes that back.
+    pub async fn undo_redirect(&self) -> Result<(), EngineError> {
+        self.shared.engine.undo_redirect(&self.shared.network).await
+    }
+
+    /// Says that somebody listens. The first container that runs tries the way.
+    pub fn open_door(&self, door: Door) {
+        self.shared.door.door.get_or_init(|| door);
+        if let Some(view) =
+            self.list().iter().find(|view| view.container.phase.status() == model::Status::Running)
+        {
+            try_once(&self.shared, &view.container);
+        }
+    }
+}
+
+/// Tries the way in from inside this container, if nobody did before.
+pub(crate) fn try_once(shared: &Arc<Shared>, container: &Container) {
+    let (Some(door), Some(body)) = (shared.door.door.get().copied(), container.engine_id.clone()) else {
+        return;
+    };
+    if shared.door.tried.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let trying = Arc::clone(shared);
+    shared.tasks.spawn(async move {
+        let ending = trying.ending.clone();
+        ending.run_until_cancelled(try_door(&trying, &body, door)).await;
+    });
+}
+
+async fn try_door(shared: &Shared, body: &EngineId, door: Door) {
+    let to = SocketAddrV4::new(shared.network.gateway, door.inside);
+    match shared.engine.connect_from_inside(body, to, TRY_WITHIN).await {
+        Ok(Inside::Connected) => tracing::debug!(%to, "check-ins arrive"),
+        Ok(Inside::NotTried) => tracing::debug!(%to, "the way of check-ins was not tried: no right to"),
+        Ok(Inside::Refused | Inside::TimedOut) => tracing::warn!("{}", blocked(&shared.network, door)),
+        Err(error) => {
+            shared.door.tried.store(false, Ordering::Relaxed);
+            tracing::debug!(error = %crate::chain(&error), "the way of check-ins could not be tried");
+        }
+    }
+}
+
+/// What to say when check-ins do not arrive. The firewall sees the port after the redirect.
+fn blocked(network: &Network, door: Door) -> String {
+    let (bridge, gateway, port) = (&network.bridge, network.gateway, door.listening);
+    format!(
+        "check-ins from containers do not arrive at {gateway}:{}: a firewall is in the way, and containers will look \
+         idle; let them in with `ufw allow in on {bridge} to {gateway} port {port} proto tcp`, or `iptables -I INPUT \
+         -i {bridge} -d {gateway} -p tcp --dport {port} -j ACCEPT`",
+        door.inside
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_firewalls_rule_names_the_port_that_it_sees() {
+        let network = Network {
+            name: "n".into(),
+            id: "i".into(),
+            subnet: "172.18.0.0/16".parse().unwrap(),
+            gateway: "172.18.0.1".parse().unwrap(),
+            bridge: "br-1".into(),
+        };
+        let text = blocked(&network, Door { inside: 80, listening: DOOR_PORT });
+        assert!(text.contains("ufw allow in on br-1 to 172.18.0.1 port 48080 proto tcp"), "{text}");
+        assert!(text.contains("at 172.18.0.1:80:"), "{text}");
+    }
+}

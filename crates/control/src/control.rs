@@ -1,0 +1,179 @@
+//! The control as its callers see it: launched once over a store and an engine, asked for containers, and shut down.
+
+use crate::check_in::CheckInDoor;
+use crate::handle::{Handle, View};
+use crate::ledger::Ledger;
+use crate::reconcile::{self, Reconciler};
+use crate::registry::{FindError, Registry};
+use crate::starts::Starts;
+use crate::store::{Change, Contents, Journal, Store, StoreError};
+use crate::supervisor::{Beginning, Supervisor};
+use crate::{Clock, Endpoints, Settings, pulse};
+use engine::{Engine, EngineError, Network, NetworkSpec};
+use ipnet::Ipv4Net;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What a control stands on.
+pub struct Parts {
+    /// What runs the containers.
+    pub engine: Arc<dyn Engine>,
+    /// What owns the host ports.
+    pub endpoints: Arc<dyn Endpoints>,
+    /// What remembers.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// What was said.
+    pub settings: Settings,
+}
+
+/// Everything that the supervisors share.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) endpoints: Arc<dyn Endpoints>,
+    pub(crate) journal: Journal,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    pub(crate) owner: String,
+    pub(crate) network: Network,
+    pub(crate) registry: Registry,
+    pub(crate) ledger: Ledger,
+    pub(crate) starts: Starts,
+    pub(crate) door: CheckInDoor,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) ending: CancellationToken,
+}
+
+/// Every container that we own.
+pub struct Control {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Why the control cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine is not there, or will not give us our network.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Containers keep their addresses for life.
+    #[error(
+        "`subnet` is {wanted}, and {containers} containers have addresses in {had}; set it back, or delete them first"
+    )]
+    SubnetChanged {
+        /// The setting.
+        wanted: Ipv4Net,
+        /// What the store says.
+        had: Ipv4Net,
+        /// How many would be cut off.
+        containers: usize,
+    },
+}
+
+impl Control {
+    /// Takes up what the store and the engine hold. Comes back once every container is known as it is.
+    pub async fn launch(parts: Parts) -> Result<Arc<Self>, LaunchError> {
+        let Parts { engine, endpoints, mut store, clock, settings } = parts;
+        let contents = store.read(mint)?;
+        let network = engine.network(&network_spec(&settings, &contents)?).await?;
+        store.commit(&[Change::Subnet(network.subnet)])?;
+        let trails = (contents.ports, contents.addresses);
+        let range = &settings.endpoint_ports;
+        let shared = Arc::new(Shared {
+            ledger: Ledger::new(range, network.subnet, network.gateway, trails, Arc::clone(&endpoints)),
+            journal: Journal::start(store),
+            starts: Starts::new(settings.start_limit),
+            registry: Registry::default(),
+            door: CheckInDoor::default(),
+            reconciler: Reconciler::default(),
+            tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
+            owner: contents.owner,
+            engine,
+            endpoints,
+            clock,
+            settings,
+            network,
+        });
+        for container in contents.containers {
+            shared.ledger.enter(&container);
+            Supervisor::spawn(Arc::clone(&shared), container, Beginning::Restore);
+        }
+        reconcile::begin(&shared).await?;
+        pulse::begin(&shared);
+        Ok(Arc::new(Self { shared }))
+    }
+
+    /// Every container ever started and not deleted, oldest first.
+    pub fn list(&self) -> Vec<Arc<View>> {
+        self.shared.registry.listed()
+    }
+
+    /// The same, once each has been checked against the engine.
+    pub async fn audit(&self) -> Result<Vec<Arc<View>>, EngineError> {
+        reconcile::audit(&self.shared).await?;
+        Ok(self.list())
+    }
+
+    /// By the whole id, by an unambiguous beginning of at least 12 digits, or by name with or without its slash.
+    pub fn find(&self, reference: &str) -> Result<Handle, FindError> {
+        self.shared.registry.find(reference)
+    }
+
+    /// Every tag of every image of the engine.
+    pub async fn images(&self) -> Result<Vec<String>, EngineError> {
+        self.shared.engine.images().await
+    }
+
+    /// Whether the engine answers, as far as its event stream tells.
+    pub fn is_ready(&self) -> bool {
+        self.shared.reconciler.is_following()
+    }
+
+    /// The network that our containers stand on.
+    pub fn network(&self) -> &Network {
+        &self.shared.network
+    }
+
+    /// The subnets of every spin-docker's containers on this engine: nobody there is to reach the API or an endpoint.
+    pub async fn our_subnets(&self) -> Result<Vec<Ipv4Net>, EngineError> {
+        let mut subnets = self.shared.engine.our_subnets().await?;
+        subnets.push(self.shared.network.subnet);
+        subnets.sort_unstable();
+        subnets.dedup();
+        Ok(subnets)
+    }
+
+    /// Ends every task and writes what is left. Containers run on; what was under way is taken up at the next launch.
+    pub async fn shut_down(&self) {
+        self.shared.ending.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        self.shared.journal.close().await;
+    }
+}
+
+fn network_spec(settings: &Settings, contents: &Contents) -> Result<NetworkSpec, LaunchError> {
+    if let (Some(wanted), Some(had), containers @ 1..) =
+        (settings.subnet, contents.subnet, contents.containers.len())
+        && wanted != had
+    {
+        return Err(LaunchError::SubnetChanged { wanted, had, containers });
+    }
+    Ok(NetworkSpec {
+        name: settings.network(),
+        instance: settings.instance.clone(),
+        owner: contents.owner.clone(),
+        subnet: settings.subnet.or(contents.subnet),
+    })
+}
+
+/// 128 random bits, as 32 hex digits.
+pub(crate) fn mint() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

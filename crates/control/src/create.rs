@@ -1,0 +1,156 @@
+//! A create, from the request to the running container: look at the image, allot, write the intent down, then ask the
+//! engine. A crash after any step is finished at the next start and never orphaned.
+
+use crate::control::Control;
+use crate::handle::{CommandError, View};
+use crate::ledger::LedgerError;
+use crate::store::{Change, StoreError};
+use crate::supervisor::{Beginning, Supervisor};
+use engine::{ContainerSpec, EngineError, File};
+use model::container::{MAX_ENDPOINTS, NO_CHECK_IN};
+use model::image::AUTHORIZED_KEYS_LABEL;
+use model::{Container, Endpoint, Image, Key, Phase, Protocol};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct CreateRequest {
+    /// The image, by any name that the engine knows.
+    pub image: String,
+    /// `NAME=VALUE`, beside the image's own. Given to the engine and kept nowhere else.
+    pub env: Vec<String>,
+}
+
+/// Why there is no new container.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// No name was given.
+    #[error("Image cannot be blank")]
+    Blank,
+    /// The engine has no such image.
+    #[error("Image {0} not found on this server")]
+    ImageNotFound(String),
+    /// Nothing to reach it by.
+    #[error(
+        "This image does not expose any ports. Use the EXPOSE command in your dockerfile to specify some."
+    )]
+    NoPorts,
+    /// More than a container may have.
+    #[error("Image {image} exposes {count} TCP ports; at most {MAX_ENDPOINTS} are forwarded")]
+    TooManyPorts {
+        /// The image.
+        image: String,
+        /// How many it exposes.
+        count: usize,
+    },
+    /// No port or no address is left.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Nothing was made, since the intent could not be written down.
+    #[error("the state could not be saved")]
+    Store(#[source] Arc<StoreError>),
+    /// The engine failed before anything was made.
+    #[error("the engine failed")]
+    Engine(#[source] EngineError),
+    /// The engine made or started it in vain; nothing of it is left.
+    #[error("the container could not be made")]
+    Failed(#[source] CommandError),
+}
+
+impl Control {
+    /// Makes a container and answers with it running. Dropping the future does not take the create back.
+    pub async fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Arc<View>, CreateError> {
+        let control = Arc::clone(self);
+        let task = self.shared.tasks.spawn(async move { control.create_now(request).await });
+        task.await.unwrap_or(Err(CreateError::Failed(CommandError::Gone(None))))
+    }
+
+    async fn create_now(&self, request: CreateRequest) -> Result<Arc<View>, CreateError> {
+        let image = self.usable_image(&request.image).await?;
+        let container = self.allot(&request.image, &image)?;
+        let intent = vec![Change::Put(Box::new(container.clone())), self.shared.ledger.trails()];
+        if let Err(error) = self.shared.journal.commit(intent).await {
+            let ports: Vec<u16> = container.host_ports().collect();
+            self.shared.ledger.give_back(&ports, container.address, self.shared.clock.now());
+            return Err(CreateError::Store(error));
+        }
+        let spec = self.spec(&container, &image, request.env);
+        let (answer, result) = oneshot::channel();
+        Supervisor::spawn(Arc::clone(&self.shared), container, Beginning::Create(Box::new(spec), answer));
+        let ended = Err(CommandError::Gone(Some("spin-docker is ending".to_owned())));
+        result.await.unwrap_or(ended).map_err(CreateError::Failed)
+    }
+
+    async fn usable_image(&self, name: &str) -> Result<Image, CreateError> {
+        if name.trim().is_empty() {
+            return Err(CreateError::Blank);
+        }
+        let image = self.shared.engine.image(name).await.map_err(|error| match error {
+            error if error.is_not_found() => CreateError::ImageNotFound(name.to_owned()),
+            error => CreateError::Engine(error),
+        })?;
+        match image.tcp_ports().len() {
+            0 => Err(CreateError::NoPorts),
+            1..=MAX_ENDPOINTS => Ok(image),
+            count => Err(CreateError::TooManyPorts { image: name.to_owned(), count }),
+        }
+    }
+
+    fn allot(&self, name: &str, image: &Image) -> Result<Container, LedgerError> {
+        let now = self.shared.clock.now();
+        let allotment = self.shared.ledger.allot(image.tcp_ports().len(), now)?;
+        Ok(Container {
+            key: Key::new(crate::control::mint()),
+            container_id: None,
+            engine_id: None,
+            name: String::new(),
+            image: name.to_owned(),
+            address: allotment.address,
+            endpoints: endpoints(image, &allotment.ports),
+            app_port: image.app_port(),
+            created_at: now,
+            last_activity: now,
+            check_in: NO_CHECK_IN.to_owned(),
+            failure: None,
+            phase: Phase::Creating,
+        })
+    }
+
+    fn spec(&self, container: &Container, image: &Image, env: Vec<String>) -> ContainerSpec {
+        let settings = &self.shared.settings;
+        ContainerSpec {
+            key: container.key.as_str().to_owned(),
+            owner: self.shared.owner.clone(),
+            instance: settings.instance.clone(),
+            image: container.image.clone(),
+            network: settings.network(),
+            address: Some(container.address),
+            env: settings.env.iter().cloned().chain(env).collect(),
+            files: self.authorized_keys(image).into_iter().collect(),
+            limits: settings.limits.clone(),
+        }
+    }
+
+    fn authorized_keys(&self, image: &Image) -> Option<File> {
+        let path = image.labels.get(AUTHORIZED_KEYS_LABEL)?;
+        let content = self.shared.settings.authorized_keys.clone().into_bytes();
+        (!content.is_empty()).then(|| File { path: path.clone(), content, mode: 0o600 })
+    }
+}
+
+/// Every exposed port; the TCP ones with the host ports, both ascending.
+fn endpoints(image: &Image, host_ports: &[u16]) -> Vec<Endpoint> {
+    let tcp = image.tcp_ports().into_iter().zip(host_ports);
+    let tcp = tcp.map(|(container_port, host_port)| Endpoint {
+        container_port,
+        protocol: Protocol::Tcp,
+        host_port: Some(*host_port),
+    });
+    let rest = image.exposed.iter().filter(|spec| spec.protocol != Protocol::Tcp);
+    let rest =
+        rest.map(|spec| Endpoint { container_port: spec.port, protocol: spec.protocol, host_port: None });
+    let mut endpoints: Vec<Endpoint> = tcp.chain(rest).collect();
+    endpoints.sort_by_key(|endpoint| (endpoint.container_port, endpoint.protocol));
+    endpoints
+}

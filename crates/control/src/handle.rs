@@ -1,0 +1,162 @@
+//! What everybody else holds of a container: its latest view, and the way to its supervisor.
+
+use crate::Traffic;
+use crate::store::StoreError;
+use model::container::NO_CHECK_IN;
+use model::{Container, IdlePolicy, Key, Status, Timestamp};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How many commands may wait for one container.
+pub(crate) const COMMANDS: usize = 64;
+
+/// A container, to look at and to command. Clones are cheap and stay valid when it is gone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) key: Key,
+    pub(crate) views: watch::Receiver<Arc<View>>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) traffic: Arc<Traffic>,
+}
+
+/// A container as its supervisor last published it.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The container itself.
+    pub container: Container,
+    /// The policy that it lives under.
+    pub policy: IdlePolicy,
+    /// Its host ports that another program holds at the moment.
+    pub ports_missing: Vec<u16>,
+    /// Where [`Traffic::moved`] stood at the last look.
+    pub(crate) moved_at_look: u64,
+    pub(crate) traffic: Arc<Traffic>,
+}
+
+/// Why a command did not do what it should.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It was removed meanwhile.
+    #[error("the container is gone{}", because(.0))]
+    Gone(Option<String>),
+    /// The engine could not start it.
+    #[error("the container does not start{}", because(.0))]
+    NotStarted(Option<String>),
+    /// Another command overtook this one.
+    #[error("the container was stopped by another request meanwhile")]
+    Overtaken,
+    /// Nothing was changed, since it could not be written down.
+    #[error("the state could not be saved")]
+    Store(#[source] Arc<StoreError>),
+    /// Too many commands wait for this container, or the program is ending.
+    #[error("the container has too many requests waiting")]
+    Busy,
+}
+
+fn because(why: &Option<String>) -> String {
+    why.as_ref().map_or_else(String::new, |why| format!(": {why}"))
+}
+
+pub(crate) type Answer = oneshot::Sender<Result<Arc<View>, CommandError>>;
+
+/// What a supervisor takes.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Answered once it runs.
+    Start(Answer),
+    /// Answered once the intent is on disk.
+    Stop(Answer),
+    /// Answered once the intent is on disk.
+    Delete(Answer),
+    CheckIn(String),
+    /// Bytes moved, or a connection is open.
+    Used,
+    /// Compare with the engine; answered when done.
+    Compare(Option<oneshot::Sender<()>>),
+    Killed,
+    ClockShifted(i64),
+}
+
+impl Handle {
+    /// The latest view.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.views.borrow())
+    }
+
+    /// Wants it to run; answers with it running. Dropping the future does not take the wish back.
+    pub async fn start(&self) -> Result<Arc<View>, CommandError> {
+        self.ask(Command::Start).await
+    }
+
+    /// Wants it to rest; answers as soon as that is on disk.
+    pub async fn stop(&self) -> Result<Arc<View>, CommandError> {
+        self.ask(Command::Stop).await
+    }
+
+    /// Deletes it; answers as soon as that is on disk. It is on no list from then on.
+    pub async fn delete(&self) -> Result<Arc<View>, CommandError> {
+        self.ask(Command::Delete).await
+    }
+
+    async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<Arc<View>, CommandError> {
+        let (answer, result) = oneshot::channel();
+        self.send(command(answer))?;
+        result.await.unwrap_or(Err(CommandError::Gone(None)))
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Gone(None),
+        })
+    }
+
+    /// Waits for a place in the queue. A container that is gone meanwhile needs no telling.
+    pub(crate) async fn send_waiting(&self, command: Command) {
+        self.commands.send(command).await.unwrap_or_default();
+    }
+
+    /// Compares with the engine, and waits until that is done.
+    pub(crate) async fn compare(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.commands.send(Command::Compare(Some(done))).await.is_ok() {
+            // An error means that the supervisor ended: then there is nothing left to compare.
+            wait.await.unwrap_or_default();
+        }
+    }
+}
+
+impl View {
+    /// The seed's `active`: the last check-in; without one, open connections; never "0" while a look would say active.
+    pub fn active(&self) -> String {
+        if self.container.phase.status() != Status::Running {
+            return NO_CHECK_IN.to_owned();
+        }
+        match (self.container.check_in.as_str(), self.traffic.connections()) {
+            (NO_CHECK_IN, 0) if self.used() => "1".to_owned(),
+            (NO_CHECK_IN, connections) => connections.to_string(),
+            (value, _) => value.to_owned(),
+        }
+    }
+
+    /// Whether something that counts happened since the last look.
+    pub fn used(&self) -> bool {
+        self.traffic.moved() != self.moved_at_look
+    }
+
+    /// Why it does not run, or is not reachable, although it should be.
+    pub fn failure(&self) -> Option<String> {
+        let held = self.ports_missing.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        match held.as_str() {
+            "" => self.container.failure.clone(),
+            held => Some(format!(
+                "another program holds port {held} of the host; it is taken as soon as it is free"
+            )),
+        }
+    }
+
+    /// When something that counts last happened, as far as looks and check-ins tell.
+    pub fn last_activity(&self) -> Timestamp {
+        self.container.last_activity
+    }
+}

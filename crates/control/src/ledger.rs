@@ -1,0 +1,143 @@
+//! Who has which host port and which address. Both are handed out next-fit, held for a container's life, and rest after.
+
+use crate::Endpoints;
+use ipnet::Ipv4Net;
+use model::next_fit::{NextFit, Trail, UsedUp};
+use model::{Container, Timestamp};
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Both ranges, and the sockets that stand for the ports.
+pub(crate) struct Ledger {
+    ranges: Mutex<Ranges>,
+    endpoints: Arc<dyn Endpoints>,
+}
+
+struct Ranges {
+    ports: NextFit,
+    addresses: NextFit,
+}
+
+/// What a new container gets.
+#[derive(Debug)]
+pub(crate) struct Allotment {
+    pub(crate) ports: Vec<u16>,
+    pub(crate) address: Ipv4Addr,
+}
+
+/// Why there was nothing to hand out.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The setting's range is used up.
+    #[error("endpoint_ports is used up: {0}; delete containers or widen the range")]
+    Ports(UsedUp),
+    /// The subnet is used up.
+    #[error("the subnet is used up: {0}; delete containers or give `subnet` a larger one")]
+    Addresses(UsedUp),
+    /// The system refuses us a socket, for another reason than that the port is taken.
+    #[error("cannot bind port {port}")]
+    Bind {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl LedgerError {
+    /// How long until asking again may help; none where the reason is not that everything is out.
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Ports(used_up) | Self::Addresses(used_up) => Some(used_up.retry_after),
+            Self::Bind { .. } => None,
+        }
+    }
+}
+
+impl Ledger {
+    /// The host addresses of `subnet` but the gateway's, and the ports of the setting.
+    pub(crate) fn new(
+        ports: &RangeInclusive<u16>,
+        subnet: Ipv4Net,
+        gateway: Ipv4Addr,
+        trails: (Trail, Trail),
+        endpoints: Arc<dyn Endpoints>,
+    ) -> Self {
+        let (first, last) = (u32::from(subnet.network()) + 1, u32::from(subnet.broadcast()) - 1);
+        let ports = NextFit::new((*ports.start()).into(), (*ports.end()).into(), trails.0);
+        let mut addresses = NextFit::new(first, last, trails.1);
+        addresses.occupy(gateway.into());
+        Self { ranges: Mutex::new(Ranges { ports, addresses }), endpoints }
+    }
+
+    /// Enters what a container of the store has.
+    pub(crate) fn enter(&self, container: &Container) {
+        let mut ranges = self.lock();
+        ranges.addresses.occupy(container.address.into());
+        container.host_ports().for_each(|port| ranges.ports.occupy(port.into()));
+    }
+
+    /// Hands out and claims `count` ports, and an address. All or nothing.
+    pub(crate) fn allot(&self, count: usize, now: Timestamp) -> Result<Allotment, LedgerError> {
+        let address = self.lock().addresses.take(now).map_err(LedgerError::Addresses)?;
+        let mut allotment = Allotment { ports: Vec::with_capacity(count), address: address.into() };
+        while allotment.ports.len() < count {
+            match self.claim_one(now) {
+                Ok(port) => allotment.ports.push(port),
+                Err(error) => {
+                    let error = error.for_all(count);
+                    self.give_back(&allotment.ports, allotment.address, now);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(allotment)
+    }
+
+    /// A port that somebody else holds at the moment is passed over, and rests.
+    fn claim_one(&self, now: Timestamp) -> Result<u16, LedgerError> {
+        loop {
+            let number = self.lock().ports.take(now).map_err(LedgerError::Ports)?;
+            let port = u16::try_from(number).expect("the range is of u16");
+            match self.endpoints.claim(port) {
+                Ok(()) => return Ok(port),
+                Err(source) if source.kind() == std::io::ErrorKind::AddrInUse => {
+                    tracing::debug!(port, "somebody else holds this port; taking the next");
+                    self.lock().ports.give_back(number, now);
+                }
+                Err(source) => {
+                    self.lock().ports.give_back(number, now);
+                    return Err(LedgerError::Bind { port, source });
+                }
+            }
+        }
+    }
+
+    /// Takes back what a container had; it rests from now on.
+    pub(crate) fn give_back(&self, ports: &[u16], address: Ipv4Addr, now: Timestamp) {
+        ports.iter().for_each(|port| self.endpoints.release(*port));
+        let mut ranges = self.lock();
+        ports.iter().for_each(|port| ranges.ports.give_back((*port).into(), now));
+        ranges.addresses.give_back(address.into(), now);
+    }
+
+    /// Where the two ranges go on, for the store.
+    pub(crate) fn trails(&self) -> crate::store::Change {
+        let ranges = self.lock();
+        crate::store::Change::Trails { ports: ranges.ports.trail(), addresses: ranges.addresses.trail() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ranges> {
+        self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LedgerError {
+    fn for_all(self, wanted: usize) -> Self {
+        match self {
+            Self::Ports(used_up) => Self::Ports(UsedUp { wanted, ..used_up }),
+            other => other,
+        }
+    }
+}

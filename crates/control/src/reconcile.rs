@@ -1,0 +1,127 @@
+//! Keeps what we know true to what the engine does: subscribe to its events, list, compare, then follow the events. An
+//! event is a hint; what an inspect then shows is what counts. When the stream breaks, the same again.
+//!
+//! Containers that carry our labels and that the store does not know are reported, once each, and never touched: a
+//! label alone proves nothing, since `docker commit` copies it into images.
+
+use crate::control::Shared;
+use crate::handle::{Command, Handle};
+use backon::{ExponentialBuilder, Retryable};
+use engine::{EngineError, Event, EventKind, Listed};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const AT_ONCE: usize = 16;
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
+
+type Events = BoxStream<'static, Result<Event, EngineError>>;
+
+/// What the reconciliation remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Reconciler {
+    following: AtomicBool,
+    reported: Mutex<BTreeSet<String>>,
+}
+
+impl Reconciler {
+    /// Whether the event stream stands.
+    pub(crate) fn is_following(&self) -> bool {
+        self.following.load(Ordering::Relaxed)
+    }
+
+    /// Whether this one was not reported before.
+    fn is_news(&self, entry: &Listed) -> bool {
+        self.reported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(entry.engine_id.as_str().to_owned())
+    }
+}
+
+/// Compares everything once, and follows the engine from then on.
+pub(crate) async fn begin(shared: &Arc<Shared>) -> Result<(), EngineError> {
+    let events = subscribe(shared).await?;
+    let following = Arc::clone(shared);
+    shared.tasks.spawn(async move {
+        let ending = following.ending.clone();
+        ending.run_until_cancelled(follow_for_good(&following, events)).await;
+    });
+    Ok(())
+}
+
+/// Compares every container with the engine.
+pub(crate) async fn audit(shared: &Shared) -> Result<(), EngineError> {
+    let listed = shared.engine.list(&shared.settings.instance).await?;
+    report_strangers(shared, &listed);
+    let compares =
+        shared.registry.all().into_iter().map(|handle: Handle| async move { handle.compare().await });
+    stream::iter(compares).buffer_unordered(AT_ONCE).collect::<()>().await;
+    Ok(())
+}
+
+async fn follow_for_good(shared: &Shared, mut events: Events) {
+    loop {
+        follow(shared, events).await;
+        shared.reconciler.following.store(false, Ordering::Relaxed);
+        let pause = ExponentialBuilder::default()
+            .with_min_delay(FIRST_RETRY)
+            .with_max_delay(LONGEST_RETRY)
+            .without_max_times();
+        let again = || subscribe(shared);
+        let complain =
+            |error: &EngineError, _| tracing::warn!(error = %crate::chain(error), "the engine is away");
+        match again.retry(pause).notify(complain).await {
+            Ok(anew) => events = anew,
+            Err(error) => {
+                return tracing::error!(error = %crate::chain(&error), "the engine is followed no more");
+            }
+        }
+        tracing::info!("the engine is back, and every container was compared with it");
+    }
+}
+
+/// Events first: what happens while we compare is in the stream.
+async fn subscribe(shared: &Shared) -> Result<Events, EngineError> {
+    let events = shared.engine.events(&shared.settings.instance).await?;
+    audit(shared).await?;
+    shared.reconciler.following.store(true, Ordering::Relaxed);
+    Ok(events)
+}
+
+async fn follow(shared: &Shared, mut events: Events) {
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => apply(shared, &event),
+            Err(error) => {
+                return tracing::warn!(error = %crate::chain(&error), "the engine's events broke off");
+            }
+        }
+    }
+    tracing::warn!("the engine's events ended");
+}
+
+fn apply(shared: &Shared, event: &Event) {
+    let Some(handle) = shared.registry.by_body(&event.engine_id) else { return };
+    let command = match event.kind {
+        EventKind::Killed => Command::Killed,
+        EventKind::Changed => Command::Compare(None),
+    };
+    if let Err(error) = handle.send(command) {
+        tracing::warn!(container = %handle.key, %error, "an event was not taken");
+    }
+}
+
+fn report_strangers(shared: &Shared, listed: &[Listed]) {
+    for entry in listed {
+        let ours = entry.owner == shared.owner && shared.registry.has(&entry.key);
+        if !ours && shared.reconciler.is_news(entry) {
+            tracing::warn!(name = %entry.name, engine_id = %entry.engine_id,
+                "a container carries this instance's label and is not in the store; it is left alone");
+        }
+    }
+}

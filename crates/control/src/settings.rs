@@ -1,0 +1,34 @@
+//! What the control needs to be told. The binary fills it from its own settings.
+
+use engine::Limits;
+use ipnet::Ipv4Net;
+use model::IdlePolicy;
+use std::ops::RangeInclusive;
+
+/// The control's settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Names what is ours on an engine.
+    pub instance: String,
+    /// Of our network; none lets the engine find a free one.
+    pub subnet: Option<Ipv4Net>,
+    /// The default for every container.
+    pub policy: IdlePolicy,
+    /// Where the host ports come from.
+    pub endpoint_ports: RangeInclusive<u16>,
+    /// What containers may not.
+    pub limits: Limits,
+    /// `NAME=VALUE`, for every container.
+    pub env: Vec<String>,
+    /// What is written into the file that an image's label names; one key a line.
+    pub authorized_keys: String,
+    /// How many starts the engine is asked for at once.
+    pub start_limit: usize,
+}
+
+impl Settings {
+    /// The name of our network.
+    pub fn network(&self) -> String {
+        format!("spin-docker-{}", self.instance)
+    }
+}

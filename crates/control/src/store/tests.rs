@@ -1,0 +1,89 @@
+//! The store against a real file.
+
+use super::*;
+use model::{Phase, Timestamp};
+use std::net::Ipv4Addr;
+
+fn container(key: &str) -> Container {
+    Container {
+        key: Key::new(key),
+        container_id: None,
+        engine_id: None,
+        name: String::new(),
+        image: "i".into(),
+        address: Ipv4Addr::LOCALHOST,
+        endpoints: vec![],
+        app_port: None,
+        created_at: Timestamp::from_millis(1),
+        last_activity: Timestamp::from_millis(1),
+        check_in: "0".into(),
+        failure: None,
+        phase: Phase::Creating,
+    }
+}
+
+fn put(key: &str) -> Change {
+    Change::Put(Box::new(container(key)))
+}
+
+#[test]
+fn what_was_committed_is_there_when_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = Trail { cursor: 7, resting: [(3, Timestamp::from_millis(9))].into() };
+    let mut store = Store::open(folder.path()).unwrap();
+    let owner = store.read(|| "me".into()).unwrap().owner;
+    let trails = Change::Trails { ports: trail.clone(), addresses: Trail::default() };
+    store.commit(&[put("a"), put("b"), trails]).unwrap();
+    store.commit(&[Change::Forget(Key::new("a"))]).unwrap();
+    drop(store);
+
+    let contents = Store::open(folder.path()).unwrap().read(|| "somebody else".into()).unwrap();
+    assert_eq!(contents.owner, owner);
+    assert_eq!(contents.containers, [container("b")]);
+    assert_eq!(contents.ports, trail);
+}
+
+#[test]
+fn a_second_process_is_told_that_the_store_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Store::open(folder.path()).unwrap();
+    first.commit(&[put("a")]).unwrap();
+    let error = Store::open(folder.path()).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
+    assert!(error.to_string().contains("data_dir"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = Store::open(&file.path().join("below")).unwrap_err();
+    assert!(error.to_string().contains(file.path().to_str().unwrap()), "{error}");
+}
+
+#[tokio::test]
+async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::start(Store::open(folder.path()).unwrap());
+    let names: Vec<String> = (0..200).map(|n| format!("k{n}")).collect();
+    let commits = names.iter().map(|name| journal.commit(vec![put(name)]));
+    for result in futures_util::future::join_all(commits).await {
+        result.unwrap();
+    }
+    journal.note(container("noted"));
+    journal.close().await;
+    let contents = Store::open(folder.path()).unwrap().read(String::new).unwrap();
+    assert_eq!(contents.containers.len(), 201);
+}
+
+#[tokio::test]
+async fn an_older_note_never_overwrites_a_newer_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::start(Store::open(folder.path()).unwrap());
+    journal.note(Container { image: "older".into(), ..container("a") });
+    journal.commit(vec![put("a")]).await.unwrap();
+    journal.note(Container { image: "older".into(), ..container("b") });
+    journal.commit(vec![put("b"), Change::Forget(Key::new("b"))]).await.unwrap();
+    journal.close().await;
+    let contents = Store::open(folder.path()).unwrap().read(String::new).unwrap();
+    assert_eq!(contents.containers, [container("a")]);
+}

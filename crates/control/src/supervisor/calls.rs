@@ -1,0 +1,163 @@
+//! The engine calls of one container: at most one that changes it, and at most one inspect, each in a task of its own, so
+//! that the supervisor goes on listening and no container waits for another's.
+
+use super::Done;
+use crate::control::Shared;
+use crate::starts::Priority;
+use backon::{ExponentialBuilder, Retryable};
+use engine::{ContainerSpec, EngineError};
+use model::{EngineId, Input, Key, Observation};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// What a container has to end itself after SIGTERM.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often a failed stop is tried again, as in 2014.
+const STOP_RETRIES: usize = 3;
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+pub(crate) struct Calls {
+    shared: Arc<Shared>,
+    running: JoinSet<Outcome>,
+    inspecting: bool,
+    /// Raised whenever an inspect that is under way would tell old news.
+    epoch: u64,
+    /// Those who wait for the inspect after the one under way.
+    again: Option<(EngineId, Vec<Done>)>,
+    inspected_epoch: u64,
+}
+
+/// What came of a call.
+pub(crate) enum Outcome {
+    /// A call that changes it returned.
+    Called(Input),
+    /// An inspect returned, with nothing where it failed; stale if the container changed under it.
+    Inspected { seen: Option<Observation>, fresh: bool, done: Vec<Done> },
+}
+
+impl Calls {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, running: JoinSet::new(), inspecting: false, epoch: 0, again: None, inspected_epoch: 0 }
+    }
+
+    /// The next result; never while nothing is under way. Cancel safe.
+    pub(crate) async fn result(&mut self) -> Outcome {
+        loop {
+            match self.running.join_next().await {
+                None => std::future::pending().await,
+                Some(Ok(Outcome::Inspected { seen, done, fresh })) => {
+                    self.inspecting = false;
+                    let fresh = fresh && self.inspected_epoch == self.epoch;
+                    if let Some((body, waiting)) = self.again.take() {
+                        self.begin_inspect(body, waiting);
+                    }
+                    return Outcome::Inspected { seen, fresh, done };
+                }
+                Some(Ok(outcome)) => return outcome,
+                Some(Err(error)) => tracing::error!(%error, "an engine call of ours panicked"),
+            }
+        }
+    }
+
+    /// An inspect that is under way would tell old news.
+    pub(crate) fn outdate(&mut self) {
+        self.epoch += 1;
+    }
+
+    /// Looks at the engine's side. Asked for again meanwhile, it looks again: an event may be newer than the answer.
+    pub(crate) fn inspect(&mut self, body: EngineId, done: Done) {
+        if self.inspecting {
+            self.again.get_or_insert_with(|| (body, Vec::new())).1.push(done);
+        } else {
+            self.begin_inspect(body, vec![done]);
+        }
+    }
+
+    fn begin_inspect(&mut self, body: EngineId, done: Vec<Done>) {
+        self.inspecting = true;
+        self.inspected_epoch = self.epoch;
+        let engine = Arc::clone(&self.shared.engine);
+        self.running.spawn(async move {
+            match engine.inspect(&body).await {
+                Ok(seen) => Outcome::Inspected { seen: Some(seen), fresh: true, done },
+                Err(error) => {
+                    tracing::warn!(body = %body, error = %crate::chain(&error), "cannot inspect");
+                    Outcome::Inspected { seen: None, fresh: false, done }
+                }
+            }
+        });
+    }
+
+    pub(crate) fn create(&mut self, spec: ContainerSpec) {
+        let engine = Arc::clone(&self.shared.engine);
+        self.running.spawn(async move {
+            Outcome::Called(match engine.create(&spec).await {
+                Ok(created) => Input::Created { engine_id: created.engine_id, name: created.name },
+                Err(error) => Input::CreateFailed(crate::chain(&error)),
+            })
+        });
+    }
+
+    pub(crate) fn start(&mut self, body: Option<EngineId>, priority: Priority) {
+        let Some(body) = body else { return };
+        let shared = Arc::clone(&self.shared);
+        self.running.spawn(async move {
+            let _permit = shared.starts.permit(priority).await;
+            Outcome::Called(match shared.engine.start(&body).await {
+                Ok(()) => Input::Started,
+                Err(error) => Input::StartFailed(crate::chain(&error)),
+            })
+        });
+    }
+
+    pub(crate) fn stop(&mut self, body: Option<EngineId>) {
+        let Some(body) = body else { return };
+        let engine = Arc::clone(&self.shared.engine);
+        self.running.spawn(async move {
+            let stop = || engine.stop(&body, GRACE);
+            let pause =
+                ExponentialBuilder::default().with_min_delay(FIRST_RETRY).with_max_times(STOP_RETRIES);
+            let stopped = stop.retry(pause).notify(|error, after| complain("stop", error, after)).await;
+            Outcome::Called(match stopped {
+                Ok(()) => Input::Stopped,
+                Err(error) => Input::StopFailed(format!("it could not be stopped: {}", crate::chain(&error))),
+            })
+        });
+    }
+
+    /// Tried until it is done: a deleted container is never left behind.
+    pub(crate) fn remove(&mut self, body: Option<EngineId>, key: Key) {
+        let shared = Arc::clone(&self.shared);
+        self.running.spawn(async move {
+            let pause = ExponentialBuilder::default()
+                .with_min_delay(FIRST_RETRY)
+                .with_max_delay(LONGEST_RETRY)
+                .without_max_times();
+            let remove = || remove_body(&shared, body.as_ref(), &key);
+            let removed = remove.retry(pause).notify(|error, after| complain("remove", error, after)).await;
+            Outcome::Called(
+                removed.map_or_else(|error| Input::CreateFailed(crate::chain(&error)), |()| Input::Removed),
+            )
+        });
+    }
+}
+
+/// The body is known by its id; that of a half-made container by its labels alone.
+async fn remove_body(shared: &Shared, body: Option<&EngineId>, key: &Key) -> Result<(), EngineError> {
+    if let Some(body) = body {
+        return shared.engine.remove(body).await;
+    }
+    let listed = shared.engine.list(&shared.settings.instance).await?;
+    let half_made = listed.iter().filter(|entry| entry.key == key.as_str() && entry.owner == shared.owner);
+    for entry in half_made {
+        shared.engine.remove(&entry.engine_id).await?;
+    }
+    Ok(())
+}
+
+fn complain(doing: &str, error: &EngineError, after: Duration) {
+    let (error, after) = (crate::chain(error), after.as_secs_f32());
+    tracing::warn!(doing, error, after, "the engine failed; trying again");
+}

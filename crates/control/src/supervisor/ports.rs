@@ -1,0 +1,69 @@
+//! A container's host ports: claimed for its life, reachable as its phase says, and taken again when somebody else let go.
+
+use crate::{Endpoints, Target, Traffic};
+use model::{Container, Protocol, Reach};
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+use std::time::Duration;
+
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Ports {
+    endpoints: Arc<dyn Endpoints>,
+    ports: Vec<(u16, Target)>,
+    missing: Vec<u16>,
+    reach: Reach,
+}
+
+impl Ports {
+    /// Claims them; those that a new container was just allotted are claimed already, which is no error.
+    pub(crate) fn new(container: &Container, endpoints: &Arc<dyn Endpoints>, traffic: &Arc<Traffic>) -> Self {
+        let tcp = container.endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Tcp);
+        let ports = tcp.filter_map(|endpoint| {
+            let address = SocketAddrV4::new(container.address, endpoint.container_port);
+            Some((endpoint.host_port?, Target { address, traffic: Arc::clone(traffic) }))
+        });
+        let mut claimed = Self {
+            endpoints: Arc::clone(endpoints),
+            ports: ports.collect(),
+            missing: Vec::new(),
+            reach: Reach::Refuse,
+        };
+        claimed.apply();
+        claimed
+    }
+
+    /// What connections meet from now on.
+    pub(crate) fn reach(&mut self, reach: Reach) {
+        if self.reach != reach {
+            self.reach = reach;
+            self.apply();
+        }
+    }
+
+    fn apply(&mut self) {
+        self.missing.clear();
+        for (port, target) in &self.ports {
+            let set =
+                self.endpoints.claim(*port).and_then(|()| self.endpoints.set(*port, self.reach, target));
+            if let Err(error) = set {
+                tracing::warn!(port, %error, "cannot have this port; trying again");
+                self.missing.push(*port);
+            }
+        }
+    }
+
+    /// Those that another program holds.
+    pub(crate) fn missing(&self) -> Vec<u16> {
+        self.missing.clone()
+    }
+
+    /// Comes back when the missing ones were tried again; never while none is missing. Cancel safe.
+    pub(crate) async fn retry(&mut self) {
+        if self.missing.is_empty() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(RETRY).await;
+        self.apply();
+    }
+}
