@@ -1,0 +1,152 @@
+//! Errors on the wire: RFC 9457 problem documents, with the `message` of 2014 beside the standard members.
+
+use serde::Serialize;
+
+/// One problem document, `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Stable, one per [`Kind`].
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// What kind of problem it is, the same for each of its kind.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What went wrong this time.
+    pub detail: String,
+    /// The same, under the name of 2014.
+    pub message: String,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $slug:literal, $status:literal, $title:literal;)*) => {
+        /// Every kind of problem that the API knows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Kind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Kind {
+            /// All of them, in the order of the reference.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The last part of its `type`.
+            pub fn slug(self) -> &'static str {
+                match self { $(Self::$name => $slug,)* }
+            }
+
+            /// Its HTTP status.
+            pub fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// Its title.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// No name of an image was given.
+    ImageBlank = "image-blank", 400, "No image was named";
+    /// The body cannot be read at all.
+    BodyUnreadable = "body-unreadable", 400, "The body cannot be read";
+    /// Credentials are missing or wrong.
+    Unauthorized = "unauthorized", 401, "Credentials are missing or wrong";
+    /// A browser sent it from somebody else's page.
+    ForeignOrigin = "foreign-origin", 403, "The request comes from a page of another origin";
+    /// No such route.
+    NoSuchRoute = "no-such-route", 404, "There is nothing at this path";
+    /// No such container.
+    NoSuchContainer = "no-such-container", 404, "There is no such container";
+    /// No such image.
+    NoSuchImage = "no-such-image", 404, "There is no such image";
+    /// The route does not know the method.
+    MethodNotAllowed = "method-not-allowed", 405, "The path does not know this method";
+    /// The body did not come in time.
+    TooSlow = "too-slow", 408, "The body did not come in time";
+    /// Several containers go by this beginning of an id.
+    Ambiguous = "ambiguous", 409, "Several containers go by this";
+    /// Another request overtook this one.
+    Overtaken = "overtaken", 409, "Another request overtook this one";
+    /// It was deleted meanwhile.
+    Gone = "gone", 409, "The container was deleted meanwhile";
+    /// The body is longer than a megabyte.
+    BodyTooLarge = "body-too-large", 413, "The body is too large";
+    /// Neither a form nor JSON.
+    MediaType = "media-type", 415, "The body is of a type that is not understood";
+    /// A field is missing or is not what it should be.
+    InvalidField = "invalid-field", 422, "A field is missing or is not what it should be";
+    /// The image exposes no TCP port.
+    NoPorts = "no-ports", 422, "The image exposes no TCP port";
+    /// The image exposes more TCP ports than a container may have.
+    TooManyPorts = "too-many-ports", 422, "The image exposes too many TCP ports";
+    /// Too many requests wait for one container.
+    Busy = "busy", 429, "Too many requests wait for this container";
+    /// The engine could not make or start it.
+    NotStarted = "not-started", 500, "The container could not be started";
+    /// The engine said no to something else.
+    Engine = "engine", 500, "The engine failed";
+    /// A bug, or the system below us.
+    Internal = "internal", 500, "Something went wrong here";
+    /// The engine does not answer.
+    EngineAway = "engine-away", 503, "The engine does not answer";
+    /// No port or no address is left.
+    UsedUp = "used-up", 503, "No port or no address is left";
+    /// The daemon is ending.
+    Ending = "ending", 503, "spin-docker is ending";
+    /// The disk is full.
+    DiskFull = "disk-full", 507, "The disk is full";
+}
+
+impl Kind {
+    /// Its stable `type`.
+    pub fn type_(self) -> String {
+        format!("urn:spin-docker:problem:{}", self.slug())
+    }
+}
+
+impl Problem {
+    /// A problem of this kind, with what went wrong this time.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            type_: kind.type_(),
+            title: kind.title(),
+            status: kind.status(),
+            detail: message.clone(),
+            message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_page_lists_every_kind() {
+        let page = include_str!("../../../docs/problems.md");
+        for kind in Kind::ALL {
+            let line = format!("| `{}` | {} | {} |", kind.type_(), kind.status(), kind.title());
+            assert!(page.contains(&line), "docs/problems.md lacks the line:\n{line}");
+        }
+        assert_eq!(
+            page.matches("| `urn:").count(),
+            Kind::ALL.len(),
+            "docs/problems.md lists what is no more"
+        );
+    }
+
+    #[test]
+    fn a_problem_carries_the_message_of_2014() {
+        let problem = serde_json::to_value(Problem::new(Kind::ImageBlank, "Image cannot be blank")).unwrap();
+        assert_eq!(problem["type"], "urn:spin-docker:problem:image-blank");
+        assert_eq!(
+            (problem["status"].as_u64(), &problem["message"]),
+            (Some(400), &"Image cannot be blank".into())
+        );
+    }
+}
