@@ -63,7 +63,7 @@ impl Control {
     pub async fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Arc<View>, CreateError> {
         let control = Arc::clone(self);
         let task = self.shared.tasks.spawn(async move { control.create_now(request).await });
-        task.await.unwrap_or(Err(CreateError::Failed(CommandError::Gone(None))))
+        task.await.unwrap_or(Err(CreateError::Failed(CommandError::Ending)))
     }
 
     async fn create_now(&self, request: CreateRequest) -> Result<Arc<View>, CreateError> {
@@ -78,8 +78,7 @@ impl Control {
         let spec = self.spec(&container, &image, request.env);
         let (answer, result) = oneshot::channel();
         Supervisor::spawn(Arc::clone(&self.shared), container, Beginning::Create(Box::new(spec), answer));
-        let ended = Err(CommandError::Gone(Some("spin-docker is ending".to_owned())));
-        result.await.unwrap_or(ended).map_err(CreateError::Failed)
+        result.await.unwrap_or(Err(CommandError::Ending)).map_err(CreateError::Failed)
     }
 
     async fn usable_image(&self, name: &str) -> Result<Image, CreateError> {

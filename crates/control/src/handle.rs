@@ -39,6 +39,9 @@ pub enum CommandError {
     /// It was removed meanwhile.
     #[error("the container is gone{}", because(.0))]
     Gone(Option<String>),
+    /// The program ends; what was asked for may be taken up at the next start.
+    #[error("spin-docker is ending")]
+    Ending,
     /// The engine could not start it.
     #[error("the container does not start{}", because(.0))]
     NotStarted(Option<String>),
@@ -101,7 +104,7 @@ impl Handle {
     async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<Arc<View>, CommandError> {
         let (answer, result) = oneshot::channel();
         self.send(command(answer))?;
-        result.await.unwrap_or(Err(CommandError::Gone(None)))
+        result.await.unwrap_or(Err(CommandError::Ending))
     }
 
     pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {

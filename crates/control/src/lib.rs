@@ -25,6 +25,7 @@ pub use clock::Clock;
 pub use control::{Control, LaunchError, Parts};
 pub use create::{CreateError, CreateRequest};
 pub use endpoints::{Endpoints, Target};
+pub use engine::EngineError;
 pub use handle::{CommandError, Handle, View};
 pub use ledger::LedgerError;
 pub use registry::FindError;

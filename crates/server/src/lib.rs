@@ -1,1 +1,34 @@
-//! Placeholder.
+//! The HTTP API: routes, authentication, and the one place where an error gets its status.
+//!
+//! Everything is asked of the control; nothing here touches an engine, a store or an endpoint.
+
+mod auth;
+mod body;
+mod check_in;
+mod containers;
+mod error;
+mod health;
+mod images;
+mod listen;
+mod log;
+mod origin;
+mod routes;
+
+pub use auth::Password;
+pub use listen::{Limits, Listening};
+pub use routes::{Routes, api, check_in_only};
+
+use control::Control;
+use std::sync::Arc;
+
+/// What the routes share.
+pub struct App {
+    /// Who is asked.
+    pub control: Arc<Control>,
+    /// Of `admin`.
+    pub password: Password,
+    /// What users reach the host by.
+    pub public_host: String,
+    /// Whether errors show their cause chain.
+    pub show_causes: bool,
+}

@@ -295,6 +295,7 @@ impl Supervisor {
 
     /// The container is no more: its ports and its address rest, and nobody finds it.
     fn leave(&mut self) {
+        self.turn_away();
         self.shared.registry.forget(&self.container.key);
         let ports: Vec<u16> = self.container.host_ports().collect();
         self.shared.ledger.give_back(&ports, self.container.address, self.shared.clock.now());
@@ -304,6 +305,15 @@ impl Supervisor {
                 tracing::warn!(error = %crate::chain(error.as_ref()), "cannot save which ports rest");
             }
         });
+    }
+
+    fn turn_away(&mut self) {
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Start(answer) | Command::Stop(answer) | Command::Delete(answer) = command {
+                reply(answer, Err(CommandError::Gone(None)));
+            }
+        }
     }
 
     fn name(&self) -> &str {

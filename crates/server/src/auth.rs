@@ -1,0 +1,85 @@
+//! Basic authentication: one user, `admin`. Compared in constant time, whatever was sent.
+
+use crate::App;
+use crate::error::Failure;
+use api::Kind;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+const USER: &str = "admin";
+const CHALLENGE: &str = r#"Basic realm="spin-docker", charset="UTF-8""#;
+
+/// The password of `admin`. Never printed.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    /// As it was set.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    fn admits(&self, credentials: &[u8]) -> bool {
+        let expected = format!("{USER}:{}", self.0);
+        credentials.ct_eq(expected.as_bytes()).into()
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Lets nobody through without the right credentials.
+pub(crate) async fn require(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(credentials);
+    if given.is_some_and(|given| app.password.admits(&given)) {
+        return next.run(request).await;
+    }
+    let message = "Give the user admin and the password, by HTTP basic authentication";
+    let mut response = Failure::new(Kind::Unauthorized, message).into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+    response
+}
+
+fn credentials(header: &HeaderValue) -> Option<Vec<u8>> {
+    let (scheme, encoded) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(header: &[u8]) -> bool {
+        let header = HeaderValue::from_bytes(header).unwrap();
+        credentials(&header).is_some_and(|given| Password::new("spindocker").admits(&given))
+    }
+
+    #[test]
+    fn only_the_right_credentials_are_let_through() {
+        let basic = |text: &[u8]| format!("Basic {}", STANDARD.encode(text));
+        assert!(admits(basic(b"admin:spindocker").as_bytes()));
+        assert!(admits(basic(b"admin:spindocker").replace("Basic", "bASIC").as_bytes()));
+        let wrong: [&[u8]; 6] =
+            [b"admin:", b"", b"admin:spindocker2", b"root:spindocker", b"admin:\xff\xfe", &[b'a'; 10_000]];
+        for credentials in wrong {
+            assert!(!admits(basic(credentials).as_bytes()), "{credentials:?}");
+        }
+        for header in [&b"Basic"[..], b"Basic !!!", b"Bearer abc", b"\xff", b""] {
+            assert!(!admits(header), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_never_printed() {
+        assert_eq!(format!("{:?}", Password::new("hunter2")), "Password(…)");
+    }
+}
