@@ -1,1 +1,43 @@
-//! x
+//! What the whole-product tests share: the built program, a real engine, and the clients that a user would have.
+//!
+//! Nothing here waits for luck: [`until`] waits for a condition, with a deadline. Every daemon has an instance of its own
+//! whose name begins with `t-`, and takes everything of it off the engine when it is dropped, also by a panic.
+
+mod daemon;
+mod docker;
+mod http;
+
+pub use daemon::{Daemon, Settings};
+pub use docker::{docker, docker_quietly, test_image};
+pub use http::{Answer, Client};
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// Waits until `condition` gives something, and fails with `what` after `within`.
+pub fn until<T>(what: &str, within: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(begun.elapsed() < within, "waited {within:?} in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A text field of a container, or the test fails.
+pub fn text<'a>(container: &'a serde_json::Value, field: &str) -> &'a str {
+    container[field].as_str().unwrap_or_else(|| panic!("no text {field} in {container}"))
+}
+
+/// Sends a line to a port of this host and reads the line that comes back.
+pub fn ask(port: &str, line: &str) -> std::io::Result<String> {
+    let stream = TcpStream::connect(format!("127.0.0.1:{port}"))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    (&stream).write_all(format!("{line}\n").as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(&stream).read_line(&mut answer)?;
+    Ok(answer.trim_end().to_owned())
+}

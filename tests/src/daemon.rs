@@ -1,0 +1,160 @@
+//! The built program, started on a free port with an instance and a data folder of its own.
+
+use crate::{Client, docker_quietly, until};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Settings, as environment variables without `SPIN_DOCKER_`; those that begin with `@` are variables as they are.
+pub type Settings<'a> = &'a [(&'a str, &'a str)];
+
+/// A running daemon. Dropping it ends it and takes all of its instance off the engine.
+pub struct Daemon {
+    /// Speaks to it as admin.
+    pub client: Client,
+    /// Where it answers, such as `http://127.0.0.1:34567`.
+    pub base: String,
+    /// Its instance's name.
+    pub instance: String,
+    folder: tempfile::TempDir,
+    settings: Vec<(String, String)>,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Daemon {
+    /// Starts one and waits until it is ready.
+    pub fn start(settings: Settings<'_>) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let instance = format!("t-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let settings: Vec<_> =
+            settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let (child, log, base) = spawn(&instance, folder.path(), &settings);
+        let client = Client::new(&base, "spindocker");
+        Self { client, base, instance, folder, settings, child, log }
+    }
+
+    /// Asks it to end, as a service manager does, and gives its exit code.
+    pub fn end(&mut self) -> Option<i32> {
+        signal(&self.child, rustix::process::Signal::TERM);
+        self.wait()
+    }
+
+    /// Ends it without a word.
+    pub fn kill(&mut self) {
+        signal(&self.child, rustix::process::Signal::KILL);
+        self.wait();
+    }
+
+    fn wait(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        until("the daemon has ended", Duration::from_secs(30), || child.try_wait().expect("it is our child"))
+            .code()
+    }
+
+    /// Starts it again over the same data, with its settings and these.
+    pub fn start_again(&mut self, settings: Settings<'_>) {
+        self.settings.extend(settings.iter().map(|(name, value)| (name.to_string(), value.to_string())));
+        (self.child, self.log, self.base) = spawn(&self.instance, self.folder.path(), &self.settings);
+        self.client = Client::new(&self.base, "spindocker");
+    }
+
+    /// Everything that it logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no reader panics").join("\n")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The name of its network.
+    pub fn network(&self) -> String {
+        format!("spin-docker-{}", self.instance)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal(&self.child, rustix::process::Signal::TERM);
+            self.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("the daemon's log:\n{}", self.log());
+        }
+        let filter = format!("label=spin-docker.instance={}", self.instance);
+        let containers = docker_quietly(&["ps", "-aq", "--filter", &filter]).unwrap_or_default();
+        for id in containers.split_whitespace() {
+            if let Err(error) = docker_quietly(&["rm", "-fv", id]) {
+                eprintln!("left over: container {id}: {error}");
+            }
+        }
+        if let Err(error) = docker_quietly(&["network", "rm", &self.network()]) {
+            eprintln!("left over: network {}: {error}", self.network());
+        }
+    }
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid =
+        i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a child has an id");
+    rustix::process::kill_process(pid, signal).expect("our child can be signalled");
+}
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+fn spawn(instance: &str, folder: &Path, settings: &[(String, String)]) -> (Child, Log, String) {
+    let mut command = Command::new(program());
+    command.arg("serve").env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    for name in ["PATH", "HOME", "DOCKER_HOST", "LD_PRELOAD", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    let plain = |name: &&str| settings.iter().any(|(set, _)| set == *name);
+    let defaults = [("listen", "127.0.0.1:0"), ("log", "debug"), ("check_in_port", "80")];
+    for (name, value) in defaults.iter().filter(|(name, _)| !plain(name)) {
+        command.env(variable(name), value);
+    }
+    command.env(variable("instance"), instance).env(variable("data_dir"), folder);
+    for (name, value) in settings {
+        command.env(name.strip_prefix('@').map_or_else(|| variable(name), str::to_owned), value);
+    }
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", program()));
+    let log = follow(&mut child);
+    let base = until("the daemon listens", Duration::from_secs(60), || {
+        let lines = log.lock().expect("no reader panics").join("\n");
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            panic!("the daemon ended with {status}:\n{lines}");
+        }
+        let address = lines.split("listening on http://").nth(1)?.split_whitespace().next()?.to_owned();
+        Some(format!("http://{address}"))
+    });
+    (child, log, base)
+}
+
+fn follow(child: &mut Child) -> Log {
+    let log = Log::default();
+    let (lines, stderr) = (Arc::clone(&log), child.stderr.take().expect("it is piped"));
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            lines.lock().expect("no reader panics").push(line);
+        }
+    });
+    log
+}
+
+fn variable(name: &str) -> String {
+    format!("SPIN_DOCKER_{}", name.to_uppercase())
+}
+
+/// Beside the folder that this test was built into.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_owned();
+    folder.join("spin-docker")
+}

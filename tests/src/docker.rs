@@ -1,0 +1,36 @@
+//! The docker CLI, as a user would use it behind our back.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Runs `docker ARGS` and gives what it printed; fails the test where it fails.
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().expect("the docker CLI is installed");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {args:?} failed: {errors}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// The same, where failing is an answer too.
+pub fn docker_quietly(args: &[&str]) -> Result<String, String> {
+    let output = Command::new("docker").args(args).output().map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// The image of `tests/image`, built if need be.
+pub fn test_image() -> &'static str {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    const NAME: &str = "spin-docker-test/product";
+    BUILT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("image");
+        let built = Command::new("docker")
+            .args(["build", "-q", "-t", NAME, &folder.to_string_lossy()])
+            .env("DOCKER_BUILDKIT", "0")
+            .output()
+            .expect("the docker CLI is installed");
+        assert!(built.status.success(), "cannot build {NAME}: {}", String::from_utf8_lossy(&built.stderr));
+    });
+    NAME
+}

@@ -1,0 +1,116 @@
+//! An HTTP client that shows what came, and judges nothing.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Speaks to one daemon.
+#[derive(Clone, Debug)]
+pub struct Client {
+    base: String,
+    credentials: Option<String>,
+    agent: ureq::Agent,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: ureq::http::HeaderMap,
+    /// The body, as text.
+    pub text: String,
+}
+
+impl Client {
+    /// As `admin` with this password.
+    pub fn new(base: &str, password: &str) -> Self {
+        Self { credentials: Some(format!("admin:{password}")), ..Self::anonymous(base) }
+    }
+
+    /// Without credentials.
+    pub fn anonymous(base: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(Duration::from_secs(90)))
+            .build();
+        Self { base: base.to_owned(), credentials: None, agent: config.into() }
+    }
+
+    /// Any request. `body` is its content type and its bytes.
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<(&str, &str)>,
+    ) -> Answer {
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if let Some(credentials) = &self.credentials {
+            request = request.header("authorization", format!("Basic {}", STANDARD.encode(credentials)));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let result = match body {
+            Some((kind, text)) => {
+                let request =
+                    request.header("content-type", kind).body(text.to_owned()).expect("a valid request");
+                self.agent.run(request)
+            }
+            None => self.agent.run(request.body(()).expect("a valid request")),
+        };
+        let mut response = result.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let text = response.body_mut().read_to_string().unwrap_or_default();
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text }
+    }
+
+    /// `GET`.
+    pub fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], None)
+    }
+
+    /// `POST` of a form, as `curl -d` sends it.
+    pub fn post(&self, path: &str, form: &str) -> Answer {
+        self.send("POST", path, &[], Some(("application/x-www-form-urlencoded", form)))
+    }
+
+    /// `PATCH` of a form.
+    pub fn patch(&self, path: &str, form: &str) -> Answer {
+        self.send("PATCH", path, &[], Some(("application/x-www-form-urlencoded", form)))
+    }
+
+    /// `DELETE`.
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], None)
+    }
+
+    /// A new container of this image, or the test fails.
+    pub fn create(&self, image: &str) -> Value {
+        let answer = self.post("/v1/containers", &format!("image={image}"));
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()
+    }
+
+    /// The container at this `uri`, or the test fails.
+    pub fn show(&self, uri: &str) -> Value {
+        let answer = self.get(uri);
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    }
+}
+
+impl Answer {
+    /// The body as JSON, or the test fails.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
+    }
+
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,81 @@
+//! The daemon as a process: how it ends, what it refuses, and what a jump of the clock does to it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+use tests::{Daemon, docker, test_image, text, until};
+
+#[test]
+fn sigterm_ends_it_within_the_grace_period_and_containers_run_on() {
+    let mut daemon = Daemon::start(&[]);
+    let container = daemon.client.create(test_image());
+    let stream = TcpStream::connect(format!("127.0.0.1:{}", text(&container, "app_port"))).unwrap();
+    (&stream).write_all(b"one\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line).unwrap();
+    let begun = Instant::now();
+    assert_eq!(daemon.end(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    let id = text(&container, "container_id");
+    assert_eq!(docker(&["inspect", "-f", "{{.State.Running}}", id]), "true");
+}
+
+#[test]
+fn a_redirect_is_taken_back_at_the_end() {
+    let mut daemon = Daemon::start(&[]);
+    let id = docker(&["network", "inspect", "-f", "{{.Id}}", &daemon.network()]);
+    let rules = || {
+        let output = std::process::Command::new("iptables-save").args(["-t", "nat"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).to_uppercase().matches(&id[..12].to_uppercase()).count()
+    };
+    let with = rules();
+    assert_eq!(daemon.end(), Some(0));
+    assert!(rules() < with, "{with} rules before, {} after", rules());
+}
+
+#[test]
+fn two_daemons_on_one_data_dir_do_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let _first = Daemon::start(&[("data_dir", path)]);
+    let second = std::panic::catch_unwind(|| Daemon::start(&[("data_dir", path)]));
+    let said = second.err().and_then(|panic| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    assert!(said.contains("is in use by another spin-docker"), "{said}");
+}
+
+/// libfaketime moves the wall clock of the daemon alone, and leaves the monotonic one as it is.
+#[test]
+fn a_clock_that_jumps_an_hour_stops_nothing_early() {
+    let library = [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    ]
+    .into_iter()
+    .find(|path| std::path::Path::new(path).exists())
+    .expect("libfaketime is installed: scripts/tools does it");
+    let folder = tempfile::tempdir().unwrap();
+    let offset = folder.path().join("offset");
+    std::fs::write(&offset, "+0").unwrap();
+    let daemon = Daemon::start(&[
+        ("initial_timeout_interval", "8"),
+        ("timeout_interval", "8"),
+        ("@LD_PRELOAD", library),
+        ("@FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap()),
+        ("@FAKETIME_NO_CACHE", "1"),
+        ("@FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ]);
+    let container = daemon.client.create(test_image());
+    let uri = text(&container, "uri");
+    std::fs::write(&offset, "+1h").unwrap();
+    until("the jump is seen", Duration::from_secs(5), || {
+        daemon.log().contains("the clock jumped").then_some(())
+    });
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(9) {
+        assert_eq!(daemon.client.show(uri)["status"], "running");
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    until("it is stopped all the same, in its time", Duration::from_secs(30), || {
+        (daemon.client.show(uri)["status"] == "stopped").then_some(())
+    });
+}

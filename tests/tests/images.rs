@@ -1,0 +1,107 @@
+//! The sample images, as the documentation uses them.
+
+use std::process::Command;
+use std::time::Duration;
+use tests::{Client, Daemon, docker, text, until};
+
+fn run(program: &str, args: &[&str]) -> String {
+    let output =
+        Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {args:?}: {out}{err}");
+    out.trim().to_owned()
+}
+
+fn psql(port: &str, query: &str) -> String {
+    run("psql", &["-U", "postgres", "-h", "127.0.0.1", "-p", port, "-Atc", query])
+}
+
+#[test]
+fn the_psql_after_the_create_just_works_and_its_data_stays() {
+    let daemon = Daemon::start(&[]);
+    let container = daemon.client.create("spin-docker/sd-postgres");
+    let (uri, port) = (text(&container, "uri"), text(&container, "app_port"));
+    assert_eq!(psql(port, "select 6 * 7"), "42");
+    psql(port, "create table kept as select 1 as one");
+    daemon.client.patch(uri, "status=stopped");
+    until("it is stopped", Duration::from_secs(15), || {
+        (daemon.client.show(uri)["status"] == "stopped").then_some(())
+    });
+    let log = docker(&["logs", text(&container, "container_id")]);
+    let inside = docker(&["cp", &format!("{}:/var/log", text(&container, "container_id")), "-"]);
+    assert!(
+        log.contains("database system is shut down") || inside.contains("database system is shut down"),
+        "{log}"
+    );
+    daemon.client.patch(uri, "status=running");
+    assert_eq!(psql(port, "select one from kept"), "1");
+}
+
+#[test]
+fn ssh_as_the_documentation_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    let key = key.to_str().unwrap();
+    run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key]);
+    let public = std::fs::read_to_string(format!("{key}.pub")).unwrap();
+    let daemon = Daemon::start(&[("ssh_authorized_keys", public.trim())]);
+    let container = daemon.client.create("atbaker/sd-postgres");
+    let port = text(&container, "ssh_port");
+    let options =
+        ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"];
+    let login = [&options[..], &["-i", key, "root@127.0.0.1", "-p", port]].concat();
+    let answer = run("ssh", &[&login[..], &["su postgres -c \"psql -Atc 'select 6 * 7'\""]].concat());
+    assert_eq!(answer, "42");
+}
+
+#[test]
+fn a_password_by_env_is_asked_for() {
+    let daemon = Daemon::start(&[]);
+    let body = r#"{"image": "spin-docker/sd-postgres", "env": {"POSTGRES_PASSWORD": "s3cret"}}"#;
+    let made = daemon.client.send("POST", "/v1/containers", &[], Some(("application/json", body)));
+    let port = made.json()["app_port"].as_str().unwrap().to_owned();
+    let with = format!("postgresql://postgres:s3cret@127.0.0.1:{port}/postgres");
+    assert_eq!(run("psql", &[&with, "-Atc", "select 1"]), "1");
+    let without = ["-w", "-U", "postgres", "-h", "127.0.0.1", "-p", &port, "-c", "select 1"];
+    assert!(!Command::new("psql").args(without).output().unwrap().status.success());
+    assert!(!daemon.log().contains("s3cret"));
+}
+
+#[test]
+fn sd_django_answers_a_page() {
+    let daemon = Daemon::start(&[]);
+    let container = daemon.client.create("spin-docker/sd-django");
+    let page = Client::anonymous(&format!("http://127.0.0.1:{}", text(&container, "app_port"))).get("/");
+    assert_eq!(page.status, 200, "{}", page.text);
+    assert!(page.text.contains("<html"), "{}", page.text);
+}
+
+#[test]
+fn sd_postgres_reports_its_connections() {
+    let daemon = Daemon::start(&[]);
+    let container = daemon.client.create("spin-docker/sd-postgres");
+    let (uri, port) = (text(&container, "uri"), text(&container, "app_port"));
+    let mut session = Command::new("psql")
+        .args(["-U", "postgres", "-h", "127.0.0.1", "-p", port, "-c", "select pg_sleep(60)"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let id = text(&container, "container_id");
+    until("its session is there", Duration::from_secs(10), || {
+        let count = docker(&[
+            "exec",
+            id,
+            "su",
+            "postgres",
+            "-c",
+            "psql -Atc \"select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()\"",
+        ]);
+        (count == "1").then_some(())
+    });
+    docker(&["exec", id, "/usr/local/bin/spin-docker-check-in"]);
+    until("its own report shows", Duration::from_secs(5), || {
+        (daemon.client.show(uri)["active"] == "1").then_some(())
+    });
+    session.kill().unwrap();
+    session.wait().unwrap();
+}
