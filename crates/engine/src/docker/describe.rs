@@ -1,0 +1,59 @@
+//! What engine this is, and what of it limits us.
+
+use super::{Docker, QUICK};
+use crate::{Description, Result};
+use bollard::models::SystemInfo;
+
+const BRIDGE_FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+
+impl Docker {
+    pub(super) async fn describe_engine(&self) -> Result<Description> {
+        let info = self.call("describe itself", QUICK, self.client.info()).await?;
+        Ok(Description {
+            name: format!("Docker {}", info.server_version.as_deref().unwrap_or("of no version")),
+            api_version: self.client.client_version().to_string(),
+            limits: limits(&info, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref()),
+        })
+    }
+}
+
+fn limits(info: &SystemInfo, bridge_filter: Option<&str>) -> Vec<String> {
+    let rootless = info.security_options.iter().flatten().any(|option| option.contains("name=rootless"));
+    let desktop = info.operating_system.as_deref().is_some_and(|system| system.contains("Docker Desktop"));
+    let mut limits = Vec::new();
+    if rootless {
+        limits.push(
+            "the engine is rootless: its containers' addresses may not be reachable from here".to_owned(),
+        );
+    }
+    if desktop {
+        limits.push("the engine runs in Docker Desktop's virtual machine: its containers' addresses are not reachable from here".to_owned());
+    }
+    if !rootless && !desktop && bridge_filter.is_none_or(|value| value.trim() != "1") {
+        limits.push(
+            "containers may reach each other: the kernel does not filter bridged traffic; `modprobe br_netfilter && sysctl -w \
+             net.bridge.bridge-nf-call-iptables=1` puts it right"
+                .to_owned(),
+        );
+    }
+    limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_a_sentence() {
+        let plain = SystemInfo::default();
+        assert_eq!(limits(&plain, Some("1\n")), Vec::<String>::new());
+        for without in [None, Some("0\n")] {
+            assert!(limits(&plain, without)[0].contains("modprobe br_netfilter"));
+        }
+        let rootless =
+            SystemInfo { security_options: Some(vec!["name=rootless".into()]), ..Default::default() };
+        assert!(limits(&rootless, None)[0].contains("rootless"));
+        let desktop = SystemInfo { operating_system: Some("Docker Desktop".into()), ..Default::default() };
+        assert!(limits(&desktop, None)[0].contains("virtual machine"));
+    }
+}

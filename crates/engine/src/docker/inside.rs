@@ -1,0 +1,45 @@
+//! A connection tried from inside a container's network: what the container would meet, whatever is in its image.
+
+use super::Docker;
+use crate::{Inside, Result};
+use model::EngineId;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+impl Docker {
+    pub(super) async fn connect_inside(
+        &self,
+        id: &EngineId,
+        to: SocketAddrV4,
+        within: Duration,
+    ) -> Result<Inside> {
+        let Some(pid) = self.pid(id).await? else { return Ok(Inside::NotTried) };
+        let (done, result) = tokio::sync::oneshot::channel();
+        // A thread of its own, that ends: it never comes back from the other network.
+        let thread = std::thread::Builder::new().name("inside".into()).spawn(move || {
+            if done.send(try_from(pid, to, within)).is_err() {
+                tracing::trace!(pid, "whoever asked has gone away");
+            }
+        });
+        if thread.is_err() {
+            return Ok(Inside::NotTried);
+        }
+        Ok(result.await.unwrap_or(Inside::NotTried))
+    }
+}
+
+fn try_from(pid: i64, to: SocketAddrV4, within: Duration) -> Inside {
+    let Ok(network) = File::open(format!("/proc/{pid}/ns/net")) else { return Inside::NotTried };
+    if move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).is_err() {
+        return Inside::NotTried;
+    }
+    match TcpStream::connect_timeout(&SocketAddr::V4(to), within) {
+        Ok(_) => Inside::Connected,
+        Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Inside::TimedOut,
+        Err(_) => Inside::Refused,
+    }
+}

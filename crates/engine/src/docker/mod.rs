@@ -1,0 +1,143 @@
+//! Docker Engine, through bollard. One file per concern; this one connects, and gives every call its deadline.
+
+mod archive;
+mod containers;
+mod describe;
+mod errors;
+mod events;
+mod hosts;
+mod images;
+mod inside;
+mod networks;
+mod redirect;
+
+use crate::{
+    ContainerSpec, Created, Description, Engine, EngineError, Event, Inside, Listed, Network, NetworkSpec,
+    Result,
+};
+use async_trait::async_trait;
+use bollard::errors::Error as BollardError;
+use futures_util::stream::BoxStream;
+use ipnet::Ipv4Net;
+use model::{EngineId, Image, Observation};
+use std::future::Future;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+/// How long the engine may take for what it should know or do at once.
+const QUICK: Duration = Duration::from_secs(20);
+/// How long it may take to make, start or remove a container.
+const SLOW: Duration = Duration::from_secs(120);
+/// The oldest API that we speak: Debian 12's Docker 20.10.
+const OLDEST_API: (usize, usize) = (1, 41);
+
+/// A Docker Engine on this host. Clones share one client.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    client: bollard::Docker,
+    at: String,
+}
+
+impl Docker {
+    /// Finds the engine as the docker CLI does, unless `host` names it, and agrees on an API version with it.
+    pub async fn connect(host: Option<&str>) -> Result<Self> {
+        let at = hosts::find(host, &hosts::Surroundings::of_this_process())?;
+        let client = hosts::open(&at)?;
+        let docker = Self { client, at };
+        let client = docker.call("say its version", QUICK, docker.client.clone().negotiate_version()).await?;
+        let version = client.client_version();
+        if (version.major_version, version.minor_version) < OLDEST_API {
+            return Err(EngineError::Refused {
+                doing: "be used".into(),
+                status: 0,
+                message: format!("its API is {version}; spin-docker needs 1.41 (Docker 20.10) or newer"),
+            });
+        }
+        Ok(Self { client, ..docker })
+    }
+
+    /// Where it was found, such as `unix:///var/run/docker.sock`.
+    pub fn host(&self) -> &str {
+        &self.at
+    }
+
+    async fn call<T>(
+        &self,
+        doing: &str,
+        within: Duration,
+        call: impl Future<Output = std::result::Result<T, BollardError>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(within, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(errors::translate(doing, &self.at, error)),
+            Err(_) => Err(EngineError::TimedOut { doing: doing.to_owned(), seconds: within.as_secs() }),
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for Docker {
+    async fn describe(&self) -> Result<Description> {
+        self.describe_engine().await
+    }
+
+    async fn images(&self) -> Result<Vec<String>> {
+        self.list_tags().await
+    }
+
+    async fn image(&self, name: &str) -> Result<Image> {
+        self.inspect_image(name).await
+    }
+
+    async fn network(&self, wanted: &NetworkSpec) -> Result<Network> {
+        self.find_or_make_network(wanted).await
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<()> {
+        self.drop_network(name).await
+    }
+
+    async fn our_subnets(&self) -> Result<Vec<Ipv4Net>> {
+        self.labelled_subnets().await
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<Created> {
+        self.create_container(spec).await
+    }
+
+    async fn start(&self, id: &EngineId) -> Result<()> {
+        self.start_container(id).await
+    }
+
+    async fn stop(&self, id: &EngineId, grace: Duration) -> Result<()> {
+        self.stop_container(id, grace).await
+    }
+
+    async fn remove(&self, id: &EngineId) -> Result<()> {
+        self.remove_container(id).await
+    }
+
+    async fn inspect(&self, id: &EngineId) -> Result<Observation> {
+        self.inspect_container(id).await
+    }
+
+    async fn list(&self, instance: &str) -> Result<Vec<Listed>> {
+        self.list_containers(instance).await
+    }
+
+    async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
+        Ok(self.subscribe(instance))
+    }
+
+    async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside> {
+        self.connect_inside(id, to, within).await
+    }
+
+    async fn redirect(&self, network: &Network, from: u16, to: u16) -> Result<()> {
+        redirect::put(network, from, to).await
+    }
+
+    async fn undo_redirect(&self, network: &Network) -> Result<()> {
+        redirect::take_back(network).await
+    }
+}

@@ -1,0 +1,88 @@
+//! One connection: held until the container's port accepts, then forwarded. What the client sent first stays in its
+//! socket meanwhile, so nothing of it is lost.
+
+use crate::{Course, mover};
+use backon::{ExponentialBuilder, Retryable};
+use control::Target;
+use model::Reach;
+use socket2::SockRef;
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// Attempts while the application comes up: fresh ones at growing intervals, since a poll at fixed ones wastes seconds.
+const FIRST_RETRY: Duration = Duration::from_millis(1);
+const LONGEST_RETRY: Duration = Duration::from_millis(250);
+/// An attempt without an answer is abandoned for a fresh one: the kernel would wait a second before its next SYN.
+const ATTEMPT: Duration = Duration::from_millis(20);
+/// Once the application has accepted before, an answer may take so long.
+const ACCEPTED_BEFORE: Duration = Duration::from_secs(5);
+
+/// Serves one client to its end.
+pub(crate) async fn attend(
+    client: TcpStream,
+    peer: SocketAddr,
+    mut course: watch::Receiver<Course>,
+    wake_timeout: Duration,
+) {
+    let Some(target) = course.borrow().target.clone() else { return };
+    let _open = target.traffic.open();
+    let dialled = tokio::select! {
+        dialled = tokio::time::timeout(wake_timeout, dial(&mut course)) => dialled,
+        () = broken(&client) => return,
+    };
+    match dialled {
+        Ok(Some(Ok(container))) => mover::forward(client, container, &target.traffic).await,
+        Ok(Some(Err(error))) => reset(&client, peer, &target, &error.to_string()),
+        Ok(None) => reset(&client, peer, &target, "the container was stopped"),
+        Err(_) => reset(&client, peer, &target, "its port did not accept within the wake timeout"),
+    }
+}
+
+/// A connection to the container as soon as it may be had; nothing once the port refuses.
+async fn dial(course: &mut watch::Receiver<Course>) -> Option<io::Result<TcpStream>> {
+    loop {
+        let now = course.wait_for(|course| course.reach != Reach::Hold).await.ok()?.clone();
+        let target = now.target.as_ref().filter(|_| now.reach == Reach::Forward)?.address;
+        let attempts = async {
+            let attempt = || attempt(target, &now);
+            attempt.retry(pauses()).when(|_| !now.accepted.load(Ordering::Relaxed)).await
+        };
+        tokio::select! {
+            dialled = attempts => return Some(dialled),
+            changed = course.changed() => changed.ok()?,
+        }
+    }
+}
+
+async fn attempt(target: SocketAddrV4, course: &Course) -> io::Result<TcpStream> {
+    let patience = if course.accepted.load(Ordering::Relaxed) { ACCEPTED_BEFORE } else { ATTEMPT };
+    let container = tokio::time::timeout(patience, TcpStream::connect(target)).await??;
+    course.accepted.store(true, Ordering::Relaxed);
+    Ok(container)
+}
+
+fn pauses() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_RETRY)
+        .with_max_delay(LONGEST_RETRY)
+        .without_max_times()
+}
+
+/// Comes back when the client's side is broken. A client that only closed its sending side still waits for an answer.
+async fn broken(client: &TcpStream) {
+    if let Err(error) = client.ready(Interest::ERROR).await {
+        tracing::debug!(%error, "a client's socket cannot be watched");
+    }
+}
+
+fn reset(client: &TcpStream, peer: SocketAddr, target: &Target, why: &str) {
+    tracing::info!(%peer, target = %target.address, why, "a connection was closed");
+    if let Err(error) = SockRef::from(client).set_linger(Some(Duration::ZERO)) {
+        tracing::debug!(%error, "a connection is closed in order instead");
+    }
+}

@@ -1,0 +1,144 @@
+//! Moves the bytes of one connection both ways: half-closes and resets arrive as they were sent, and an idle connection
+//! owns no buffer.
+//!
+//! One task serves both directions. Each reads into a buffer that its thread shares, and writes at once; what the other
+//! side did not take is kept, and nothing more is read until it has gone.
+
+use control::Traffic;
+use socket2::SockRef;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+const BUFFER: usize = 64 * 1024;
+/// A direction that moved so much lets others go first.
+const TURN: usize = 1024 * 1024;
+
+thread_local! {
+    static SHARED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into_boxed_slice());
+}
+
+/// Forwards until both sides have ended, or one is broken: then both are reset.
+pub(crate) async fn forward(client: TcpStream, container: TcpStream, traffic: &Traffic) {
+    prepare(&client, &container);
+    let (mut inward, mut outward) = (Direction::default(), Direction::default());
+    let moved = poll_fn(|context| {
+        let inward = inward.poll(context, &client, &container, traffic);
+        let outward = outward.poll(context, &container, &client, traffic);
+        match (inward, outward) {
+            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    });
+    if let Err(error) = moved.await {
+        tracing::debug!(%error, "a connection was reset");
+        reset(&client);
+        reset(&container);
+    }
+}
+
+/// Small messages go at once. BBR, where it is the host's default, would pace even the way to a bridge.
+fn prepare(client: &TcpStream, container: &TcpStream) {
+    let cubic = SockRef::from(container).set_tcp_congestion(b"cubic");
+    for result in [client.set_nodelay(true), container.set_nodelay(true), cubic] {
+        if let Err(error) = result {
+            tracing::debug!(%error, "a socket option was not taken");
+        }
+    }
+}
+
+/// The other side's next read says that the connection was reset, instead of a clean end that never was.
+fn reset(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+        tracing::debug!(%error, "a connection is closed in order instead");
+    }
+}
+
+#[derive(Default)]
+struct Direction {
+    /// What the other side did not take yet, and how much of it has gone since.
+    left: Vec<u8>,
+    gone: usize,
+    ended: bool,
+    closed: bool,
+}
+
+impl Direction {
+    /// Ready once the end of `from` has been passed on. A finished direction may be polled again.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &TcpStream,
+        to: &TcpStream,
+        traffic: &Traffic,
+    ) -> Poll<io::Result<()>> {
+        let mut moved = 0;
+        loop {
+            ready!(self.flush(context, to))?;
+            if self.ended {
+                return Poll::Ready(self.close(to));
+            }
+            if moved >= TURN {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            ready!(from.poll_read_ready(context))?;
+            moved += self.move_some(from, to, traffic)?;
+        }
+    }
+
+    fn flush(&mut self, context: &mut Context<'_>, to: &TcpStream) -> Poll<io::Result<()>> {
+        while self.gone < self.left.len() {
+            ready!(to.poll_write_ready(context))?;
+            match to.try_write(&self.left[self.gone..]) {
+                Ok(count) => self.gone += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        // An idle connection owns no buffer.
+        self.left = Vec::new();
+        self.gone = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn move_some(&mut self, from: &TcpStream, to: &TcpStream, traffic: &Traffic) -> io::Result<usize> {
+        SHARED.with_borrow_mut(|buffer| {
+            let count = match from.try_read(buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+                Err(error) => return Err(error),
+            };
+            self.ended = count == 0;
+            // Counted before they are forwarded: whoever looks in between must see that it is in use.
+            traffic.count(count as u64);
+            self.pass_on(&buffer[..count], to)?;
+            Ok(count)
+        })
+    }
+
+    fn pass_on(&mut self, bytes: &[u8], to: &TcpStream) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let taken = match to.try_write(bytes) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        self.left.extend_from_slice(&bytes[taken..]);
+        Ok(())
+    }
+
+    fn close(&mut self, to: &TcpStream) -> io::Result<()> {
+        if !std::mem::replace(&mut self.closed, true) {
+            SockRef::from(to).shutdown(Shutdown::Write)?;
+        }
+        Ok(())
+    }
+}

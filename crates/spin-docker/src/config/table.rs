@@ -1,0 +1,200 @@
+//! The table of settings: the one place that says a setting's name, type, default, meaning, and what it takes.
+//!
+//! The typed [`Settings`], the flags, the environment variables, `config show`, `serve --help` and `docs/settings.md` all
+//! come from it. A row reads `name: type = default, reader, "what it takes"`; its doc comment is its help.
+
+use super::given::{Given, Wrong};
+use super::read::{absolute, at_least, boolean, host, list, non_empty, one, optional, parsed, within};
+use super::values::{self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Secret};
+use ipnet::Ipv4Net;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A row.
+pub(crate) struct Setting {
+    /// As the file spells it.
+    pub(crate) name: &'static str,
+    /// The heading that it stands under.
+    pub(crate) group: &'static str,
+    /// The lines of its doc comment.
+    help: &'static [&'static str],
+    /// What it is where nobody says otherwise.
+    pub(crate) default: Default,
+    /// What it takes, in words.
+    pub(crate) takes: &'static str,
+    /// Whether a value is one that it takes.
+    pub(crate) check: fn(&Given) -> Result<(), Wrong>,
+}
+
+/// A default, and with it what kind of setting it is.
+#[derive(Clone, Copy)]
+pub(crate) enum Default {
+    /// A value.
+    Text(&'static str),
+    /// `true` or `false`; a flag without a value says `true`.
+    Switch(&'static str),
+    /// Several values, separated by commas.
+    List(&'static str),
+    /// A value that is never shown once it is set.
+    Hidden(&'static str),
+    /// This folder for root, one below the user's own state folder for anybody else.
+    Folder(&'static str),
+    /// No value; in words, what happens then.
+    Unset(&'static str),
+}
+
+macro_rules! settings {
+    ($($group:literal { $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr, $read:expr, $takes:literal;)+ })+) => {
+        /// Every setting, read and checked.
+        #[derive(Clone, Debug)]
+        #[expect(dead_code, reason = "serve is not wired up yet")]
+        pub(crate) struct Settings {
+            $($($(#[doc = $help])+ pub(crate) $name: $type,)+)+
+        }
+
+        /// Every row, by group.
+        pub(crate) static TABLE: &[Setting] = &[$($(Setting {
+            name: stringify!($name),
+            group: $group,
+            help: &[$($help),+],
+            default: $default,
+            takes: $takes,
+            check: |given| $read(given).map(drop),
+        },)+)+];
+
+        impl Settings {
+            /// From the value of each row.
+            pub(super) fn read<'a>(value: impl Fn(&str) -> &'a Given) -> Result<Self, Wrong> {
+                Ok(Self { $($($name: $read(value(stringify!($name)))?,)+)+ })
+            }
+        }
+    };
+}
+
+settings! {
+    "The API" {
+        /// Where the API is served. Port 0 takes a free one.
+        listen: SocketAddr = Default::Text("127.0.0.1:8080"), one(parsed),
+            "an address with a port, such as 127.0.0.1:8080";
+        /// The password of the user `admin`.
+        password: Secret = Default::Hidden("spindocker"), one(value::secret), "any text but an empty one";
+        /// With the default password, `listen` may be an address beyond loopback.
+        allow_default_password: bool = Default::Switch("false"), one(boolean), "true or false";
+        /// In `development`, errors show their cause chain and the log is at `debug`; in `production`, neither.
+        environment: Environment = Default::Text("development"), one(value::environment),
+            "development or production";
+    }
+    "The idle monitor" {
+        /// Never stop an idle container.
+        disable_timeouts: bool = Default::Switch("false"), one(boolean), "true or false";
+        /// From a container's start to the first look at its activity: the least time that it runs.
+        initial_timeout_interval: Duration = Default::Text("7200"), one(value::duration),
+            "seconds, or a duration such as 2h, 30m or 1h30m, more than 0";
+        /// From one look to the next.
+        timeout_interval: Duration = Default::Text("1800"), one(value::duration),
+            "seconds, or a duration such as 2h, 30m or 1h30m, more than 0";
+    }
+    "The engine and the data" {
+        /// What kind of engine runs the containers.
+        engine: Engine = Default::Text("docker"), one(value::engine), "docker";
+        /// The engine's socket.
+        engine_host: Option<String> = Default::Unset("`DOCKER_HOST`, or the usual socket"),
+            optional(value::engine_host), "unix:///PATH; an engine on another machine is not supported";
+        /// Names what is ours on an engine. Two daemons on one engine have two.
+        instance: String = Default::Text("default"), one(value::instance),
+            "at most 31 of a-z, 0-9 and -, beginning with a letter or a digit";
+        /// Where the embedded database and the keys are.
+        data_dir: PathBuf = Default::Folder("/var/lib/spin-docker"), one(absolute), "a path";
+        /// How many containers start at once.
+        start_limit: usize = Default::Text("4"), one(within(1..=64)), "a whole number from 1 to 64";
+        /// How long requests and connections may take to end after SIGTERM.
+        shutdown_grace: Duration = Default::Text("10"), one(value::duration),
+            "seconds, or a duration such as 30s or 1m, more than 0";
+    }
+    "Endpoints and the network" {
+        /// Where containers' stable ports are bound.
+        endpoint_address: IpAddr = Default::Text("127.0.0.1"), one(parsed), "an address, such as 127.0.0.1";
+        /// The range that containers' stable ports come from.
+        endpoint_ports: RangeInclusive<u16> = Default::Text("49153-65535"), one(value::ports),
+            "two ports, lowest-highest, from 1024 to 65535";
+        /// The name or address that users see in `endpoints`.
+        public_host: Option<String> = Default::Unset("`endpoint_address`"), optional(host),
+            "a host name or an address, without a port";
+        /// The subnet of the containers' network.
+        subnet: Option<Ipv4Net> = Default::Unset("the engine's choice"), optional(value::subnet),
+            "an IPv4 network from /8 to /29, such as 10.99.0.0/16";
+        /// Where containers check in, on their default gateway's address.
+        check_in_port: u16 = Default::Text("80"), one(within(1..=65535)), "a port from 1 to 65535";
+        /// Public keys put into images that have the label `spin-docker.authorized_keys=PATH`, beside our own.
+        ssh_authorized_keys: Vec<String> = Default::List(""), list(value::public_key),
+            "SSH public keys, such as \"ssh-ed25519 AAAA... me@example.org\"";
+    }
+    "What a container may use" {
+        /// Capabilities taken from every container.
+        cap_drop: Vec<String> = Default::List("NET_RAW,MKNOD"), list(value::capability),
+            "names of Linux capabilities, such as NET_RAW, or ALL";
+        /// No process in a container gains privileges, so `sudo` does not work there.
+        no_new_privileges: bool = Default::Switch("false"), one(boolean), "true or false";
+        /// The most processes in a container; 0 for no limit.
+        pids: i64 = Default::Text("1024"), one(at_least(0)), "a whole number, 0 for no limit";
+        /// The most memory of a container; 0 for no limit.
+        memory: Bytes = Default::Text("0"), one(value::memory),
+            "bytes, or a size such as 512m or 2g, at least 6m; 0 for no limit";
+        /// The most CPUs of a container; 0 for no limit.
+        cpus: MilliCpus = Default::Text("0"), one(value::cpus), "a number such as 1.5, at least 0.01; 0 for no limit";
+        /// The size of one log file of a container.
+        log_size: String = Default::Text("10m"), one(value::log_size), "a size such as 512k, 10m or 1g";
+        /// How many log files of a container are kept.
+        log_files: u32 = Default::Text("3"), one(within(1..=1000)), "a whole number from 1 to 1000";
+    }
+    "The daemon's own log" {
+        /// What is logged: a level, or levels by part of the program.
+        log: Option<String> = Default::Unset("`info`; in `development`, `debug` for our own parts"),
+            optional(value::log),
+            "error, warn, info, debug, trace or off, or directives such as info,control=debug";
+        /// Lines to read, or one JSON object a line.
+        log_format: LogFormat = Default::Text("text"), one(value::log_format), "text or json";
+    }
+}
+
+impl Setting {
+    /// The row of that name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        TABLE.iter().find(|setting| setting.name == name)
+    }
+
+    /// What it is for, in a sentence or two.
+    pub(crate) fn help(&self) -> String {
+        self.help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Its default, in words.
+    pub(crate) fn default_in_words(&self) -> String {
+        match self.default {
+            Default::Text(text) | Default::Switch(text) | Default::Hidden(text) => format!("`{text}`"),
+            Default::List("") => "none".to_owned(),
+            Default::List(text) => format!("`{text}`"),
+            Default::Folder(root) => {
+                format!("`{root}`; not as root: `$XDG_STATE_HOME/spin-docker`, else `~/.local/state/spin-docker`")
+            }
+            Default::Unset(words) => words.to_owned(),
+        }
+    }
+
+    /// Whether its value is never shown.
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self.default, Default::Hidden(_))
+    }
+
+    /// Its environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("SPIN_DOCKER_{}", self.name.to_uppercase())
+    }
+
+    /// Its flag, without the dashes.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+}

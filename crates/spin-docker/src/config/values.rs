@@ -1,0 +1,167 @@
+//! The types of single settings and their readers. A reader answers `None` to what its setting does not take; the table
+//! says in words what that is.
+
+use super::read::{host, non_empty, parsed};
+use ipnet::Ipv4Net;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// What stands where a secret would.
+pub(crate) const HIDDEN: &str = "********";
+
+/// Text that nothing prints by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// The text itself, for whoever must compare or hash it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+/// Who the program runs for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Environment {
+    /// Errors show their causes.
+    Development,
+    /// They do not.
+    Production,
+}
+
+/// The kinds of engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// Docker Engine, or Podman through the same API.
+    Docker,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// To be read.
+    Text,
+    /// To be parsed.
+    Json,
+}
+
+/// An amount of memory; 0 for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) i64);
+
+/// Thousandths of a CPU; 0 for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MilliCpus(pub(crate) i64);
+
+pub(super) fn secret(text: &str) -> Option<Secret> {
+    non_empty(text).map(|text| Secret(text.to_owned()))
+}
+
+pub(super) fn environment(text: &str) -> Option<Environment> {
+    match text {
+        "development" => Some(Environment::Development),
+        "production" => Some(Environment::Production),
+        _ => None,
+    }
+}
+
+pub(super) fn engine(text: &str) -> Option<Engine> {
+    (text == "docker").then_some(Engine::Docker)
+}
+
+pub(super) fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+/// Plain seconds or jiff's friendly format; a century at most, so that sums of times stay times.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+    let seconds = parsed(text).map(Duration::from_secs);
+    let duration = seconds.or_else(|| parsed::<jiff::SignedDuration>(text)?.try_into().ok())?;
+    (!duration.is_zero() && duration <= CENTURY).then_some(duration)
+}
+
+pub(super) fn engine_host(text: &str) -> Option<String> {
+    text.strip_prefix("unix:///").and_then(non_empty).map(|_| text.to_owned())
+}
+
+pub(super) fn instance(text: &str) -> Option<String> {
+    let letters = |letter| matches!(letter, 'a'..='z' | '0'..='9' | '-');
+    let is_name = (1..=31).contains(&text.len()) && !text.starts_with('-') && text.chars().all(letters);
+    is_name.then(|| text.to_owned())
+}
+
+pub(super) fn ports(text: &str) -> Option<RangeInclusive<u16>> {
+    let (low, high) = text.split_once('-')?;
+    let range: RangeInclusive<u16> = parsed(low.trim())?..=parsed(high.trim())?;
+    (!range.is_empty() && *range.start() >= 1024).then_some(range)
+}
+
+pub(super) fn subnet(text: &str) -> Option<Ipv4Net> {
+    parsed(text).filter(|net: &Ipv4Net| *net == net.trunc() && (8..=29).contains(&net.prefix_len()))
+}
+
+/// In one line; its options, such as `from=`, are not understood.
+pub(super) fn public_key(text: &str) -> Option<String> {
+    ssh_key::PublicKey::from_openssh(text).ok().filter(|_| text.lines().count() == 1).map(|_| text.to_owned())
+}
+
+/// Without the `CAP_`, as Docker has them.
+pub(super) fn capability(text: &str) -> Option<String> {
+    const KNOWN: &str = "ALL AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN \
+        DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN \
+        MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID \
+        SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE \
+        SYS_TIME SYS_TTY_CONFIG WAKE_ALARM";
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("CAP_").unwrap_or(&name);
+    KNOWN.split_whitespace().find(|known| *known == name).map(str::to_owned)
+}
+
+/// Docker takes no less than 6 MiB.
+pub(super) fn memory(text: &str) -> Option<Bytes> {
+    let bytes = size(text)?;
+    (bytes == 0 || bytes >= 6 << 20).then_some(Bytes(bytes))
+}
+
+/// As Docker writes it.
+pub(super) fn log_size(text: &str) -> Option<String> {
+    size(text).filter(|bytes| *bytes > 0).map(|_| text.to_ascii_lowercase())
+}
+
+fn size(text: &str) -> Option<i64> {
+    let text = text.to_ascii_lowercase();
+    let (digits, shift) = match text.strip_suffix(['k', 'm', 'g']) {
+        Some(digits) if text.ends_with('k') => (digits, 10),
+        Some(digits) if text.ends_with('m') => (digits, 20),
+        Some(digits) => (digits, 30),
+        None => (text.as_str(), 0),
+    };
+    parsed::<u32>(digits).map(i64::from).or_else(|| parsed(digits))?.checked_mul(1 << shift).filter(|bytes| *bytes >= 0)
+}
+
+/// Docker takes no less than a hundredth.
+pub(super) fn cpus(text: &str) -> Option<MilliCpus> {
+    let cpus: f64 = parsed(text)?;
+    let is_allowed = cpus == 0.0 || (0.01..=10_000.0).contains(&cpus);
+    is_allowed.then(|| MilliCpus((cpus * 1000.0).round() as i64))
+}
+
+/// A bare word is a level: to tracing it could be a part of the program, and a misspelt level would pass for one.
+pub(super) fn log(text: &str) -> Option<String> {
+    let level = |word: &str| parsed::<tracing::level_filters::LevelFilter>(word).is_ok();
+    let words_are_levels = text.split(',').all(|part| part.contains(['=', '[']) || level(part.trim()));
+    let parses = tracing_subscriber::EnvFilter::builder().parse(text).is_ok();
+    (words_are_levels && parses).then(|| text.to_owned())
+}
