@@ -34,6 +34,9 @@ fn missing(message: &str) -> String {
 }
 
 fn io_kind(error: &BollardError) -> Option<ErrorKind> {
+    if let BollardError::IOError { err } = error {
+        return Some(err.kind());
+    }
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>() {

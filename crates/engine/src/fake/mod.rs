@@ -1,0 +1,263 @@
+//! An engine in memory, for tests: it keeps what Docker would keep, and fails, dawdles and falls silent when told to.
+//!
+//! Everything in it is ordered and nothing is random, so that a test replays to the letter. Clones share one engine.
+
+mod state;
+
+use crate::{
+    ContainerSpec, Created, Description, Engine, EngineError, Event, Inside, Listed, Network, NetworkSpec,
+    Result,
+};
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use ipnet::Ipv4Net;
+use model::{EngineId, Image, Observation, PortSpec, Protocol};
+use state::{Body, Fault, State};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The engine calls that a test can slow down or break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    /// [`Engine::create`].
+    Create,
+    /// [`Engine::start`].
+    Start,
+    /// [`Engine::stop`].
+    Stop,
+    /// [`Engine::remove`].
+    Remove,
+    /// [`Engine::inspect`].
+    Inspect,
+    /// [`Engine::list`].
+    List,
+    /// [`Engine::events`].
+    Events,
+}
+
+/// The engine in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Fake(Arc<Mutex<State>>);
+
+impl Fake {
+    /// One that knows the image `image`, which exposes 22/tcp, 8000/tcp and 53/udp.
+    pub fn new() -> Self {
+        let fake = Self::default();
+        let udp = PortSpec { port: 53, protocol: Protocol::Udp };
+        let exposed = vec![PortSpec::tcp(22), udp, PortSpec::tcp(8000)];
+        fake.add_image("image", Image { id: "sha256:1".into(), exposed, labels: Default::default() });
+        fake
+    }
+
+    /// Knows this image from now on.
+    pub fn add_image(&self, name: &str, image: Image) {
+        self.state().images.insert(name.to_owned(), image);
+    }
+
+    /// Every call of this kind takes so long from now on.
+    pub fn slow(&self, call: Call, by: Duration) {
+        self.state().latency.insert(call, by);
+    }
+
+    /// The next `times` calls of this kind fail, with `done` after they did what they should, and without, before.
+    pub fn fail(&self, call: Call, times: usize, done: bool) {
+        self.state().faults.insert(call, Fault { times, done });
+    }
+
+    /// Nothing answers, and event streams end; until it is there again.
+    pub fn set_away(&self, away: bool) {
+        let mut state = self.state();
+        state.away = away;
+        if away {
+            state.listeners.clear();
+        }
+    }
+
+    /// Event streams end, and nothing else.
+    pub fn break_events(&self) {
+        self.state().listeners.clear();
+    }
+
+    /// Every call so far, oldest first.
+    pub fn calls(&self) -> Vec<(Call, String)> {
+        self.state().calls.clone()
+    }
+
+    /// Every container that there is: its id, and whether it runs.
+    pub fn bodies(&self) -> Vec<(EngineId, bool)> {
+        self.state().bodies.iter().map(|(id, body)| (id.clone(), body.running)).collect()
+    }
+
+    /// A container that is not ours, with these labels.
+    pub fn add_stranger(&self, instance: &str, owner: &str, key: &str) -> EngineId {
+        let spec = ContainerSpec {
+            key: key.into(),
+            owner: owner.into(),
+            instance: instance.into(),
+            ..ContainerSpec::default()
+        };
+        self.state().add(spec).engine_id
+    }
+
+    /// As `docker stop` by hand.
+    pub fn stop_by_hand(&self, id: &EngineId) {
+        self.state().halt(id, 143, true);
+    }
+
+    /// As `docker start` by hand.
+    pub fn start_by_hand(&self, id: &EngineId) {
+        self.state().run(id);
+    }
+
+    /// It ends by itself.
+    pub fn exit(&self, id: &EngineId, code: i64) {
+        self.state().halt(id, code, false);
+    }
+
+    /// As `docker rm -f` by hand.
+    pub fn remove_by_hand(&self, id: &EngineId) {
+        self.state().drop_body(id);
+    }
+
+    /// As `docker rename` by hand.
+    pub fn rename(&self, id: &EngineId, name: &str) {
+        self.state().rename(id, name);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call: counted, slowed, failed or done.
+    async fn call<T>(&self, call: Call, about: &str, act: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let latency = {
+            let mut state = self.state();
+            state.calls.push((call, about.to_owned()));
+            state.latency.get(&call).copied()
+        };
+        if let Some(latency) = latency {
+            tokio::time::sleep(latency).await;
+        }
+        let mut state = self.state();
+        state.reachable()?;
+        match state.fault(call) {
+            Some(true) => act(&mut state).and(Err(broken(call))),
+            Some(false) => Err(broken(call)),
+            None => act(&mut state),
+        }
+    }
+}
+
+fn broken(call: Call) -> EngineError {
+    EngineError::Refused {
+        doing: format!("{call:?}").to_lowercase(),
+        status: 500,
+        message: "told to fail".into(),
+    }
+}
+
+#[async_trait]
+impl Engine for Fake {
+    async fn describe(&self) -> Result<Description> {
+        self.state().reachable()?;
+        Ok(Description { name: "Fake 1".into(), api_version: "1.41".into(), limits: Vec::new() })
+    }
+
+    async fn images(&self) -> Result<Vec<String>> {
+        let state = self.state();
+        state.reachable()?;
+        Ok(state.images.keys().map(|name| format!("{name}:latest")).collect())
+    }
+
+    async fn image(&self, name: &str) -> Result<Image> {
+        let state = self.state();
+        state.reachable()?;
+        let found = state.images.get(name).cloned();
+        found.ok_or_else(|| EngineError::NotFound { what: format!("image: {name}") })
+    }
+
+    async fn network(&self, wanted: &NetworkSpec) -> Result<Network> {
+        self.state().network(wanted)
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<()> {
+        self.state().networks.remove(name);
+        Ok(())
+    }
+
+    async fn our_subnets(&self) -> Result<Vec<Ipv4Net>> {
+        Ok(self.state().networks.values().map(|network| network.subnet).collect())
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<Created> {
+        self.call(Call::Create, &spec.key, |state| state.create(spec)).await
+    }
+
+    async fn start(&self, id: &EngineId) -> Result<()> {
+        self.call(Call::Start, id.as_str(), |state| {
+            state.body(id)?;
+            state.run(id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn stop(&self, id: &EngineId, _: Duration) -> Result<()> {
+        self.call(Call::Stop, id.as_str(), |state| {
+            state.halt(id, 143, true);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove(&self, id: &EngineId) -> Result<()> {
+        self.call(Call::Remove, id.as_str(), |state| {
+            state.drop_body(id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn inspect(&self, id: &EngineId) -> Result<Observation> {
+        self.call(Call::Inspect, id.as_str(), |state| {
+            Ok(state.bodies.get(id).map_or(Observation::Missing, Body::observation))
+        })
+        .await
+    }
+
+    async fn list(&self, instance: &str) -> Result<Vec<Listed>> {
+        self.call(Call::List, instance, |state| Ok(state.list(instance))).await
+    }
+
+    async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
+        let (sender, events) = mpsc::unbounded_channel();
+        let instance = instance.to_owned();
+        self.call(Call::Events, &instance.clone(), |state| {
+            state.listeners.push((instance, sender));
+            Ok(())
+        })
+        .await?;
+        let events = stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) });
+        Ok(events.map(Ok).boxed())
+    }
+
+    async fn connect_from_inside(&self, id: &EngineId, _: SocketAddrV4, _: Duration) -> Result<Inside> {
+        let state = self.state();
+        let running = state.body(id)?.running;
+        Ok(if running { Inside::Connected } else { Inside::NotTried })
+    }
+
+    async fn redirect(&self, _: &Network, _: u16, _: u16) -> Result<()> {
+        Ok(())
+    }
+
+    async fn undo_redirect(&self, _: &Network) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The subnet that the fake chooses where none is wanted.
+const SUBNET: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 9, 0, 0), 24);

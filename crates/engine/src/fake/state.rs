@@ -1,0 +1,154 @@
+//! What the engine in memory keeps.
+
+use super::{Call, SUBNET};
+use crate::{ContainerSpec, Created, EngineError, Event, EventKind, Listed, Network, NetworkSpec, Result};
+use ipnet::Ipv4Net;
+use model::{EngineId, Image, Observation};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) images: BTreeMap<String, Image>,
+    pub(super) networks: BTreeMap<String, Network>,
+    pub(super) bodies: BTreeMap<EngineId, Body>,
+    pub(super) latency: BTreeMap<Call, Duration>,
+    pub(super) faults: BTreeMap<Call, Fault>,
+    pub(super) calls: Vec<(Call, String)>,
+    pub(super) listeners: Vec<(String, UnboundedSender<Event>)>,
+    pub(super) away: bool,
+    born: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) times: usize,
+    pub(super) done: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Body {
+    spec: ContainerSpec,
+    name: String,
+    pub(super) running: bool,
+    code: i64,
+}
+
+impl Body {
+    pub(super) fn observation(&self) -> Observation {
+        let name = self.name.clone();
+        if self.running {
+            Observation::Running { name }
+        } else {
+            Observation::Exited { name, code: self.code, out_of_memory: false, by_hand: false }
+        }
+    }
+}
+
+impl State {
+    pub(super) fn reachable(&self) -> Result<()> {
+        if self.away {
+            return Err(EngineError::Unreachable { at: "fake".into(), source: "told to be away".into() });
+        }
+        Ok(())
+    }
+
+    /// Whether this call fails, and if so, whether after it did what it should.
+    pub(super) fn fault(&mut self, call: Call) -> Option<bool> {
+        let fault = self.faults.get_mut(&call).filter(|fault| fault.times > 0)?;
+        fault.times -= 1;
+        Some(fault.done)
+    }
+
+    pub(super) fn create(&mut self, spec: &ContainerSpec) -> Result<Created> {
+        if !self.images.contains_key(&spec.image) {
+            return Err(EngineError::NotFound { what: format!("image: {}", spec.image) });
+        }
+        if !self.networks.contains_key(&spec.network) {
+            return Err(EngineError::NotFound { what: format!("network: {}", spec.network) });
+        }
+        Ok(self.add(spec.clone()))
+    }
+
+    pub(super) fn add(&mut self, spec: ContainerSpec) -> Created {
+        self.born += 1;
+        let (engine_id, name) =
+            (EngineId::new(format!("{:064x}", self.born)), format!("/name_{}", self.born));
+        self.bodies.insert(engine_id.clone(), Body { spec, name: name.clone(), running: false, code: 0 });
+        Created { engine_id, name }
+    }
+
+    pub(super) fn body(&self, id: &EngineId) -> Result<&Body> {
+        self.bodies.get(id).ok_or_else(|| EngineError::NotFound { what: format!("container: {id}") })
+    }
+
+    pub(super) fn run(&mut self, id: &EngineId) {
+        if self.bodies.get_mut(id).is_some_and(|body| !std::mem::replace(&mut body.running, true)) {
+            self.tell(id, EventKind::Changed);
+        }
+    }
+
+    pub(super) fn halt(&mut self, id: &EngineId, code: i64, by_hand: bool) {
+        let Some(body) = self.bodies.get_mut(id).filter(|body| body.running) else { return };
+        (body.running, body.code) = (false, code);
+        if by_hand {
+            self.tell(id, EventKind::Killed);
+        }
+        self.tell(id, EventKind::Changed);
+    }
+
+    pub(super) fn rename(&mut self, id: &EngineId, name: &str) {
+        if let Some(body) = self.bodies.get_mut(id) {
+            body.name = name.to_owned();
+            self.tell(id, EventKind::Changed);
+        }
+    }
+
+    pub(super) fn drop_body(&mut self, id: &EngineId) {
+        self.halt(id, 137, true);
+        self.tell(id, EventKind::Changed);
+        self.bodies.remove(id);
+    }
+
+    pub(super) fn list(&self, instance: &str) -> Vec<Listed> {
+        let ours = self.bodies.iter().filter(|(_, body)| body.spec.instance == instance);
+        let entry = |(id, body): (&EngineId, &Body)| Listed {
+            engine_id: id.clone(),
+            name: body.name.clone(),
+            key: body.spec.key.clone(),
+            owner: body.spec.owner.clone(),
+            running: body.running,
+        };
+        ours.map(entry).collect()
+    }
+
+    pub(super) fn network(&mut self, wanted: &NetworkSpec) -> Result<Network> {
+        self.reachable()?;
+        let chosen = Ipv4Net::new(SUBNET.0, SUBNET.1).expect("the prefix is short enough");
+        let found = self.networks.entry(wanted.name.clone()).or_insert_with(|| {
+            let subnet = wanted.subnet.unwrap_or(chosen);
+            let gateway = Ipv4Addr::from(u32::from(subnet.network()) + 1);
+            Network {
+                name: wanted.name.clone(),
+                id: "0".repeat(64),
+                subnet,
+                gateway,
+                bridge: "br-fake".into(),
+            }
+        });
+        if wanted.subnet.is_some_and(|subnet| subnet != found.subnet) {
+            let message = format!("the network has the subnet {}", found.subnet);
+            return Err(EngineError::Refused { doing: "give us a network".into(), status: 0, message });
+        }
+        Ok(found.clone())
+    }
+
+    fn tell(&mut self, id: &EngineId, kind: EventKind) {
+        let instance = self.bodies.get(id).map(|body| body.spec.instance.clone()).unwrap_or_default();
+        self.listeners.retain(|(of, listener)| {
+            *of != instance || listener.send(Event { engine_id: id.clone(), kind }).is_ok()
+        });
+    }
+}
