@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use crate::reconcile::{self, Reconciler};
 use crate::registry::{FindError, Registry};
 use crate::starts::Starts;
-use crate::store::{Change, Contents, Journal, Store, StoreError};
+use crate::store::{Change, Contents, Journal, Store, StoreError, Writing};
 use crate::supervisor::{Beginning, Supervisor};
 use crate::{Clock, Endpoints, Settings, pulse};
 use engine::{Engine, EngineError, Network, NetworkSpec};
@@ -23,6 +23,8 @@ pub struct Parts {
     pub endpoints: Arc<dyn Endpoints>,
     /// What remembers.
     pub store: Store,
+    /// How it is written to.
+    pub writing: Writing,
     /// What time it is.
     pub clock: Clock,
     /// What was said.
@@ -78,7 +80,7 @@ pub enum LaunchError {
 impl Control {
     /// Takes up what the store and the engine hold. Comes back once every container is known as it is.
     pub async fn launch(parts: Parts) -> Result<Arc<Self>, LaunchError> {
-        let Parts { engine, endpoints, mut store, clock, settings } = parts;
+        let Parts { engine, endpoints, mut store, writing, clock, settings } = parts;
         let contents = store.read(mint)?;
         let network = engine.network(&network_spec(&settings, &contents)?).await?;
         store.commit(&[Change::Subnet(network.subnet)])?;
@@ -86,7 +88,7 @@ impl Control {
         let range = &settings.endpoint_ports;
         let shared = Arc::new(Shared {
             ledger: Ledger::new(range, network.subnet, network.gateway, trails, Arc::clone(&endpoints)),
-            journal: Journal::start(store),
+            journal: Journal::start(store, writing),
             starts: Starts::new(settings.start_limit),
             registry: Registry::default(),
             door: CheckInDoor::default(),

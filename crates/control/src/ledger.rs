@@ -86,13 +86,20 @@ impl Ledger {
             match self.claim_one(now) {
                 Ok(port) => allotment.ports.push(port),
                 Err(error) => {
-                    let error = error.for_all(count);
-                    self.give_back(&allotment.ports, allotment.address, now);
-                    return Err(error);
+                    self.undo(&allotment);
+                    return Err(error.for_all(count, allotment.ports.len()));
                 }
             }
         }
         Ok(allotment)
+    }
+
+    /// Nobody was told of it: nothing of it rests.
+    fn undo(&self, allotment: &Allotment) {
+        allotment.ports.iter().for_each(|port| self.endpoints.release(*port));
+        let mut ranges = self.lock();
+        allotment.ports.iter().for_each(|port| ranges.ports.undo((*port).into()));
+        ranges.addresses.undo(allotment.address.into());
     }
 
     /// A port that somebody else holds at the moment is passed over, and rests.
@@ -134,9 +141,10 @@ impl Ledger {
 }
 
 impl LedgerError {
-    fn for_all(self, wanted: usize) -> Self {
+    /// Of `wanted` ports, `had` were out already, and are not any more.
+    fn for_all(self, wanted: usize, had: usize) -> Self {
         match self {
-            Self::Ports(used_up) => Self::Ports(UsedUp { wanted, ..used_up }),
+            Self::Ports(used_up) => Self::Ports(UsedUp { wanted, used: used_up.used - had, ..used_up }),
             other => other,
         }
     }

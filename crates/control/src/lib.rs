@@ -30,7 +30,7 @@ pub use handle::{CommandError, Handle, View};
 pub use ledger::LedgerError;
 pub use registry::FindError;
 pub use settings::Settings;
-pub use store::{Store, StoreError};
+pub use store::{Store, StoreError, Writing};
 pub use traffic::Traffic;
 
 /// An error and what caused it, in one line, as logs print it.

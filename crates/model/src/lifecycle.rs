@@ -19,7 +19,7 @@ pub enum Input {
         /// With the leading slash.
         name: String,
     },
-    /// The engine did not, and why.
+    /// The engine did not, as far as it says, and why.
     CreateFailed(String),
     /// Somebody wants it to run.
     Start,
@@ -101,7 +101,7 @@ impl Container {
     fn take(&mut self, input: Input, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
         match input {
             Input::Created { engine_id, name } => self.created(engine_id, name),
-            Input::CreateFailed(why) => self.end(Some(why)),
+            Input::CreateFailed(why) => self.create_failed(why),
             Input::Start => self.start(),
             Input::Started => self.started(now, policy),
             Input::StartFailed(why) => self.start_failed(why),
@@ -109,7 +109,7 @@ impl Container {
             Input::Stopped => self.stopped(),
             Input::StopFailed(why) => self.stop_failed(why, now, policy),
             Input::Delete => self.delete(),
-            Input::Removed => self.end(None),
+            Input::Removed => self.end(),
             Input::Observed(seen) => self.observed(seen, now, policy),
             Input::Resumed(seen) => self.resumed(seen, now, policy),
             Input::CheckIn(value) => self.checked_in(value, now),
@@ -127,6 +127,15 @@ impl Container {
         self.engine_id = Some(engine_id);
         self.name = name;
         self.begin_start(true)
+    }
+
+    /// An engine that failed, or fell silent, may have made it all the same: its labels tell.
+    fn create_failed(&mut self, why: String) -> Option<Effect> {
+        if self.phase != Phase::Creating {
+            return None;
+        }
+        self.failure = Some(why);
+        self.begin_remove()
     }
 
     fn start(&mut self) -> Option<Effect> {
@@ -249,8 +258,7 @@ impl Container {
         Some(Effect::Remove)
     }
 
-    fn end(&mut self, why: Option<String>) -> Option<Effect> {
-        self.failure = why.or_else(|| self.failure.take());
+    fn end(&mut self) -> Option<Effect> {
         self.phase = Phase::Gone;
         None
     }
@@ -260,7 +268,7 @@ impl Container {
         self.learn_name(&seen);
         let calm = matches!(self.phase, Phase::Running { .. } | Phase::Stopped { .. });
         match (&self.phase, seen) {
-            (_, Observation::Missing) if calm => return self.end(None),
+            (_, Observation::Missing) if calm => return self.end(),
             (Phase::Stopped { .. }, Observation::Running { .. }) => self.runs(now, policy),
             (Phase::Running { .. }, Observation::Exited { by_hand: true, .. }) => {
                 self.rests(StopReason::Asked, None)
@@ -287,7 +295,7 @@ impl Container {
             return self.begin_remove();
         }
         if seen == Observation::Missing {
-            return self.end(None);
+            return self.end();
         }
         let runs = matches!(seen, Observation::Running { .. });
         match &mut self.phase {

@@ -94,7 +94,7 @@ fn commands_and_results() {
         (Phase::Removing, Input::Delete, Phase::Removing, None),
         (Phase::Removing, Input::Removed, Phase::Gone, None),
         // A create.
-        (Phase::Creating, Input::CreateFailed(failed()), Phase::Gone, None),
+        (Phase::Creating, Input::CreateFailed(failed()), Phase::Removing, Some(Effect::Remove)),
         // Late results of calls that no longer matter.
         (running(), Input::Stopped, running(), None),
         (STOPPED, Input::Started, STOPPED, None),

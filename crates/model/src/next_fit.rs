@@ -78,6 +78,11 @@ impl NextFit {
         }
     }
 
+    /// Takes a number back that nobody was told of; it does not rest.
+    pub fn undo(&mut self, number: u32) {
+        self.used.remove(&number);
+    }
+
     /// What to keep for the next run.
     pub fn trail(&self) -> Trail {
         Trail { cursor: self.cursor, resting: self.resting.clone() }

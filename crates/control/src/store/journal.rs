@@ -14,11 +14,23 @@ const GROUP: usize = 256;
 const QUEUE: usize = 1024;
 const NOTE_DELAY: Duration = Duration::from_secs(1);
 
-/// The way to the writer. Clones share it.
+/// How the store is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// By a thread of its own, in groups.
+    InGroups,
+    /// At once, by whoever commits: a simulation replays to the letter.
+    Inline,
+}
+
+/// The way to the store. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Journal {
-    requests: mpsc::Sender<Request>,
-    thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+pub struct Journal(Way);
+
+#[derive(Clone, Debug)]
+enum Way {
+    Groups { requests: mpsc::Sender<Request>, thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>> },
+    Inline(Arc<Mutex<Option<Store>>>),
 }
 
 type Done = oneshot::Sender<Result<(), Arc<StoreError>>>;
@@ -31,42 +43,65 @@ enum Request {
 }
 
 impl Journal {
-    /// Starts the writer.
-    pub fn start(store: Store) -> Self {
+    /// Takes the store over.
+    pub fn start(store: Store, writing: Writing) -> Self {
+        if writing == Writing::Inline {
+            return Self(Way::Inline(Arc::new(Mutex::new(Some(store)))));
+        }
         let (requests, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || Writer { store, notes: BTreeMap::new() }.run(queue))
             .expect("a thread can be started before any container is");
-        Self { requests, thread: Arc::new(Mutex::new(Some(thread))) }
+        Self(Way::Groups { requests, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Writes all of it or nothing; on disk when this returns. Not undone by dropping the future.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), Arc<StoreError>> {
-        let (done, result) = oneshot::channel();
-        let request = Request::Commit { changes, done };
-        self.requests.send(request).await.map_err(|_| Arc::new(StoreError::Closed))?;
-        result.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Closed)))
+        match &self.0 {
+            Way::Groups { requests, .. } => {
+                let (done, result) = oneshot::channel();
+                let request = Request::Commit { changes, done };
+                requests.send(request).await.map_err(|_| Arc::new(StoreError::Closed))?;
+                result.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Closed)))
+            }
+            Way::Inline(store) => write_inline(store, &changes),
+        }
     }
 
     /// Writes the container within a second or so. A queue that is full drops it: the next note says more anyway.
     pub fn note(&self, container: Container) {
-        if self.requests.try_send(Request::Note(Box::new(container))).is_err() {
-            tracing::debug!("the journal is busy; a note was dropped");
+        let written = match &self.0 {
+            Way::Groups { requests, .. } => requests.try_send(Request::Note(Box::new(container))).is_ok(),
+            Way::Inline(store) => write_inline(store, &[Change::Put(Box::new(container))]).is_ok(),
+        };
+        if !written {
+            tracing::debug!("a note was not written");
         }
     }
 
     /// Writes what is left and closes the store.
     pub async fn close(&self) {
-        if self.requests.send(Request::Close).await.is_err() {
-            return;
-        }
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
-            tracing::debug!(ok = ended.is_ok(), "journal closed");
+        match &self.0 {
+            Way::Inline(store) => drop(lock(store).take()),
+            Way::Groups { requests, thread } => {
+                let asked = requests.send(Request::Close).await.is_ok();
+                let thread = lock(thread).take().filter(|_| asked);
+                if let Some(thread) = thread {
+                    let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+                    tracing::debug!(ok = ended.is_ok(), "journal closed");
+                }
+            }
         }
     }
+}
+
+fn write_inline(store: &Mutex<Option<Store>>, changes: &[Change]) -> Result<(), Arc<StoreError>> {
+    lock(store).as_mut().ok_or(StoreError::Closed).and_then(|store| store.commit(changes)).map_err(Arc::new)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Writer {

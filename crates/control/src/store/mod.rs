@@ -5,7 +5,7 @@
 
 mod journal;
 
-pub use journal::Journal;
+pub use journal::{Journal, Writing};
 
 use ipnet::Ipv4Net;
 use model::next_fit::Trail;

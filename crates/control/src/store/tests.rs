@@ -63,7 +63,7 @@ fn a_folder_that_cannot_be_made_is_named() {
 #[tokio::test]
 async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Store::open(folder.path()).unwrap());
+    let journal = Journal::start(Store::open(folder.path()).unwrap(), Writing::InGroups);
     let names: Vec<String> = (0..200).map(|n| format!("k{n}")).collect();
     let commits = names.iter().map(|name| journal.commit(vec![put(name)]));
     for result in futures_util::future::join_all(commits).await {
@@ -78,7 +78,7 @@ async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
 #[tokio::test]
 async fn an_older_note_never_overwrites_a_newer_commit() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Store::open(folder.path()).unwrap());
+    let journal = Journal::start(Store::open(folder.path()).unwrap(), Writing::InGroups);
     journal.note(Container { image: "older".into(), ..container("a") });
     journal.commit(vec![put("a")]).await.unwrap();
     journal.note(Container { image: "older".into(), ..container("b") });

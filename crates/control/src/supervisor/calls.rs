@@ -138,7 +138,7 @@ impl Calls {
             let remove = || remove_body(&shared, body.as_ref(), &key);
             let removed = remove.retry(pause).notify(|error, after| complain("remove", error, after)).await;
             Outcome::Called(
-                removed.map_or_else(|error| Input::CreateFailed(crate::chain(&error)), |()| Input::Removed),
+                removed.map_or_else(|_| unreachable!("it is tried without end"), |()| Input::Removed),
             )
         });
     }

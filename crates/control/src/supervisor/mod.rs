@@ -147,6 +147,7 @@ impl Supervisor {
     async fn resume(&mut self, seen: Observation) {
         self.resumed = true;
         self.fact(Input::Resumed(seen)).await;
+        self.ports.reach(self.container.phase.reach());
     }
 
     /// An inspect cannot tell who ended it; the events before it could.

@@ -1,0 +1,161 @@
+//! A control over the engine in memory, a real store, a recorder of endpoints, and a clock that tests move.
+
+#![allow(unreachable_pub, reason = "shared by the test files")]
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use control::{Clock, Control, CreateRequest, Endpoints, Parts, Settings, Store, Target, View, Writing};
+use engine::fake::Fake;
+use model::{IdlePolicy, Reach, Status, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+
+pub const INSTANCE: &str = "test";
+
+/// Everything that outlives a control.
+pub struct Bench {
+    pub fake: Fake,
+    pub ports: Recorder,
+    pub folder: TempDir,
+    pub policy: IdlePolicy,
+    pub writing: Writing,
+    pub range: std::ops::RangeInclusive<u16>,
+    pub wall: Arc<AtomicI64>,
+}
+
+/// What each claimed port meets.
+#[derive(Clone, Default)]
+pub struct Recorder(Arc<Mutex<Recorded>>);
+
+#[derive(Default)]
+struct Recorded {
+    ports: BTreeMap<u16, (Reach, Option<Target>)>,
+    held_by_others: BTreeSet<u16>,
+}
+
+impl Endpoints for Recorder {
+    fn claim(&self, port: u16) -> io::Result<()> {
+        let mut recorded = self.0.lock().unwrap();
+        if recorded.held_by_others.contains(&port) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        recorded.ports.entry(port).or_insert((Reach::Refuse, None));
+        Ok(())
+    }
+
+    fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()> {
+        *self.0.lock().unwrap().ports.get_mut(&port).unwrap() = (reach, Some(target.clone()));
+        Ok(())
+    }
+
+    fn release(&self, port: u16) {
+        self.0.lock().unwrap().ports.remove(&port);
+    }
+}
+
+impl Recorder {
+    pub fn all(&self) -> BTreeMap<u16, Reach> {
+        self.0.lock().unwrap().ports.iter().map(|(port, (reach, _))| (*port, *reach)).collect()
+    }
+
+    pub fn target(&self, port: u16) -> Target {
+        self.0.lock().unwrap().ports[&port].1.clone().unwrap()
+    }
+
+    pub fn hold_by_another(&self, port: u16, held: bool) {
+        let mut recorded = self.0.lock().unwrap();
+        if held {
+            recorded.held_by_others.insert(port)
+        } else {
+            recorded.held_by_others.remove(&port)
+        };
+    }
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let policy = IdlePolicy {
+            initial_timeout_interval: Duration::from_secs(7200),
+            timeout_interval: Duration::from_secs(1800),
+            disable_timeouts: false,
+        };
+        let (fake, ports, wall) = (Fake::new(), Recorder::default(), Arc::default());
+        let writing = Writing::InGroups;
+        Self {
+            writing,
+            fake,
+            ports,
+            folder: tempfile::tempdir().unwrap(),
+            policy,
+            range: 50_000..=50_099,
+            wall,
+        }
+    }
+
+    /// One whose paused clock stands still while the store is written to.
+    pub fn inline() -> Self {
+        Self { writing: Writing::Inline, ..Self::new() }
+    }
+
+    /// A control over what an earlier one left.
+    pub async fn launch(&self) -> Arc<Control> {
+        Control::launch(self.parts()).await.unwrap()
+    }
+
+    pub fn parts(&self) -> Parts {
+        Parts {
+            engine: Arc::new(self.fake.clone()),
+            endpoints: Arc::new(self.ports.clone()),
+            store: Store::open(self.folder.path()).unwrap(),
+            writing: self.writing,
+            clock: self.clock(),
+            settings: Settings {
+                instance: INSTANCE.into(),
+                subnet: None,
+                policy: self.policy,
+                endpoint_ports: self.range.clone(),
+                limits: engine::Limits::default(),
+                env: vec![],
+                authorized_keys: String::new(),
+                start_limit: 2,
+            },
+        }
+    }
+
+    /// The wall clock, which runs with tokio's and jumps when told to.
+    fn clock(&self) -> Clock {
+        let (begun, wall) = (tokio::time::Instant::now(), Arc::clone(&self.wall));
+        let millis =
+            move || i64::try_from(begun.elapsed().as_millis()).unwrap() + wall.load(Ordering::Relaxed);
+        Clock::over(move || Timestamp::from_millis(1_000_000_000).shifted(millis()))
+    }
+
+    pub fn jump(&self, by: Duration) {
+        self.wall.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+pub async fn create(control: &Arc<Control>) -> Arc<View> {
+    control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap()
+}
+
+pub fn id(view: &View) -> String {
+    view.container.container_id.as_ref().unwrap().to_string()
+}
+
+pub fn status(control: &Control, id: &str) -> Status {
+    control.find(id).unwrap().view().container.phase.status()
+}
+
+/// Waits until it is so; a paused clock runs on meanwhile, and a minute of real time ends it.
+pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

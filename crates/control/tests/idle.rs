@@ -1,0 +1,135 @@
+//! The idle monitor under the control, on a paused clock.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, create, id, status, until};
+use control::{Control, View};
+use model::{Status, Timestamp};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn next_look(control: &Control, view: &View) -> Option<Timestamp> {
+    match &control.find(&id(view)).unwrap().view().container.phase {
+        model::Phase::Running { looks } => looks.map(|looks| looks.next),
+        _ => None,
+    }
+}
+
+async fn stopped(control: &Arc<Control>, view: &View) -> Duration {
+    let begun = tokio::time::Instant::now();
+    loop {
+        if status(control, &id(view)) == Status::Stopped {
+            return begun.elapsed();
+        }
+        assert!(begun.elapsed() < 10 * HOUR, "never stopped");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_container_is_stopped_after_two_and_a_half_hours() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let took = stopped(&control, &view).await;
+    assert!((9000..=9001).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_in_keeps_it_running_until_it_says_nobody() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let (busy, idle) = (create(&control).await, create(&control).await);
+    control.check_in(IpAddr::V4(busy.container.address), "3");
+    for stranger in ["10.9.0.1", "192.0.2.1", "::1"] {
+        control.check_in(stranger.parse().unwrap(), "3");
+    }
+    until("it shows", || control.find(&id(&busy)).unwrap().view().active() == "3").await;
+    assert_eq!(control.find(&id(&idle)).unwrap().view().active(), "0");
+    stopped(&control, &idle).await;
+    tokio::time::sleep(3 * HOUR).await;
+    assert_eq!(status(&control, &id(&busy)), Status::Running);
+    control.check_in(IpAddr::V4(busy.container.address), "0");
+    let took = stopped(&control, &busy).await;
+    assert!(took.as_secs() <= 3602, "two looks at most: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_connections_and_bytes_are_use() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let traffic = bench.ports.target(50_001).traffic;
+    let open = traffic.open();
+    assert_eq!(control.find(&id(&view)).unwrap().view().active(), "1");
+    tokio::time::sleep(5 * HOUR).await;
+    assert_eq!(status(&control, &id(&view)), Status::Running);
+    drop(open);
+    for _ in 0..12 {
+        tokio::time::sleep(HOUR / 4).await;
+        traffic.count(1);
+        assert_eq!(
+            control.find(&id(&view)).unwrap().view().active(),
+            "1",
+            "never 0 while a look would say active"
+        );
+    }
+    assert_eq!(status(&control, &id(&view)), Status::Running);
+    let took = stopped(&control, &view).await;
+    assert!(took.as_secs() <= 3 * 1800 + 2, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn starting_a_running_one_moves_no_look() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let due = next_look(&control, &view);
+    tokio::time::sleep(HOUR).await;
+    control.find(&id(&view)).unwrap().start().await.unwrap();
+    assert_eq!(next_look(&control, &view), due);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_stops_nothing_early() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    tokio::time::sleep(2 * HOUR + Duration::from_secs(60)).await;
+    bench.jump(5 * HOUR);
+    let took = stopped(&control, &view).await;
+    assert!((3538..=3541).contains(&took.as_secs()), "its last look became a first one: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_survive_a_restart_and_those_that_are_past_are_made_at_once() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let due = next_look(&control, &view);
+    control.shut_down().await;
+    let again = bench.launch().await;
+    assert_eq!(next_look(&again, &view), due);
+    tokio::time::sleep(2 * HOUR + Duration::from_secs(1)).await;
+    assert_ne!(next_look(&again, &view), due, "its first look is past");
+    again.shut_down().await;
+    bench.jump(24 * HOUR);
+    let third = bench.launch().await;
+    assert!(stopped(&third, &view).await < Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn disable_timeouts_never_looks() {
+    let mut bench = Bench::inline();
+    bench.policy.disable_timeouts = true;
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    assert_eq!(next_look(&control, &view), None);
+    tokio::time::sleep(100 * HOUR).await;
+    assert_eq!(status(&control, &id(&view)), Status::Running);
+}

@@ -1,0 +1,219 @@
+//! A container's life under the control: commands, faults of the engine, and what is left when they fail.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, create, id, status, until};
+use control::{CommandError, CreateError, CreateRequest};
+use engine::fake::Call;
+use model::{Reach, Status};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_create_answers_with_it_running_and_its_ports_open() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    assert_eq!(view.container.phase.status(), Status::Running);
+    assert_eq!(
+        (view.container.ssh_host_port(), view.container.app_host_port()),
+        (Some(50_000), Some(50_001))
+    );
+    assert_eq!(bench.ports.all(), [(50_000, Reach::Forward), (50_001, Reach::Forward)].into());
+    assert_eq!(bench.ports.target(50_001).address.to_string(), format!("{}:8000", view.container.address));
+    assert_eq!(control.list().len(), 1);
+    assert_eq!(create(&control).await.container.app_host_port(), Some(50_003));
+}
+
+#[tokio::test]
+async fn ports_refuse_while_it_sleeps_and_hold_while_it_starts() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    assert_eq!(handle.stop().await.unwrap().container.phase.status(), Status::Stopping);
+    until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
+    assert_eq!(bench.ports.all()[&50_001], Reach::Refuse);
+    bench.fake.slow(Call::Start, Duration::from_millis(200));
+    let starting = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.start().await }
+    });
+    until("it is starting", || status(&control, &id(&view)) == Status::Starting).await;
+    assert_eq!(bench.ports.all()[&50_001], Reach::Hold, "nothing may be sent to its address yet");
+    assert_eq!(starting.await.unwrap().unwrap().container.phase.status(), Status::Running);
+    assert_eq!(bench.ports.all()[&50_001], Reach::Forward);
+}
+
+#[tokio::test]
+async fn a_create_that_fails_leaves_nothing_behind() {
+    for (call, done) in
+        [(Call::Create, false), (Call::Create, true), (Call::Start, false), (Call::Start, true)]
+    {
+        let bench = Bench::new();
+        let control = bench.launch().await;
+        bench.fake.fail(call, 1, done);
+        let error = control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
+        assert!(matches!(error, CreateError::Failed(_)), "{call:?}: {error:?}");
+        until("its ports are given back", || bench.ports.all().is_empty()).await;
+        until("it is known no more", || control.list().is_empty()).await;
+        until("its body is removed", || bench.fake.bodies().is_empty()).await;
+        control.shut_down().await;
+        drop(control);
+        let again = bench.launch().await;
+        until("nothing is left after a restart", || {
+            bench.fake.bodies().is_empty() && again.list().is_empty()
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_wrongly_asks_nothing_of_the_engine() {
+    let bench = Bench::new();
+    bench.fake.add_image("silent", model::Image::default());
+    let control = bench.launch().await;
+    let create = async |image: &str| {
+        control.create(CreateRequest { image: image.into(), env: vec![] }).await.unwrap_err()
+    };
+    assert!(matches!(create(" ").await, CreateError::Blank));
+    assert!(matches!(create("nowhere").await, CreateError::ImageNotFound(_)));
+    assert!(matches!(create("silent").await, CreateError::NoPorts));
+    assert!(bench.fake.bodies().is_empty() && bench.ports.all().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_tried_four_times_and_then_it_runs_on_and_says_why() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    bench.fake.fail(Call::Stop, 3, false);
+    handle.stop().await.unwrap();
+    until("the fourth try stops it", || status(&control, &id(&view)) == Status::Stopped).await;
+    handle.start().await.unwrap();
+    bench.fake.fail(Call::Stop, 4, false);
+    handle.stop().await.unwrap();
+    until("it runs on", || status(&control, &id(&view)) == Status::Running).await;
+    assert!(handle.view().failure().unwrap().contains("could not be stopped"));
+    let stops = bench.fake.calls().iter().filter(|(call, _)| *call == Call::Stop).count();
+    assert_eq!(stops, 8);
+}
+
+#[tokio::test]
+async fn one_containers_slow_stop_delays_no_other() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let (slow, other) = (create(&control).await, create(&control).await);
+    bench.fake.slow(Call::Stop, Duration::from_secs(600));
+    control.find(&id(&slow)).unwrap().stop().await.unwrap();
+    until("its stop is under way", || bench.fake.calls().iter().any(|(call, _)| *call == Call::Stop)).await;
+    bench.fake.slow(Call::Stop, Duration::ZERO);
+    control.find(&id(&other)).unwrap().stop().await.unwrap();
+    until("the other is stopped", || status(&control, &id(&other)) == Status::Stopped).await;
+    create(&control).await;
+    assert_eq!(status(&control, &id(&slow)), Status::Stopping);
+}
+
+#[tokio::test]
+async fn a_start_while_stopping_stops_first_and_then_starts() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    bench.fake.slow(Call::Stop, Duration::from_millis(100));
+    handle.stop().await.unwrap();
+    assert_eq!(handle.start().await.unwrap().container.phase.status(), Status::Running);
+    let calls: Vec<_> = bench.fake.calls().into_iter().map(|(call, _)| call).collect();
+    let order: Vec<_> = calls.iter().filter(|call| matches!(call, Call::Start | Call::Stop)).collect();
+    assert_eq!(order, [&Call::Start, &Call::Stop, &Call::Start]);
+}
+
+#[tokio::test]
+async fn a_stop_while_starting_overtakes_the_start() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    handle.stop().await.unwrap();
+    until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
+    bench.fake.slow(Call::Start, Duration::from_millis(100));
+    let starting = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.start().await }
+    });
+    until("it is starting", || status(&control, &id(&view)) == Status::Starting).await;
+    handle.stop().await.unwrap();
+    assert!(matches!(starting.await.unwrap(), Err(CommandError::Overtaken)));
+    until("it is stopped again", || status(&control, &id(&view)) == Status::Stopped).await;
+}
+
+#[tokio::test]
+async fn a_delete_takes_it_off_the_list_at_once_and_off_the_engine_for_good() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    bench.fake.fail(Call::Remove, 2, false);
+    bench.fake.slow(Call::Stop, Duration::from_millis(50));
+    let handle = control.find(&id(&view)).unwrap();
+    handle.delete().await.unwrap();
+    assert!(control.list().is_empty());
+    assert!(control.find(&id(&view)).is_err());
+    until("the engine let go of it", || bench.fake.bodies().is_empty()).await;
+    until("its ports are free", || bench.ports.all().is_empty()).await;
+    assert!(matches!(handle.start().await, Err(CommandError::Gone(_))));
+    let next = create(&control).await;
+    assert!(next.container.host_ports().all(|port| port > 50_001), "its ports rest");
+    assert_ne!(next.container.address, view.container.address, "its address rests");
+}
+
+#[tokio::test]
+async fn a_used_up_range_says_its_arithmetic_and_takes_nothing() {
+    let bench = Bench { range: 50_000..=50_002, ..Bench::new() };
+    let control = bench.launch().await;
+    create(&control).await;
+    let error = control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
+    let CreateError::Ledger(error) = error else { panic!("{error:?}") };
+    assert!(error.to_string().contains("50000-50002 holds 3: 2 in use, "), "{error}");
+    assert!(error.retry_after().is_some());
+    assert_eq!(bench.fake.bodies().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_another_program_took_is_said_and_taken_again() {
+    let bench = Bench::new();
+    bench.ports.hold_by_another(50_000, true);
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    assert_eq!(view.container.ssh_host_port(), Some(50_001), "a new one passes it over");
+    control.shut_down().await;
+    control::Endpoints::release(&bench.ports, 50_002);
+    bench.ports.hold_by_another(50_002, true);
+    let again = bench.launch().await;
+    let handle = again.find(&id(&view)).unwrap();
+    assert!(handle.view().failure().unwrap().contains("50002"));
+    bench.ports.hold_by_another(50_002, false);
+    until("it is taken again", || handle.view().failure().is_none()).await;
+    assert_eq!(bench.ports.all()[&50_002], Reach::Forward);
+}
+
+#[tokio::test]
+async fn starts_share_one_bound() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    bench.fake.slow(Call::Start, Duration::from_millis(300));
+    let creates: Vec<_> = (0..6)
+        .map(|_| {
+            let control = control.clone();
+            tokio::spawn(async move { create(&control).await })
+        })
+        .collect();
+    let starts = || bench.fake.calls().iter().filter(|(call, _)| *call == Call::Start).count();
+    until("two starts are under way", || starts() == 2).await;
+    until("the rest have been made", || bench.fake.bodies().len() == 6).await;
+    assert_eq!(starts(), 2, "and no more");
+    for create in creates {
+        assert_eq!(create.await.unwrap().container.phase.status(), Status::Running);
+    }
+}

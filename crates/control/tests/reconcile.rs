@@ -1,0 +1,109 @@
+//! What happens behind our back, while the engine is away, and while we are.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, INSTANCE, create, id, status, until};
+use engine::fake::Call;
+use model::{EngineId, Status};
+use std::time::Duration;
+
+fn body(view: &control::View) -> EngineId {
+    view.container.engine_id.clone().unwrap()
+}
+
+#[tokio::test]
+async fn what_others_do_to_it_is_seen() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let (id, body) = (id(&view), body(&view));
+    bench.fake.stop_by_hand(&body);
+    until("stopped by hand", || status(&control, &id) == Status::Stopped).await;
+    assert_eq!(control.find(&id).unwrap().view().failure(), None);
+    bench.fake.start_by_hand(&body);
+    until("started by hand", || status(&control, &id) == Status::Running).await;
+    bench.fake.rename(&body, "/another");
+    until("renamed", || control.find("another").is_ok()).await;
+    bench.fake.exit(&body, 3);
+    until("ended by itself", || status(&control, &id) == Status::Stopped).await;
+    assert!(control.find(&id).unwrap().view().failure().unwrap().contains("exit code 3"));
+    bench.fake.remove_by_hand(&body);
+    until("removed", || control.list().is_empty()).await;
+    until("its ports are free", || bench.ports.all().is_empty()).await;
+}
+
+#[tokio::test]
+async fn lost_events_are_made_good_by_the_next_subscription_and_by_an_audit() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    bench.fake.set_away(true);
+    until("the engine is missed", || !control.is_ready()).await;
+    assert_eq!(control.list().len(), 1, "reads go on");
+    assert!(control.audit().await.unwrap_err().is_unreachable());
+    bench.fake.exit(&body(&view), 1);
+    assert_eq!(status(&control, &id(&view)), Status::Running, "nothing is concluded while it is away");
+    bench.fake.set_away(false);
+    until("it is seen after all", || control.is_ready() && status(&control, &id(&view)) == Status::Stopped)
+        .await;
+
+    bench.fake.fail(Call::Events, 1_000_000, false);
+    bench.fake.break_events();
+    until("the events are missed", || !control.is_ready()).await;
+    bench.fake.start_by_hand(&body(&view));
+    let audited = control.audit().await.unwrap();
+    assert_eq!(audited[0].container.phase.status(), Status::Running);
+}
+
+#[tokio::test]
+async fn a_restart_takes_up_what_the_engine_did_meanwhile() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let (ended, removed, kept) = (create(&control).await, create(&control).await, create(&control).await);
+    control.shut_down().await;
+    bench.fake.exit(&body(&ended), 0);
+    bench.fake.remove_by_hand(&body(&removed));
+    let again = bench.launch().await;
+    let shown: Vec<_> = again.list().iter().map(|view| (id(view), view.container.phase.status())).collect();
+    assert_eq!(shown, [(id(&ended), Status::Stopped), (id(&kept), Status::Running)]);
+    assert_eq!(again.find(&id(&kept)).unwrap().view().container.endpoints, kept.container.endpoints);
+}
+
+#[tokio::test]
+async fn a_create_cut_off_by_a_crash_is_removed_and_never_anybody_elses_container() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    bench.fake.slow(Call::Start, Duration::from_secs(600));
+    let creating = tokio::spawn({
+        let control = control.clone();
+        async move { control.create(control::CreateRequest { image: "image".into(), env: vec![] }).await }
+    });
+    until("its body is made", || bench.fake.bodies().len() == 1).await;
+    control.shut_down().await;
+    assert!(creating.await.unwrap().is_err());
+    let stranger = bench.fake.add_stranger(INSTANCE, "somebody", "k");
+    let copy = bench.fake.add_stranger(INSTANCE, "somebody", "a-copied-key");
+    let other_instance = bench.fake.add_stranger("another", "somebody", "k");
+    let again = bench.launch().await;
+    until("the half-made one is removed", || bench.fake.bodies().len() == 3).await;
+    assert!(again.list().is_empty());
+    let left: Vec<_> = bench.fake.bodies().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(left, [stranger, copy, other_instance]);
+}
+
+#[tokio::test]
+async fn a_changed_subnet_is_refused_while_containers_have_addresses_in_the_old_one() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    create(&control).await;
+    control.shut_down().await;
+    let mut parts = bench.parts();
+    parts.settings.subnet = Some("10.77.0.0/24".parse().unwrap());
+    let error = control::Control::launch(parts).await.err().unwrap().to_string();
+    assert!(
+        error.contains("10.77.0.0/24") && error.contains("10.9.0.0/24") && error.contains("1 containers"),
+        "{error}"
+    );
+}
