@@ -1,1 +1,59 @@
-fn main() {}
+//! The program. This file only orders: command line, settings, log, runtime, and then the daemon or one of the small
+//! commands. Exit codes: 0 done, 1 failed (a mistake in the settings too), 2 not understood.
+
+mod cli;
+mod config;
+mod serve;
+mod telemetry;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command, ConfigCommand};
+use config::{Config, Flags, Variables};
+use std::io::{ErrorKind, Write, stderr, stdout};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where stderr is gone too, the exit code is all that is left to say it.
+            drop(writeln!(stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(flags) => serve(load(flags)?),
+        Command::Config(args) => match args.command {
+            ConfigCommand::Check(flags) => load(flags).and_then(|_| print("ok\n")),
+            ConfigCommand::Show(flags) => print(&load(flags)?.show()),
+        },
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "spin-docker", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Command::Man { folder } => Ok(clap_mangen::generate_to(Cli::command(), folder)?),
+        Command::SettingsReference => print(&config::reference()),
+    }
+}
+
+fn load(flags: Flags) -> anyhow::Result<Config> {
+    Ok(config::load(flags, &Variables::of_this_process())?)
+}
+
+fn serve(Config { settings, notes, .. }: Config) -> anyhow::Result<()> {
+    telemetry::begin(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve::run(settings, notes))
+}
+
+/// To a reader who went away, as `head` does, nothing more need be said.
+fn print(text: &str) -> anyhow::Result<()> {
+    match stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// One value.
 pub(crate) fn one<T>(read: impl Fn(&str) -> Option<T>) -> impl Fn(&Given) -> Result<T, Wrong> {
     move |given| match given {
-        Given::One(text) => read(text.trim()).ok_or_else(|| Wrong::text(text)),
+        Given::One(text) => read(text).ok_or_else(|| Wrong::text(text)),
         other => Err(Wrong(other.as_toml())),
     }
 }
@@ -22,7 +22,9 @@ pub(crate) fn optional<T>(read: impl Fn(&str) -> Option<T>) -> impl Fn(&Given) -
 
 /// Any number of values. What is wrong is the first member that is.
 pub(crate) fn list<T>(read: impl Fn(&str) -> Option<T>) -> impl Fn(&Given) -> Result<Vec<T>, Wrong> {
-    move |given| given.members()?.into_iter().map(|item| read(item).ok_or_else(|| Wrong::text(item))).collect()
+    move |given| {
+        given.members()?.into_iter().map(|item| read(item).ok_or_else(|| Wrong::text(item))).collect()
+    }
 }
 
 /// Whatever parses.

@@ -3,14 +3,21 @@
 //! The typed [`Settings`], the flags, the environment variables, `config show`, `serve --help` and `docs/settings.md` all
 //! come from it. A row reads `name: type = default, reader, "what it takes"`; its doc comment is its help.
 
-use super::given::{Given, Wrong};
-use super::read::{absolute, at_least, boolean, host, list, non_empty, one, optional, parsed, within};
+use super::given::{Entry, Given, Wrong};
+use super::read::{absolute, at_least, boolean, host, list, one, optional, parsed, within};
 use super::values::{self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Secret};
 use ipnet::Ipv4Net;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The settings that the seed's readers know as `sd_password` and so on.
+const SEED: [&str; 5] =
+    ["password", "environment", "disable_timeouts", "initial_timeout_interval", "timeout_interval"];
+
+/// Everybody knows it.
+pub(super) const DEFAULT_PASSWORD: &str = "spindocker";
 
 /// A row.
 pub(crate) struct Setting {
@@ -61,13 +68,13 @@ macro_rules! settings {
             help: &[$($help),+],
             default: $default,
             takes: $takes,
-            check: |given| $read(given).map(drop),
+            check: |given| $read(given).map(|_: $type| ()),
         },)+)+];
 
         impl Settings {
-            /// From the value of each row.
-            pub(super) fn read<'a>(value: impl Fn(&str) -> &'a Given) -> Result<Self, Wrong> {
-                Ok(Self { $($($name: $read(value(stringify!($name)))?,)+)+ })
+            /// From each row's entry; none where one is missing.
+            pub(super) fn read<'a>(entry: impl Fn(&str) -> Option<&'a Entry>) -> Option<Self> {
+                Some(Self { $($($name: $read(&entry(stringify!($name))?.given).ok()?,)+)+ })
             }
         }
     };
@@ -79,7 +86,7 @@ settings! {
         listen: SocketAddr = Default::Text("127.0.0.1:8080"), one(parsed),
             "an address with a port, such as 127.0.0.1:8080";
         /// The password of the user `admin`.
-        password: Secret = Default::Hidden("spindocker"), one(value::secret), "any text but an empty one";
+        password: Secret = Default::Hidden(DEFAULT_PASSWORD), one(value::secret), "any text but an empty one";
         /// With the default password, `listen` may be an address beyond loopback.
         allow_default_password: bool = Default::Switch("false"), one(boolean), "true or false";
         /// In `development`, errors show their cause chain and the log is at `debug`; in `production`, neither.
@@ -160,9 +167,10 @@ settings! {
 }
 
 impl Setting {
-    /// The row of that name.
-    pub(crate) fn named(name: &str) -> Option<&'static Self> {
-        TABLE.iter().find(|setting| setting.name == name)
+    /// The row that goes by this name; those of the seed go by two.
+    pub(super) fn known_as(name: &str) -> Option<&'static Self> {
+        let of_seed = name.strip_prefix("sd_").filter(|name| SEED.contains(name));
+        TABLE.iter().find(|setting| setting.name == of_seed.unwrap_or(name))
     }
 
     /// What it is for, in a sentence or two.
@@ -177,7 +185,9 @@ impl Setting {
             Default::List("") => "none".to_owned(),
             Default::List(text) => format!("`{text}`"),
             Default::Folder(root) => {
-                format!("`{root}`; not as root: `$XDG_STATE_HOME/spin-docker`, else `~/.local/state/spin-docker`")
+                format!(
+                    "`{root}`; not as root: `$XDG_STATE_HOME/spin-docker`, else `~/.local/state/spin-docker`"
+                )
             }
             Default::Unset(words) => words.to_owned(),
         }
@@ -186,6 +196,16 @@ impl Setting {
     /// Whether its value is never shown.
     pub(crate) fn is_secret(&self) -> bool {
         matches!(self.default, Default::Hidden(_))
+    }
+
+    /// Whether it may have several values.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.default, Default::List(_))
+    }
+
+    /// Whether this value of it stands for none.
+    pub(crate) fn is_unset(&self, given: &Given) -> bool {
+        matches!(self.default, Default::Unset(_)) && *given == Given::One(String::new())
     }
 
     /// Its environment variable.

@@ -1,0 +1,52 @@
+//! The command line. What a flag means is said elsewhere: the flags of settings are made from the table of settings.
+
+use crate::config::Flags;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Containers on request that cost nothing while idle.
+#[derive(Parser)]
+#[command(name = "spin-docker", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be asked for.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon.
+    Serve(Flags),
+    /// Look at the settings.
+    Config(ConfigArgs),
+    /// Print the completions for a shell.
+    Completions {
+        /// Whose.
+        shell: Shell,
+    },
+    /// Write the manual pages, one a command.
+    Man {
+        /// The folder to write them to.
+        folder: PathBuf,
+    },
+    /// Print docs/settings.md.
+    #[command(hide = true)]
+    SettingsReference,
+}
+
+/// `config …`.
+#[derive(Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+/// What can be asked about settings. Both take the flags of `serve`, so that they judge what it would.
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say `ok`, or every mistake.
+    Check(Flags),
+    /// Print the settings in effect, as a file, each with where it comes from. Secrets are hidden.
+    Show(Flags),
+}

@@ -1,0 +1,48 @@
+//! Where containers' check-ins arrive: port 80 of their gateway's address, without taking the host's port 80 from a web
+//! server there. We listen on a high port, and our bridge alone redirects to it; without the right to do so we bind
+//! directly, and where that fails too, check-ins are off, and we say so.
+
+use control::{Control, DOOR_PORT, Door, chain};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use tokio::net::TcpListener;
+
+/// The door, open; nothing where check-ins are off.
+pub(super) async fn open(control: &Control, inside: u16, degraded: &mut Vec<String>) -> Option<TcpListener> {
+    let gateway = control.network().gateway;
+    match redirected(control, gateway, inside).await {
+        Ok(listener) => Some(listener),
+        Err(why) => match TcpListener::bind(SocketAddrV4::new(gateway, inside)).await {
+            Ok(listener) => {
+                control.open_door(Door { inside, listening: inside });
+                degraded.push(format!("no redirect for check-ins ({why}): port {inside} of {gateway} is bound directly"));
+                Some(listener)
+            }
+            Err(error) => {
+                degraded.push(format!(
+                    "check-ins are off: no redirect ({why}), and {gateway}:{inside} cannot be bound ({error}); run as \
+                     root, or set `check_in_port` to a free port"
+                ));
+                None
+            }
+        },
+    }
+}
+
+async fn redirected(control: &Control, gateway: Ipv4Addr, inside: u16) -> Result<TcpListener, String> {
+    let listener = listen(gateway).await.map_err(|error| format!("cannot listen on {gateway}: {error}"))?;
+    let listening = listener.local_addr().map_err(|error| error.to_string())?.port();
+    control.redirect_check_ins(inside, listening).await.map_err(|error| chain(&error))?;
+    control.open_door(Door { inside, listening });
+    Ok(listener)
+}
+
+/// The port that a firewall's rule may name, or any.
+async fn listen(gateway: Ipv4Addr) -> io::Result<TcpListener> {
+    match TcpListener::bind(SocketAddrV4::new(gateway, DOOR_PORT)).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            TcpListener::bind(SocketAddrV4::new(gateway, 0)).await
+        }
+        other => other,
+    }
+}
