@@ -6,6 +6,7 @@ mod config;
 mod serve;
 mod telemetry;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command, ConfigCommand};
 use config::{Config, Flags, Variables};
@@ -35,7 +36,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "spin-docker", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        Command::Man { folder } => Ok(clap_mangen::generate_to(Cli::command(), folder)?),
+        Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder)
+            .with_context(|| format!("cannot write manual pages to {}", folder.display())),
         Command::SettingsReference => print(&config::reference()),
     }
 }

@@ -1,14 +1,173 @@
-//! The daemon. For now it waits to be told to end.
+//! `spin-docker serve`: wires the parts together, in the order in which they need each other, and takes them down in turn.
+
+mod check_in_door;
+mod host;
+mod ssh_key;
 
 use crate::config::{Environment, Settings};
+use anyhow::Context;
+use control::{Clock, Control, Parts, Store, Writing};
+use engine::Engine;
+use engine::docker::Docker;
+use gateway::{Gateway, Options};
+use model::IdlePolicy;
+use server::{App, Limits, Listening, Password};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// Runs until SIGTERM.
+/// How long a connection waits for a container that starts.
+const WAKE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Serves until it is told to end, and then ends well. `notes` are what the settings gave rise to.
 pub(crate) async fn run(settings: Settings, notes: Vec<String>) -> anyhow::Result<()> {
-    for note in notes {
-        tracing::warn!("{note}");
+    let mut told = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    notes.iter().for_each(|note| tracing::warn!("{note}"));
+    let mut degraded = host::prepare();
+    let daemon = Daemon::start(&settings, &mut degraded).await?;
+    if !degraded.is_empty() {
+        tracing::warn!("degraded: {}", degraded.join("; "));
     }
-    tracing::info!(?settings, "nothing is served yet");
-    signal(SignalKind::terminate())?.recv().await;
+    tokio::select! {
+        _ = told.recv() => tracing::info!("told to end; draining"),
+        _ = interrupted.recv() => tracing::info!("interrupted; draining"),
+    }
+    tokio::select! {
+        () = daemon.end(settings.shutdown_grace) => tracing::info!("ended"),
+        _ = interrupted.recv() => tracing::warn!("interrupted again; ending at once"),
+    }
     Ok(())
+}
+
+struct Daemon {
+    control: Arc<Control>,
+    gateway: Gateway,
+    servers: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl Daemon {
+    async fn start(settings: &Settings, degraded: &mut Vec<String>) -> anyhow::Result<Self> {
+        let listener = bind(settings.listen).await?;
+        let store = Store::open(&settings.data_dir)?;
+        let engine = Docker::connect(settings.engine_host.as_deref()).await?;
+        let described = engine.describe().await?;
+        tracing::info!(
+            engine = described.name,
+            api = described.api_version,
+            at = engine.host(),
+            "engine found"
+        );
+        degraded.extend(described.limits);
+        let gateway =
+            Gateway::new(Options { address: settings.endpoint_address, wake_timeout: WAKE_TIMEOUT });
+        let parts = Parts {
+            engine: Arc::new(engine),
+            endpoints: Arc::new(gateway.clone()),
+            store,
+            writing: Writing::InGroups,
+            clock: Clock::system(),
+            settings: control_settings(settings)?,
+        };
+        let control = Control::launch(parts).await?;
+        let daemon = Self { control, gateway, servers: TaskTracker::new(), ending: CancellationToken::new() };
+        daemon.open(settings, listener, degraded).await?;
+        Ok(daemon)
+    }
+
+    async fn open(
+        &self,
+        settings: &Settings,
+        listener: TcpListener,
+        degraded: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let refused = self.control.our_subnets().await?;
+        self.gateway.refuse(refused.clone());
+        let app = Arc::new(App {
+            control: Arc::clone(&self.control),
+            password: Password::new(settings.password.expose()),
+            public_host: settings
+                .public_host
+                .clone()
+                .unwrap_or_else(|| settings.endpoint_address.to_string()),
+            show_causes: settings.environment == Environment::Development,
+        });
+        if let Some(door) = check_in_door::open(&self.control, settings.check_in_port, degraded).await {
+            let routes = server::check_in_only(&app);
+            self.serve(
+                Listening { listener: door, routes, limits: Limits::CHECK_IN, refused: Vec::new() },
+                settings,
+            );
+        }
+        let address = listener.local_addr()?;
+        self.serve(Listening { listener, routes: server::api(&app), limits: Limits::API, refused }, settings);
+        tracing::info!("listening on http://{address} (version {})", env!("CARGO_PKG_VERSION"));
+        Ok(())
+    }
+
+    fn serve(&self, listening: Listening, settings: &Settings) {
+        self.servers.spawn(listening.serve(self.ending.clone(), settings.shutdown_grace));
+    }
+
+    /// Accepts nobody more, drains within `grace`, and writes what is left. Containers run on.
+    async fn end(&self, grace: Duration) {
+        self.ending.cancel();
+        self.servers.close();
+        tokio::join!(self.servers.wait(), self.gateway.drain(grace));
+        if let Err(error) = self.control.undo_redirect().await {
+            tracing::debug!(error = %control::chain(&error), "the redirect of check-ins was not taken back");
+        }
+        self.control.shut_down().await;
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let advice =
+        || format!("cannot listen on {address}: set `listen` to an address of this host and a free port");
+    TcpListener::bind(address).await.with_context(advice)
+}
+
+fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
+    let own_key = ssh_key::own_public_key(&settings.data_dir)?;
+    let keys = settings.ssh_authorized_keys.iter().cloned().chain([own_key]);
+    let reached = if is_loopback(settings.endpoint_address) { "loopback" } else { "public" };
+    Ok(control::Settings {
+        instance: settings.instance.clone(),
+        subnet: settings.subnet,
+        policy: policy(settings),
+        endpoint_ports: settings.endpoint_ports.clone(),
+        limits: limits(settings),
+        env: vec![format!("SPIN_DOCKER_ENDPOINTS={reached}")],
+        authorized_keys: keys.map(|key| key + "\n").collect(),
+        start_limit: settings.start_limit,
+    })
+}
+
+fn policy(settings: &Settings) -> IdlePolicy {
+    IdlePolicy {
+        initial_timeout_interval: settings.initial_timeout_interval,
+        timeout_interval: settings.timeout_interval,
+        disable_timeouts: settings.disable_timeouts,
+    }
+}
+
+fn limits(settings: &Settings) -> engine::Limits {
+    engine::Limits {
+        cap_drop: settings.cap_drop.clone(),
+        pids: settings.pids,
+        memory: settings.memory.0,
+        milli_cpus: settings.cpus.0,
+        no_new_privileges: settings.no_new_privileges,
+        log_size: settings.log_size.clone(),
+        log_files: settings.log_files,
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }

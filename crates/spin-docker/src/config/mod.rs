@@ -40,28 +40,21 @@ pub(crate) struct Config {
 
 /// Reads every source.
 pub(crate) fn load(flags: Flags, variables: &Variables) -> Result<Config, Mistakes> {
-    let mut reading = Reading::default();
-    let file = reading.file(flags.file, variables);
-    let from_file = file.map(|file| file.settings(&mut reading.mistakes)).unwrap_or_default();
-    let from_variables = variables.settings(&mut reading.mistakes);
-    let all_was_legible = reading.mistakes.is_empty();
-    for source in [flags.settings, from_variables, from_file, defaults(variables)] {
-        reading.take(source);
-    }
-    let settings = Settings::read(|name| reading.entries.iter().find(|entry| entry.setting.name == name));
-    if let (Some(settings), true) = (&settings, all_was_legible) {
-        reading.mistakes.extend(agreement::check(settings, &reading.entries, &reading.wrong));
+    let Reading { entries, wrong, mut mistakes, is_legible } = Reading::of(flags, variables);
+    let settings = Settings::read(|name| entries.iter().find(|entry| entry.setting.name == name));
+    if let (Some(settings), true) = (&settings, is_legible) {
+        mistakes.extend(agreement::check(settings, &entries, &wrong));
     }
     match settings {
-        Some(settings) if reading.mistakes.is_empty() => {
-            let notes = agreement::notes(&settings, &reading.entries);
-            Ok(Config { settings, notes, entries: reading.entries })
+        Some(settings) if mistakes.is_empty() => {
+            let notes = agreement::notes(&settings, &entries);
+            Ok(Config { settings, notes, entries })
         }
-        _ => Err(Mistakes(reading.mistakes)),
+        _ => Err(Mistakes(mistakes)),
     }
 }
 
-/// What was read so far, from the source that wins downwards.
+/// What was read, from the source that wins downwards.
 #[derive(std::default::Default)]
 struct Reading {
     /// One a setting: the first right value.
@@ -69,9 +62,23 @@ struct Reading {
     /// The settings that some source gives a wrong value.
     wrong: Vec<&'static str>,
     mistakes: Vec<Mistake>,
+    /// Every source could be read, whatever it says.
+    is_legible: bool,
 }
 
 impl Reading {
+    fn of(flags: Flags, variables: &Variables) -> Self {
+        let mut reading = Self::default();
+        let file = reading.file(flags.file, variables);
+        let from_file = file.map(|file| file.settings(&mut reading.mistakes)).unwrap_or_default();
+        let from_variables = variables.settings(&mut reading.mistakes);
+        reading.is_legible = reading.mistakes.is_empty();
+        for source in [flags.settings, from_variables, from_file, defaults(variables)] {
+            reading.take(source);
+        }
+        reading
+    }
+
     fn file(&mut self, flag: Option<PathBuf>, variables: &Variables) -> Option<File> {
         let named = flag.or_else(|| variables.get("SPIN_DOCKER_CONFIG").map(PathBuf::from));
         File::find(named).unwrap_or_else(|mistake| {

@@ -144,12 +144,12 @@ settings! {
             "names of Linux capabilities, such as NET_RAW, or ALL";
         /// No process in a container gains privileges, so `sudo` does not work there.
         no_new_privileges: bool = Default::Switch("false"), one(boolean), "true or false";
-        /// The most processes in a container; 0 for no limit.
+        /// The most processes in a container.
         pids: i64 = Default::Text("1024"), one(at_least(0)), "a whole number, 0 for no limit";
-        /// The most memory of a container; 0 for no limit.
+        /// The most memory of a container.
         memory: Bytes = Default::Text("0"), one(value::memory),
             "bytes, or a size such as 512m or 2g, at least 6m; 0 for no limit";
-        /// The most CPUs of a container; 0 for no limit.
+        /// The most CPUs of a container.
         cpus: MilliCpus = Default::Text("0"), one(value::cpus), "a number such as 1.5, at least 0.01; 0 for no limit";
         /// The size of one log file of a container.
         log_size: String = Default::Text("10m"), one(value::log_size), "a size such as 512k, 10m or 1g";

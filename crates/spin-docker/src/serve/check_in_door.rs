@@ -15,7 +15,9 @@ pub(super) async fn open(control: &Control, inside: u16, degraded: &mut Vec<Stri
         Err(why) => match TcpListener::bind(SocketAddrV4::new(gateway, inside)).await {
             Ok(listener) => {
                 control.open_door(Door { inside, listening: inside });
-                degraded.push(format!("no redirect for check-ins ({why}): port {inside} of {gateway} is bound directly"));
+                degraded.push(format!(
+                    "no redirect for check-ins ({why}): port {inside} of {gateway} is bound directly"
+                ));
                 Some(listener)
             }
             Err(error) => {
