@@ -51,7 +51,8 @@ fn finish(routes: Router) -> Routes {
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn(options));
-    NormalizePath::trim_trailing_slash(routes.layer(around))
+    // A router adds `Allow` outside of its own layers: only a router around it sees that.
+    NormalizePath::trim_trailing_slash(Router::new().fallback_service(routes).layer(around))
 }
 
 /// `OPTIONS` answers with the methods that the route knows, which is what a 405 says of it.
