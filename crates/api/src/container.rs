@@ -178,6 +178,7 @@ mod tests {
                 tcp(5432, 49156),
             ],
             app_port: Some(5432),
+            ready: None,
             created_at: Timestamp::from_millis(0),
             last_activity: Timestamp::from_millis(1_500),
             check_in: "0".into(),

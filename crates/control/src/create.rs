@@ -108,6 +108,7 @@ impl Control {
             address: allotment.address,
             endpoints: endpoints(image, &allotment.ports),
             app_port: image.app_port(),
+            ready: image.ready(),
             created_at: now,
             last_activity: now,
             check_in: NO_CHECK_IN.to_owned(),

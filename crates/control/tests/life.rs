@@ -217,3 +217,23 @@ async fn starts_share_one_bound() {
         assert_eq!(create.await.unwrap().container.phase.status(), Status::Running);
     }
 }
+
+#[tokio::test]
+async fn connections_are_held_until_the_image_says_that_its_application_can_serve() {
+    let bench = Bench::new();
+    let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
+    let exposed = vec![model::PortSpec::tcp(8000)];
+    bench.fake.add_image("image", model::Image { id: String::new(), exposed, labels });
+    bench.fake.exit_commands_with(1);
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    assert_eq!(view.container.phase.status(), Status::Running);
+    until("it was asked", || bench.fake.calls().contains(&(Call::Exec, "can you?".to_owned()))).await;
+    assert_eq!(bench.ports.all()[&50_000], Reach::Hold);
+    bench.fake.exit_commands_with(0);
+    until("connections go through", || bench.ports.all()[&50_000] == Reach::Forward).await;
+    control.shut_down().await;
+    let again = bench.launch().await;
+    assert_eq!(status(&again, &id(&view)), Status::Running);
+    until("one that runs already is not asked again", || bench.ports.all()[&50_000] == Reach::Forward).await;
+}

@@ -67,6 +67,9 @@ pub trait Engine: Send + Sync + 'static {
     /// subscription stands; the stream ends when the engine goes away.
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>>;
 
+    /// Runs `sh -c COMMAND` inside a running container, and gives its exit code.
+    async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64>;
+
     /// Tries a TCP connection to `to` from inside a running container's network.
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside>;
 

@@ -198,6 +198,13 @@ async fn events_hint_at_what_happened(bench: &Bench) {
     }
 }
 
+async fn a_command_inside_ends_with_its_code(bench: &Bench) {
+    let id = bench.running().await;
+    assert_eq!(bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap(), 0);
+    bench.engine.stop(&id, GRACE).await.unwrap();
+    bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap_err();
+}
+
 async fn what_is_not_there_cannot_be_made(bench: &Bench) {
     let spec = ContainerSpec { image: "no/such/image".into(), ..bench.spec() };
     assert!(bench.engine.create(&spec).await.unwrap_err().is_not_found());
@@ -227,10 +234,20 @@ on_both! {
     a_life
     only_its_own_instance_is_listed
     events_hint_at_what_happened
+    a_command_inside_ends_with_its_code
     what_is_not_there_cannot_be_made
 }
 
 // What only a real engine can show.
+
+#[tokio::test]
+async fn docker_tells_a_commands_exit_code_and_cuts_off_a_slow_one() {
+    let bench = Bench::docker().await;
+    let id = bench.running().await;
+    assert_eq!(bench.engine.exec(&id, "exit 3", GRACE * 20).await.unwrap(), 3);
+    let error = bench.engine.exec(&id, "sleep 60", GRACE).await.unwrap_err();
+    assert!(error.to_string().contains("took longer than 1 s"), "{error}");
+}
 
 #[tokio::test]
 async fn docker_gives_the_address_the_limits_and_no_restarts() {

@@ -31,6 +31,9 @@ pub struct Container {
     pub endpoints: Vec<Endpoint>,
     /// The container port that the field `app_port` speaks of.
     pub app_port: Option<u16>,
+    /// The command that succeeds once the application can serve, if the image names one.
+    #[serde(default)]
+    pub ready: Option<String>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When something that counts last happened, as of the last look or check-in.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub const APP_PORT_LABEL: &str = "spin-docker.app_port";
 /// The label by which an image names the file that takes authorized SSH keys.
 pub const AUTHORIZED_KEYS_LABEL: &str = "spin-docker.authorized_keys";
+/// The label by which an image names the command that succeeds once the application can serve.
+pub const READY_LABEL: &str = "spin-docker.ready";
 /// The port of an image that is SSH by convention.
 pub const SSH_PORT: u16 = 22;
 
@@ -57,6 +59,11 @@ impl Image {
         ports.sort_unstable();
         ports.dedup();
         ports
+    }
+
+    /// The command that succeeds once the application can serve: some accept connections before they can.
+    pub fn ready(&self) -> Option<String> {
+        self.labels.get(READY_LABEL).filter(|command| !command.trim().is_empty()).cloned()
     }
 
     /// The port that `app_port` speaks of: the label's, if that port is exposed, else the lowest TCP port other than 22.

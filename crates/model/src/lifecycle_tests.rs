@@ -26,6 +26,7 @@ fn container(phase: Phase) -> Container {
         address: Ipv4Addr::LOCALHOST,
         endpoints: vec![],
         app_port: None,
+        ready: None,
         created_at: NOW,
         last_activity: NOW,
         check_in: NO_CHECK_IN.into(),

@@ -14,6 +14,7 @@ fn container(key: &str) -> Container {
         address: Ipv4Addr::LOCALHOST,
         endpoints: vec![],
         app_port: None,
+        ready: None,
         created_at: Timestamp::from_millis(1),
         last_activity: Timestamp::from_millis(1),
         check_in: "0".into(),

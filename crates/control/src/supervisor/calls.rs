@@ -15,6 +15,10 @@ use tokio::task::JoinSet;
 const GRACE: Duration = Duration::from_secs(10);
 /// How often a failed stop is tried again, as in 2014.
 const STOP_RETRIES: usize = 3;
+/// How long connections are held for an application that says it cannot serve yet.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const FIRST_ASK: Duration = Duration::from_millis(10);
+const LONGEST_ASK: Duration = Duration::from_millis(250);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
@@ -33,6 +37,8 @@ pub(crate) struct Calls {
 pub(crate) enum Outcome {
     /// A call that changes it returned.
     Called(Input),
+    /// The application can serve, or was asked for long enough.
+    Ready { epoch: u64 },
     /// An inspect returned, with nothing where it failed; stale if the container changed under it.
     Inspected { seen: Option<Observation>, fresh: bool, done: Vec<Done> },
 }
@@ -55,6 +61,8 @@ impl Calls {
                     }
                     return Outcome::Inspected { seen, fresh, done };
                 }
+                // Another start came in between: its own asking counts.
+                Some(Ok(Outcome::Ready { epoch })) if epoch != self.epoch => {}
                 Some(Ok(outcome)) => return outcome,
                 Some(Err(error)) => tracing::error!(%error, "an engine call of ours panicked"),
             }
@@ -73,6 +81,24 @@ impl Calls {
         } else {
             self.begin_inspect(body, vec![done]);
         }
+    }
+
+    /// Asks until the command succeeds, the container is gone, or it took too long: then connections go through all the same.
+    pub(crate) fn ask_whether_ready(&mut self, body: EngineId, command: String) {
+        let shared = Arc::clone(&self.shared);
+        let epoch = self.epoch;
+        self.running.spawn(async move {
+            let ask = || async {
+                // An error of the engine's says that the container runs no more, and ends the asking.
+                let code = shared.engine.exec(&body, &command, READY_WITHIN).await.unwrap_or_default();
+                if code == 0 { Ok(()) } else { Err(code) }
+            };
+            let pause = ExponentialBuilder::default().with_min_delay(FIRST_ASK).with_max_delay(LONGEST_ASK);
+            if tokio::time::timeout(READY_WITHIN, ask.retry(pause.without_max_times())).await.is_err() {
+                tracing::warn!(body = %body, command, within = ?READY_WITHIN, "not ready in time; forwarding all the same");
+            }
+            Outcome::Ready { epoch }
+        });
     }
 
     fn begin_inspect(&mut self, body: EngineId, done: Vec<Done>) {

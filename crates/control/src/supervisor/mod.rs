@@ -14,7 +14,7 @@ use crate::store::Change;
 use crate::{Traffic, check_in, handle};
 use calls::Calls;
 use engine::ContainerSpec;
-use model::{Container, Effect, Evidence, Input, Observation, Phase, Timestamp, step};
+use model::{Container, Effect, Evidence, Input, Observation, Phase, Reach, Timestamp, step};
 use ports::Ports;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -39,6 +39,8 @@ pub(crate) struct Supervisor {
     moved_at_look: u64,
     killed_by_hand: bool,
     resumed: bool,
+    /// Its application can serve, as far as its image lets us ask.
+    ready: bool,
 }
 
 impl Supervisor {
@@ -69,6 +71,7 @@ impl Supervisor {
             moved_at_look: 0,
             killed_by_hand: false,
             resumed,
+            ready: true,
             shared: Arc::clone(&shared),
         };
         shared.tasks.spawn(supervisor.run(beginning));
@@ -84,6 +87,7 @@ impl Supervisor {
         while self.container.phase != Phase::Gone {
             let look = self.next_look();
             tokio::select! {
+                biased;
                 () = ending.cancelled() => return self.pause(),
                 result = self.calls.result() => self.take_result(result).await,
                 Some(command) = self.commands.recv() => self.take(command).await,
@@ -132,6 +136,10 @@ impl Supervisor {
     async fn take_result(&mut self, result: calls::Outcome) {
         match result {
             calls::Outcome::Called(input) => self.fact(input).await,
+            calls::Outcome::Ready { .. } => {
+                self.ready = true;
+                self.ports.reach(self.reach());
+            }
             calls::Outcome::Inspected { seen, fresh, done } => {
                 match seen {
                     Some(seen) if !self.resumed => self.resume(seen).await,
@@ -147,7 +155,8 @@ impl Supervisor {
     async fn resume(&mut self, seen: Observation) {
         self.resumed = true;
         self.fact(Input::Resumed(seen)).await;
-        self.ports.reach(self.container.phase.reach());
+        self.ports.reach(self.reach());
+        self.publish();
     }
 
     /// An inspect cannot tell who ended it; the events before it could.
@@ -227,11 +236,28 @@ impl Supervisor {
             && !matches!(before.phase, Phase::Running { .. })
         {
             self.moved_at_look = self.handle.traffic.moved();
+            self.ask_whether_ready();
             check_in::try_once(&self.shared, &self.container);
         }
-        self.ports.reach(self.container.phase.reach());
+        self.ports.reach(self.reach());
         self.publish();
         self.answer_waiting();
+    }
+
+    /// Some applications accept connections before they can serve: their image says how to ask.
+    fn ask_whether_ready(&mut self) {
+        if let (Some(command), Some(body)) = (&self.container.ready, &self.container.engine_id) {
+            self.ready = false;
+            self.calls.ask_whether_ready(body.clone(), command.clone());
+        }
+    }
+
+    /// What a connection meets now.
+    fn reach(&self) -> Reach {
+        match self.container.phase.reach() {
+            Reach::Forward if !self.ready => Reach::Hold,
+            other => other,
+        }
     }
 
     fn publish(&mut self) {

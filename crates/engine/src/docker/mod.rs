@@ -5,6 +5,7 @@ mod containers;
 mod describe;
 mod errors;
 mod events;
+mod exec;
 mod hosts;
 mod images;
 mod inside;
@@ -127,6 +128,10 @@ impl Engine for Docker {
 
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
         Ok(self.subscribe(instance))
+    }
+
+    async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
+        self.run_inside(id, command, within).await
     }
 
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside> {

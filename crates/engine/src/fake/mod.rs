@@ -36,6 +36,8 @@ pub enum Call {
     List,
     /// [`Engine::events`].
     Events,
+    /// [`Engine::exec`].
+    Exec,
 }
 
 /// The engine in memory.
@@ -65,6 +67,11 @@ impl Fake {
     /// The next `times` calls of this kind fail, with `done` after they did what they should, and without, before.
     pub fn fail(&self, call: Call, times: usize, done: bool) {
         self.state().faults.insert(call, Fault { times, done });
+    }
+
+    /// Commands inside containers end with this code from now on.
+    pub fn exit_commands_with(&self, code: i64) {
+        self.state().exit_code = code;
     }
 
     /// Nothing answers, and event streams end; until it is there again.
@@ -242,6 +249,17 @@ impl Engine for Fake {
         .await?;
         let events = stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) });
         Ok(events.map(Ok).boxed())
+    }
+
+    async fn exec(&self, id: &EngineId, command: &str, _: Duration) -> Result<i64> {
+        self.call(Call::Exec, command, |state| {
+            if !state.body(id)?.running {
+                let message = "it does not run".to_owned();
+                return Err(EngineError::Refused { doing: "run a command".into(), status: 409, message });
+            }
+            Ok(state.exit_code)
+        })
+        .await
     }
 
     async fn connect_from_inside(&self, id: &EngineId, _: SocketAddrV4, _: Duration) -> Result<Inside> {

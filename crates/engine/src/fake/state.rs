@@ -19,6 +19,7 @@ pub(super) struct State {
     pub(super) calls: Vec<(Call, String)>,
     pub(super) listeners: Vec<(String, UnboundedSender<Event>)>,
     pub(super) away: bool,
+    pub(super) exit_code: i64,
     born: u64,
 }
 

@@ -1,0 +1,33 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help run test check engine images coverage docs bench clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: ## From nothing to a psql prompt; the server runs until Ctrl-C
+	@scripts/run
+
+test: ## The whole suite, with the set-up that it needs
+	@scripts/test
+
+check: ## Format, lints, documentation, arrows, dependencies, shell, Dockerfiles
+	@scripts/check
+
+engine: ## An engine that answers
+	@scripts/engine
+
+images: engine ## The sample images
+	@scripts/images
+
+coverage: engine images ## What the tests reach: a table, and HTML in target/llvm-cov
+	@scripts/tools test && scripts/tools coverage && scripts/coverage
+
+docs: ## The documentation of the code, in target/doc
+	@cargo doc --workspace --no-deps --document-private-items
+
+bench: engine images ## Side by side with what else there is, into bench/REPORT.md
+	@bench/run
+
+clean: ## Whatever was built; the tools' cache stays
+	@cargo clean
