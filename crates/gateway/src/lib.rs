@@ -1,8 +1,8 @@
 //! What listens on endpoints and moves the bytes.
 //!
-//! Each host port is bound for its container's whole life by a socket that never listens ([`keeper`]); a second one
-//! listens on it while the container may be reached ([`listener`]). A connection is held until the container's port
-//! accepts ([`connection`]), and then its bytes are moved both ways ([`mover`]). What a port's connections meet is said
+//! Each host port is bound for its container's whole life by a socket that never listens (`keeper`); a second one
+//! listens on it while the container may be reached (`listener`). A connection is held until the container's port
+//! accepts (`connection`), and then its bytes are moved both ways (`mover`). What a port's connections meet is said
 //! by the control, through [`Endpoints`]; nothing here decides it.
 
 mod connection;

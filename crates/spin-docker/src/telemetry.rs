@@ -8,9 +8,12 @@ use tracing_subscriber::{EnvFilter, fmt};
 /// Our parts of the program: what `development` logs at `debug`.
 const OURS: [&str; 7] = ["spin_docker", "server", "gateway", "control", "engine", "api", "model"];
 
+/// At `debug`, the engine's client logs whole bodies, and with them the passwords in containers' environments.
+const SILENCED: &str = ",bollard=warn";
+
 /// Sets it up, once, for the whole process.
 pub(crate) fn begin(settings: &Settings) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(directives(settings)).context("the setting log")?;
+    let filter = EnvFilter::builder().parse(directives(settings) + SILENCED).context("the setting log")?;
     let lines = fmt()
         .with_env_filter(filter)
         .with_writer(stderr)

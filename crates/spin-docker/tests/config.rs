@@ -1,5 +1,7 @@
 //! The settings, asked of the built program as its users do: precedence, every kind of mistake, secrets, help, reference.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

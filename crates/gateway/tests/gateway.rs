@@ -1,0 +1,372 @@
+//! The gateway against real sockets on loopback: what connections meet, and whether bytes, ends and resets arrive as sent.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use control::{Endpoints, Target, Traffic};
+use gateway::{Gateway, Options};
+use model::Reach;
+use socket2::{Domain, SockRef, Socket, Type};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SECONDS: Duration = Duration::from_secs(10);
+
+/// A gateway, one claimed port, and where its bytes go.
+struct Bench {
+    gateway: Gateway,
+    port: u16,
+    target: Target,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn new(application: SocketAddr) -> Self {
+        Self::with_timeout(application, Duration::from_secs(30))
+    }
+
+    fn with_timeout(application: SocketAddr, wake_timeout: Duration) -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let entered = runtime.enter();
+        let gateway = Gateway::new(Options { address: Ipv4Addr::LOCALHOST.into(), wake_timeout });
+        drop(entered);
+        let port = free_port();
+        gateway.claim(port).unwrap();
+        let SocketAddr::V4(address) = application else { panic!("an IPv4 address") };
+        Self { gateway, port, target: Target { address, traffic: Arc::new(Traffic::default()) }, runtime }
+    }
+
+    fn set(&self, reach: Reach) {
+        self.gateway.set(self.port, reach, &self.target).unwrap();
+    }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(SECONDS)).unwrap();
+        stream
+    }
+}
+
+/// One that nobody has, as far as the system knows.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn application() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Sends back what it gets, and ends as its client ends.
+fn echo() -> SocketAddr {
+    let (listener, address) = application();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    address
+}
+
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < SECONDS, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn answer(stream: &mut TcpStream, line: &[u8]) -> Vec<u8> {
+    stream.write_all(line).unwrap();
+    let mut answer = vec![0; line.len()];
+    stream.read_exact(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_claimed_port_refuses_and_is_nobody_elses() {
+    let bench = Bench::new(echo());
+    assert_eq!(TcpStream::connect(bench.address()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    bench.gateway.claim(bench.port).unwrap();
+    for reuse in [false, true] {
+        let stranger = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        stranger.set_reuse_address(reuse).unwrap();
+        assert_eq!(stranger.bind(&bench.address().into()).unwrap_err().kind(), ErrorKind::AddrInUse);
+    }
+    bench.set(Reach::Forward);
+    assert_eq!(answer(&mut bench.connect(), b"hello"), b"hello");
+    bench.set(Reach::Refuse);
+    assert_eq!(TcpStream::connect(bench.address()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    bench.set(Reach::Forward);
+    assert_eq!(answer(&mut bench.connect(), b"again"), b"again");
+    bench.gateway.release(bench.port);
+    until("the port is free", || TcpListener::bind(bench.address()).is_ok());
+}
+
+#[test]
+fn a_port_that_somebody_holds_is_said_to_be_in_use() {
+    let bench = Bench::new(echo());
+    let (_held, address) = application();
+    assert_eq!(bench.gateway.claim(address.port()).unwrap_err().kind(), ErrorKind::AddrInUse);
+}
+
+#[test]
+fn a_port_is_claimed_again_over_what_an_earlier_run_left_in_time_wait() {
+    let first = Bench::new(echo());
+    first.set(Reach::Forward);
+    let mut client = first.connect();
+    answer(&mut client, b"x");
+    // The gateway's side closes first, and so is left in TIME_WAIT.
+    first.gateway.release(first.port);
+    assert_eq!(client.read(&mut [0; 1]).unwrap_or(0), 0);
+    drop(client);
+    let again = Bench::new(echo());
+    until("the keeper is gone", || again.gateway.claim(first.port).is_ok());
+    again.gateway.set(first.port, Reach::Forward, &again.target).unwrap();
+    assert_eq!(answer(&mut TcpStream::connect(first.address()).unwrap(), b"y"), b"y");
+}
+
+#[test]
+fn what_was_sent_while_held_is_not_lost_and_nothing_is_sent_early() {
+    let (listener, address) = application();
+    listener.set_nonblocking(true).unwrap();
+    let bench = Bench::new(address);
+    bench.set(Reach::Hold);
+    let mut clients: Vec<_> = (0..100).map(|_| bench.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.write_all(format!("{number:03}").as_bytes()).unwrap();
+    }
+    until("all are held", || bench.target.traffic.connections() == 100);
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nothing is sent to it yet");
+    listener.set_nonblocking(false).unwrap();
+    let serving = std::thread::spawn(move || {
+        for _ in 0..100 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut first = [0; 3];
+            stream.read_exact(&mut first).unwrap();
+            stream.write_all(&first).unwrap();
+        }
+    });
+    bench.set(Reach::Forward);
+    for (number, client) in clients.iter_mut().enumerate() {
+        let mut answer = [0; 3];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, format!("{number:03}").as_bytes());
+    }
+    serving.join().unwrap();
+}
+
+#[test]
+fn a_connection_waits_for_the_application_to_listen() {
+    let port = free_port();
+    let bench = Bench::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into());
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    client.write_all(b"early").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut first = [0; 5];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"early");
+    // Once it has accepted, a refusal is a refusal.
+    drop((stream, listener));
+    let begun = Instant::now();
+    let mut late = bench.connect();
+    assert!(late.read(&mut [0; 1]).is_err(), "it is reset");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn held_connections_end_with_a_refusal_with_the_timeout_and_with_their_client() {
+    let bench = Bench::with_timeout(echo(), Duration::from_millis(300));
+    bench.set(Reach::Hold);
+    let (mut refused, gone) = (bench.connect(), bench.connect());
+    until("both are held", || bench.target.traffic.connections() == 2);
+    SockRef::from(&gone).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(gone);
+    until("who gave up is let go", || bench.target.traffic.connections() == 1);
+    bench.set(Reach::Refuse);
+    assert!(refused.read(&mut [0; 1]).is_err(), "it is reset");
+    bench.set(Reach::Hold);
+    let (mut late, begun) = (bench.connect(), Instant::now());
+    assert!(late.read(&mut [0; 1]).is_err(), "it is reset");
+    assert!(
+        (Duration::from_millis(250)..Duration::from_secs(3)).contains(&begun.elapsed()),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn a_stop_lets_open_connections_end_as_the_container_ends_them() {
+    let bench = Bench::new(echo());
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    assert_eq!(answer(&mut client, b"one"), b"one");
+    bench.set(Reach::Refuse);
+    assert_eq!(answer(&mut client, b"two"), b"two");
+}
+
+#[test]
+fn half_closes_arrive_as_they_were_sent() {
+    let bench = Bench::new(echo());
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    client.write_all(b"the last word").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"the last word");
+
+    let (listener, address) = application();
+    let bench = Bench::new(address);
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    let (mut container, _) = listener.accept().unwrap();
+    container.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+    client.write_all(b"still heard").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut heard = Vec::new();
+    container.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, b"still heard");
+    until("it is over", || bench.target.traffic.connections() == 0);
+}
+
+#[test]
+fn resets_arrive_as_resets() {
+    let (listener, address) = application();
+    let bench = Bench::new(address);
+    bench.set(Reach::Forward);
+    let reset = |stream: TcpStream| {
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(stream);
+    };
+    let mut client = bench.connect();
+    client.write_all(b"x").unwrap();
+    let (mut container, _) = listener.accept().unwrap();
+    container.read_exact(&mut [0; 1]).unwrap();
+    reset(container);
+    assert_eq!(client.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+
+    let mut client = bench.connect();
+    client.write_all(b"x").unwrap();
+    let (mut container, _) = listener.accept().unwrap();
+    container.read_exact(&mut [0; 1]).unwrap();
+    reset(client);
+    container.set_read_timeout(Some(SECONDS)).unwrap();
+    assert_eq!(container.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_hundred_megabytes_arrive_whole_both_ways_at_once_and_are_counted() {
+    const SIZE: usize = 100 << 20;
+    let bench = Bench::new(echo());
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    let mut sending = client.try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        let block: Vec<u8> = (0..1_000_003_usize).map(|i| (i % 251) as u8).collect();
+        let mut left = SIZE;
+        while left > 0 {
+            let some = left.min(block.len());
+            sending.write_all(&block[..some]).unwrap();
+            left -= some;
+        }
+        sending.shutdown(Shutdown::Write).unwrap();
+    });
+    let (mut buffer, mut seen) = (vec![0; 1 << 16], 0_usize);
+    loop {
+        let count = client.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        for (offset, byte) in buffer[..count].iter().enumerate() {
+            assert_eq!(*byte, ((seen + offset) % 1_000_003 % 251) as u8, "at {}", seen + offset);
+        }
+        seen += count;
+    }
+    sender.join().unwrap();
+    assert_eq!(seen, SIZE);
+    until("it is over", || bench.target.traffic.connections() == 0);
+    assert_eq!(bench.target.traffic.moved(), 2 * SIZE as u64 + 1, "bytes both ways, and one connection");
+}
+
+#[test]
+fn a_slow_reader_holds_the_sender_back() {
+    let (listener, address) = application();
+    let bench = Bench::new(address);
+    bench.set(Reach::Forward);
+    let client = bench.connect();
+    let (_container, _) = listener.accept().unwrap();
+    client.set_nonblocking(true).unwrap();
+    let block = vec![0; 1 << 20];
+    let (mut sent, mut quiet) = (0, Instant::now());
+    while quiet.elapsed() < Duration::from_millis(500) {
+        match (&client).write(&block) {
+            Ok(count) => (sent, quiet) = (sent + count, Instant::now()),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        assert!(sent < 256 << 20, "nobody reads, and {sent} bytes were taken");
+    }
+}
+
+#[test]
+fn who_is_refused_gets_nothing() {
+    let bench = Bench::new(echo());
+    bench.gateway.refuse(vec!["127.0.0.2/32".parse().unwrap()]);
+    bench.set(Reach::Forward);
+    let from = |source: [u8; 4]| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+        socket.connect(&bench.address().into()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(SECONDS)).unwrap();
+        stream.write_all(b"x").unwrap();
+        stream.read(&mut [0; 1]).unwrap_or(0)
+    };
+    assert_eq!((from([127, 0, 0, 2]), from([127, 0, 0, 3])), (0, 1));
+    assert_eq!(bench.target.traffic.moved(), 3, "one connection, one byte each way");
+}
+
+/// Each test has a process of its own under nextest, so that the limit is this test's alone.
+#[test]
+fn out_of_descriptors_it_goes_on_listening() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let bench = Bench::new(echo());
+    bench.set(Reach::Forward);
+    let before = getrlimit(Resource::Nofile);
+    let in_use = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(in_use + 12), ..before }).unwrap();
+    let mut open = Vec::new();
+    while let Ok(stream) = TcpStream::connect(bench.address()) {
+        open.push(stream);
+        assert!(open.len() < 100, "the limit is reached");
+    }
+    setrlimit(Resource::Nofile, before).unwrap();
+    drop(open);
+    assert_eq!(answer(&mut bench.connect(), b"still here"), b"still here");
+}
+
+#[test]
+fn a_drain_lets_connections_end_and_then_cuts_them_off() {
+    let bench = Bench::new(echo());
+    bench.set(Reach::Forward);
+    let (mut ends, mut stays) = (bench.connect(), bench.connect());
+    answer(&mut ends, b"a");
+    answer(&mut stays, b"b");
+    let gateway = bench.gateway.clone();
+    let draining = bench.runtime.spawn(async move { gateway.drain(Duration::from_millis(500)).await });
+    until("nobody more is accepted", || TcpStream::connect(bench.address()).is_err());
+    assert_eq!(answer(&mut ends, b"c"), b"c", "what is open goes on");
+    drop(ends);
+    assert_eq!(stays.read(&mut [0; 1]).unwrap_or(0), 0, "it is cut off");
+    bench.runtime.block_on(draining).unwrap();
+}
