@@ -230,7 +230,7 @@ impl Supervisor {
             self.calls.outdate();
             let failure = self.container.failure.as_deref();
             tracing::info!(container = %self.name(), image = %self.container.image, from = was.as_str(),
-                to = is.as_str(), failure, at = now.as_millis(), "transition");
+                to = is.as_str(), failure, "transition");
         }
         if matches!(self.container.phase, Phase::Running { .. })
             && !matches!(before.phase, Phase::Running { .. })
