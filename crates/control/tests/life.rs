@@ -80,6 +80,10 @@ async fn what_is_asked_for_wrongly_asks_nothing_of_the_engine() {
     assert!(matches!(create(" ").await, CreateError::Blank));
     assert!(matches!(create("nowhere").await, CreateError::ImageNotFound(_)));
     assert!(matches!(create("silent").await, CreateError::NoPorts));
+    let exposed = (1..=33).map(model::PortSpec::tcp).collect();
+    bench.fake.add_image("wide", model::Image { exposed, ..Default::default() });
+    let error = create("wide").await.to_string();
+    assert_eq!(error, "Image wide exposes 33 TCP ports; at most 32 are forwarded");
     assert!(bench.fake.bodies().is_empty() && bench.ports.all().is_empty());
 }
 

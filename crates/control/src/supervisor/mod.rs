@@ -14,7 +14,7 @@ use crate::store::Change;
 use crate::{Traffic, check_in, handle};
 use calls::Calls;
 use engine::ContainerSpec;
-use model::{Container, Effect, Evidence, Input, Observation, Phase, Reach, Timestamp, step};
+use model::{Container, Effect, Evidence, Input, Observation, Phase, Reach, step};
 use ports::Ports;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -201,7 +201,7 @@ impl Supervisor {
         if is_command {
             saved.clone()?;
         }
-        self.become_(next, now);
+        self.become_(next);
         if let Some(effect) = effect {
             self.act(effect);
         }
@@ -222,7 +222,7 @@ impl Supervisor {
         self.shared.journal.commit(changes).await.map_err(CommandError::Store)
     }
 
-    fn become_(&mut self, next: Container, now: Timestamp) {
+    fn become_(&mut self, next: Container) {
         let before = std::mem::replace(&mut self.container, next);
         let (was, is) = (before.phase.status(), self.container.phase.status());
         if was != is || before.container_id != self.container.container_id {
