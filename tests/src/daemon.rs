@@ -1,7 +1,10 @@
 //! The built program, started on a free port with an instance and a data folder of its own.
 
 use crate::{Client, docker_quietly, until};
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,6 +24,7 @@ pub struct Daemon {
     pub instance: String,
     folder: tempfile::TempDir,
     settings: Vec<(String, String)>,
+    group: Option<u32>,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -28,14 +32,24 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one and waits until it is ready.
     pub fn start(settings: Settings<'_>) -> Self {
+        Self::start_as(None, settings)
+    }
+
+    /// The same, as nobody, in the group that may use the engine.
+    pub fn start_without_root(settings: Settings<'_>) -> Self {
+        let group = std::fs::metadata("/var/run/docker.sock").expect("the usual socket").gid();
+        Self::start_as(Some(group), settings)
+    }
+
+    fn start_as(group: Option<u32>, settings: Settings<'_>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let instance = format!("t-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings: Vec<_> =
             settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let (child, log, base) = spawn(&instance, folder.path(), &settings);
+        let (child, log, base) = spawn(&instance, folder.path(), &settings, group);
         let client = Client::new(&base, "spindocker");
-        Self { client, base, instance, folder, settings, child, log }
+        Self { client, base, instance, folder, settings, group, child, log }
     }
 
     /// Asks it to end, as a service manager does, and gives its exit code.
@@ -59,7 +73,8 @@ impl Daemon {
     /// Starts it again over the same data, with its settings and these.
     pub fn start_again(&mut self, settings: Settings<'_>) {
         self.settings.extend(settings.iter().map(|(name, value)| (name.to_string(), value.to_string())));
-        (self.child, self.log, self.base) = spawn(&self.instance, self.folder.path(), &self.settings);
+        (self.child, self.log, self.base) =
+            spawn(&self.instance, self.folder.path(), &self.settings, self.group);
         self.client = Client::new(&self.base, "spindocker");
     }
 
@@ -109,8 +124,13 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-fn spawn(instance: &str, folder: &Path, settings: &[(String, String)]) -> (Child, Log, String) {
-    let mut command = Command::new(program());
+fn spawn(
+    instance: &str,
+    folder: &Path,
+    settings: &[(String, String)],
+    group: Option<u32>,
+) -> (Child, Log, String) {
+    let mut command = group.map_or_else(|| Command::new(program()), |group| as_nobody(folder, group));
     command.arg("serve").env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     for name in ["PATH", "HOME", "DOCKER_HOST", "LD_PRELOAD", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
@@ -135,6 +155,19 @@ fn spawn(instance: &str, folder: &Path, settings: &[(String, String)]) -> (Child
         Some(format!("http://{address}"))
     });
     (child, log, base)
+}
+
+/// The program where nobody may read it, in a folder where nobody may write.
+fn as_nobody(folder: &Path, group: u32) -> Command {
+    const NOBODY: u32 = 65_534;
+    let copy = folder.join("spin-docker");
+    std::fs::copy(program(), &copy).expect("the program can be copied");
+    for (path, mode) in [(folder, 0o777), (&copy, 0o755)] {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("the folder is ours");
+    }
+    let mut command = Command::new(copy);
+    command.uid(NOBODY).gid(group);
+    command
 }
 
 fn follow(child: &mut Child) -> Log {

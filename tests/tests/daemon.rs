@@ -34,6 +34,18 @@ fn a_redirect_is_taken_back_at_the_end() {
 }
 
 #[test]
+fn without_root_it_serves_and_says_what_is_degraded() {
+    let daemon = Daemon::start_without_root(&[]);
+    let container = daemon.client.create(test_image());
+    tests::ask(text(&container, "app_port"), "forwarded").unwrap();
+    until("it says so", Duration::from_secs(2), || {
+        daemon.log().contains("degraded: not running as root").then_some(())
+    });
+    let off = daemon.log().contains("check-ins are off: no redirect (");
+    assert!(off || daemon.log().contains("is bound directly"), "one or the other, and why");
+}
+
+#[test]
 fn two_daemons_on_one_data_dir_do_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();

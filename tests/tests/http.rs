@@ -63,6 +63,9 @@ fn methods_and_paths_behave() {
             "{path}"
         );
     }
+    for path in ["/v1/containers/%ff", "/v1/containers?audit=1&audit=2"] {
+        assert_eq!(client.get(path).json()["type"], "urn:spin-docker:problem:path-unreadable", "{path}");
+    }
     let id = client.get("/v1/images");
     assert!(!id.header("x-request-id").is_empty());
     assert!(daemon.log().contains(id.header("x-request-id")), "the log carries the request's id");

@@ -68,6 +68,25 @@ fn a_password_by_env_is_asked_for() {
 }
 
 #[test]
+fn without_a_password_it_trusts_nobody_beyond_loopback() {
+    let daemon = Daemon::start(&[("endpoint_address", "0.0.0.0")]);
+    let container = daemon.client.create("spin-docker/sd-postgres");
+    let (id, port) = (text(&container, "container_id"), text(&container, "app_port"));
+    let psql = |options: &[&str]| {
+        let address = ["-w", "-U", "postgres", "-h", "127.0.0.1", "-p", port, "-Atc", "select 1"];
+        Command::new("psql")
+            .args(address)
+            .envs(options.iter().map(|made_up| ("PGPASSWORD", made_up)))
+            .output()
+            .unwrap()
+    };
+    assert!(!psql(&[]).status.success());
+    let made_up = docker(&["exec", id, "cat", "/root/postgres-password"]);
+    assert_eq!(psql(&[&made_up]).stdout, b"1\n");
+    assert!(!docker(&["logs", id]).contains(&made_up));
+}
+
+#[test]
 fn sd_django_answers_a_page() {
     let daemon = Daemon::start(&[]);
     let container = daemon.client.create("spin-docker/sd-django");

@@ -53,6 +53,8 @@ kinds! {
     ImageBlank = "image-blank", 400, "No image was named";
     /// The body cannot be read at all.
     BodyUnreadable = "body-unreadable", 400, "The body cannot be read";
+    /// The path or the query cannot be read.
+    PathUnreadable = "path-unreadable", 400, "The path or the query cannot be read";
     /// Credentials are missing or wrong.
     Unauthorized = "unauthorized", 401, "Credentials are missing or wrong";
     /// A browser sent it from somebody else's page.

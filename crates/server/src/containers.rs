@@ -3,9 +3,10 @@
 use crate::App;
 use crate::body::Fields;
 use crate::error::Failure;
+use crate::input::{InPath, InQuery};
 use api::{ChangeContainer, ContainerBody, CreateContainer, Kind};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use control::{CreateRequest, Handle, View};
 use serde::Deserialize;
@@ -21,7 +22,7 @@ pub(crate) struct ListQuery {
 
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Query(query): Query<ListQuery>,
+    InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<Vec<ContainerBody>>, Failure> {
     let views = if matches!(query.audit.to_ascii_lowercase().as_str(), "true" | "1" | "yes") {
         app.control.audit().await.map_err(|error| Failure::engine(&app, &error))?
@@ -49,14 +50,14 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, body.uri.clone())], Json(body)))
 }
 
-pub(crate) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Shown, Failure> {
+pub(crate) async fn show(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Shown, Failure> {
     let handle = find(&app, &id)?;
     Ok(Json(shown(&app, &handle.view())))
 }
 
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
     Fields(change): Fields<ChangeContainer>,
 ) -> Result<Shown, Failure> {
     let handle = find(&app, &id)?;
@@ -81,7 +82,7 @@ pub(crate) async fn change(
 
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
 ) -> Result<StatusCode, Failure> {
     let handle = find(&app, &id)?;
     handle.delete().await.map_err(|error| Failure::command(&app, &id, &error))?;

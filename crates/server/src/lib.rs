@@ -9,6 +9,7 @@ mod containers;
 mod error;
 mod health;
 mod images;
+mod input;
 mod listen;
 mod log;
 mod origin;
