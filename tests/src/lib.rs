@@ -27,6 +27,15 @@ pub fn until<T>(what: &str, within: Duration, mut condition: impl FnMut() -> Opt
     }
 }
 
+/// Looks again and again that it is so, all the while.
+pub fn throughout(time: Duration, mut look: impl FnMut()) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        look();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// A text field of a container, or the test fails.
 pub fn text<'a>(container: &'a serde_json::Value, field: &str) -> &'a str {
     container[field].as_str().unwrap_or_else(|| panic!("no text {field} in {container}"))

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use tests::{Daemon, docker, test_image, text, until};
+use tests::{Daemon, docker, test_image, text, throughout, until};
 
 #[test]
 fn sigterm_ends_it_within_the_grace_period_and_containers_run_on() {
@@ -82,12 +82,25 @@ fn a_clock_that_jumps_an_hour_stops_nothing_early() {
     until("the jump is seen", Duration::from_secs(5), || {
         daemon.log().contains("the clock jumped").then_some(())
     });
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(9) {
+    throughout(Duration::from_secs(9), || {
         assert_eq!(daemon.client.show(uri)["status"], "running");
-        std::thread::sleep(Duration::from_millis(250));
-    }
+    });
     until("it is stopped all the same, in its time", Duration::from_secs(30), || {
         (daemon.client.show(uri)["status"] == "stopped").then_some(())
     });
+}
+
+#[test]
+fn a_log_in_json_is_one_object_a_line_with_ids_and_transitions() {
+    let mut daemon = Daemon::start(&[("log_format", "json"), ("log", "info")]);
+    let made = daemon.client.post("/v1/containers", &format!("image={}", test_image()));
+    let id = made.header("x-request-id").to_owned();
+    let name = text(&made.json(), "name").to_owned();
+    assert_eq!(daemon.end(), Some(0));
+    let lines: Vec<serde_json::Value> =
+        daemon.log().lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let answered = lines.iter().find(|line| line["span"]["id"] == id).expect("the request has a line");
+    assert_eq!((&answered["path"], &answered["status"]), (&"/v1/containers".into(), &201.into()));
+    let ran = |line: &&serde_json::Value| line["to"] == "running" && line["container"] == name;
+    assert!(lines.iter().any(|line| ran(&line)), "the transition has a line");
 }

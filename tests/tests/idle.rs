@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::time::{Duration, Instant};
-use tests::{Client, Daemon, ask, docker, test_image, text, until};
+use tests::{Client, Daemon, ask, docker, test_image, text, throughout, until};
 
 const SECONDS: [(&str, &str); 2] = [("initial_timeout_interval", "3"), ("timeout_interval", "2")];
 
@@ -48,11 +48,9 @@ fn who_checks_in_from_inside_runs_on_until_it_reports_nobody() {
     until("the idle one is stopped", Duration::from_secs(15), || {
         (status(&daemon.client, &idle) == "stopped").then_some(())
     });
-    let quiet = Instant::now();
-    while quiet.elapsed() < Duration::from_secs(4) {
+    throughout(Duration::from_secs(4), || {
         assert_eq!(status(&daemon.client, &busy), "running");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    });
     check_in(&busy, "0");
     until("it is stopped once it reports nobody", Duration::from_secs(15), || {
         (status(&daemon.client, &busy) == "stopped").then_some(())
@@ -67,12 +65,10 @@ fn an_open_connection_and_bytes_keep_it_running() {
     let (connected, asked) = (daemon.client.create(test_image()), daemon.client.create(test_image()));
     let port = text(&connected, "app_port");
     let open = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(8) {
+    throughout(Duration::from_secs(8), || {
         ask(text(&asked, "app_port"), "still here").unwrap();
         assert_eq!(status(&daemon.client, &connected), "running");
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    });
     assert_eq!(status(&daemon.client, &asked), "running");
     assert_ne!(daemon.client.show(text(&asked, "uri"))["active"], "0");
     drop(open);
@@ -88,11 +84,9 @@ fn disable_timeouts_never_stops() {
     let daemon = Daemon::start(&[SECONDS[0], SECONDS[1], ("disable_timeouts", "True")]);
     let container = daemon.client.create(test_image());
     assert_eq!(container["next_look"], Value::Null);
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(7) {
+    throughout(Duration::from_secs(7), || {
         assert_eq!(status(&daemon.client, &container), "running");
-        std::thread::sleep(Duration::from_millis(250));
-    }
+    });
 }
 
 #[test]
@@ -110,6 +104,7 @@ fn looks_survive_a_restart_and_those_that_are_past_are_made_at_start_up() {
         (daemon.client.show(&uri)["next_look"] != due).then_some(())
     });
     assert_eq!(daemon.end(), Some(0));
+    // Nobody is there to wait for: the time of its second look passes while no daemon runs.
     std::thread::sleep(Duration::from_millis(4_500));
     daemon.start_again(&[]);
     let begun = Instant::now();
