@@ -12,6 +12,13 @@ say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 fail() { printf '\033[31merror:\033[0m %s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# The docker CLI looks at DOCKER_HOST, its context and the usual socket; rootless engines and Docker Desktop put theirs elsewhere.
+if [ -z "${DOCKER_HOST:-}${DOCKER_CONTEXT:-}" ] && [ ! -S /var/run/docker.sock ]; then
+    for socket in "${XDG_RUNTIME_DIR:-/nowhere}/docker.sock" "$HOME/.docker/run/docker.sock" "$HOME/.docker/desktop/docker.sock"; do
+        [ -S "$socket" ] && export DOCKER_HOST="unix://$socket" && break
+    done
+fi
+
 # As root, or through sudo.
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif has sudo; then sudo "$@"; else fail "need root for: $*"; fi
