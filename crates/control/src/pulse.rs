@@ -3,6 +3,7 @@
 use crate::clock::COMPARE_EVERY;
 use crate::control::Shared;
 use crate::handle::{Command, Handle};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -22,30 +23,33 @@ pub(crate) fn begin(shared: &Arc<Shared>) {
 async fn beat(shared: &Shared) {
     let mut ticks = tokio::time::interval(COMPARE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut recorded = BTreeMap::new();
     loop {
         ticks.tick().await;
-        let shift = shared.clock.compare();
-        if let Some(by) = shift {
+        let handles = shared.registry.all();
+        if let Some(by) = shared.clock.compare() {
             tracing::warn!(
                 milliseconds = by,
-                "the clock jumped, or the host slept; every next look counts as a first one"
+                "the clock jumped, or the host slept; each next look counts as a first one"
             );
-        }
-        for handle in shared.registry.all() {
-            if let Some(by) = shift {
+            for handle in &handles {
                 handle.send_waiting(Command::ClockShifted(by)).await;
             }
-            record_use(shared, &handle);
         }
+        let record = |handle: &Handle| {
+            let before = recorded.get(&handle.key).copied().unwrap_or_default();
+            (handle.key.clone(), record_use(shared, handle, before))
+        };
+        recorded = handles.iter().map(record).collect();
     }
 }
 
-/// A full queue may lose it: the next beat says it again.
-fn record_use(shared: &Shared, handle: &Handle) {
-    let view = handle.view();
-    let old = shared.clock.now().since(view.container.last_activity) >= USE_RECORDED_EVERY;
-    let used = view.used() || handle.traffic.connections() > 0;
-    if old && used && handle.send(Command::Used).is_err() {
-        tracing::debug!(container = %handle.key, "busy; its use is recorded later");
-    }
+/// Records a use since the traffic stood at `before`, and gives where it stood as of the record. What is not recorded now,
+/// since the last record is young or the queue is full, is by a later beat.
+fn record_use(shared: &Shared, handle: &Handle, before: u64) -> u64 {
+    let moved = handle.traffic.moved();
+    let used = moved != before || handle.traffic.connections() > 0;
+    let age = shared.clock.now().since(handle.view().container.last_activity);
+    let record = used && age >= USE_RECORDED_EVERY && handle.send(Command::Used).is_ok();
+    if record { moved } else { before }
 }

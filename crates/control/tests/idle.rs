@@ -107,6 +107,33 @@ async fn a_clock_that_jumps_stops_nothing_early() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_drifts_back_forgets_no_use() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    tokio::time::sleep(HOUR).await;
+    bench.ports.target(50_001).traffic.count(1);
+    tokio::time::sleep(HOUR - Duration::from_millis(2_500)).await;
+    bench.wall.fetch_sub(1_500, std::sync::atomic::Ordering::Relaxed);
+    let took = stopped(&control, &view).await;
+    assert!(took.as_secs() >= 3600, "the first look was active: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_activity_is_when_bytes_last_moved() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let last = || control.find(&id(&view)).unwrap().view().last_activity();
+    let begun = last();
+    tokio::time::sleep(HOUR).await;
+    bench.ports.target(50_001).traffic.count(1);
+    tokio::time::sleep(2 * HOUR).await;
+    let after = last().since(begun).as_secs();
+    assert!((3600..=3602).contains(&after), "{after}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn looks_survive_a_restart_and_those_that_are_past_are_made_at_once() {
     let bench = Bench::inline();
     let control = bench.launch().await;

@@ -341,7 +341,8 @@ impl Container {
         if now < looks.next {
             return None;
         }
-        if evidence.is_active() {
+        // Check-ins and moved bytes were recorded when they came.
+        if evidence.connections > 0 {
             self.last_activity = now;
         }
         match policy.look(looks.stage, evidence, now) {

@@ -13,8 +13,8 @@ struct Program {
 
 impl Program {
     fn new(file: &str, variables: &[(&'static str, &'static str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("config.toml"), file).unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("config.toml"), file).expect("a settings file");
         Self { folder, variables: variables.to_vec() }
     }
 
@@ -23,7 +23,7 @@ impl Program {
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("SPIN_DOCKER_CONFIG", "config.toml").env("HOME", "/home/somebody");
         command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|value| ("LLVM_PROFILE_FILE", value)));
-        command.envs(self.variables.iter().copied()).output().unwrap()
+        command.envs(self.variables.iter().copied()).output().expect("the program runs")
     }
 
     /// The line of `config show` about this setting.
@@ -38,8 +38,8 @@ impl Program {
         let output = self.run(&[&["config", "check"], flags].concat());
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(output.stdout.is_empty());
-        let text = String::from_utf8(output.stderr).unwrap();
-        let text = text.trim_end().strip_prefix("error: ").unwrap().to_owned();
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        let text = text.trim_end().strip_prefix("error: ").expect("it says so").to_owned();
         match text.split_once(" mistakes in the settings\n") {
             None => vec![text],
             Some((count, mistakes)) => {
@@ -53,7 +53,7 @@ impl Program {
 
 fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout.clone()).unwrap()
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
 }
 
 fn complaint(file: &str) -> String {
