@@ -45,6 +45,19 @@ fn without_root_it_serves_and_says_what_is_degraded() {
     assert!(off || daemon.log().contains("is bound directly"), "one or the other, and why");
 }
 
+/// Each test has a process of its own under nextest, so that the limit is this test's alone; the daemon inherits it.
+#[test]
+fn the_descriptor_limit_is_raised_as_far_as_may_be() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(256), ..before }).unwrap();
+    let daemon = Daemon::start(&[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(words[0], words[1], "{line}");
+}
+
 #[test]
 fn two_daemons_on_one_data_dir_do_not_run() {
     let folder = tempfile::tempdir().unwrap();
