@@ -43,12 +43,13 @@ impl Listener {
 }
 
 impl Drop for Listener {
-    /// The kernel stops listening at the shutdown already, whenever the task lets go of the socket.
+    /// The kernel stops listening at the shutdown already, whenever the task lets go of the socket. The task is told first:
+    /// an accept on what listens no more is an error.
     fn drop(&mut self) {
+        self.closed.cancel();
         if let Err(error) = SockRef::from(&*self.socket).shutdown(Shutdown::Both) {
             tracing::debug!(%error, "a listener was closed before");
         }
-        self.closed.cancel();
     }
 }
 
