@@ -63,6 +63,25 @@ fn a_port_that_somebody_holds_is_another_for_a_new_one_and_a_retry_for_an_old_on
 }
 
 #[test]
+fn ten_deletes_at_once_end_without_a_false_alarm() {
+    let daemon = Daemon::start(&[]);
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let creates: Vec<_> = (0..10).map(|_| scope.spawn(|| daemon.client.create(test_image()))).collect();
+        creates.into_iter().map(|create| create.join().unwrap()).collect()
+    });
+    std::thread::scope(|scope| {
+        for container in &made {
+            scope.spawn(|| assert_eq!(daemon.client.delete(text(container, "uri")).status, 204));
+        }
+    });
+    until("the engine let go of them", Duration::from_secs(20), || {
+        let filter = format!("label=spin-docker.instance={}", daemon.instance);
+        docker(&["ps", "-aq", "--filter", &filter]).is_empty().then_some(())
+    });
+    assert!(!daemon.log().contains("WARN"), "{}", daemon.log());
+}
+
+#[test]
 fn containers_do_not_reach_each_other_nor_the_api_nor_endpoints() {
     let daemon = Daemon::start(&[
         ("listen", "0.0.0.0:0"),

@@ -36,15 +36,21 @@ impl Listener {
             released: released.clone(),
         };
         let ending = closed.clone();
-        let accepting = async move { ending.run_until_cancelled(loop_.run()).await };
+        let accepting = async move {
+            tokio::select! {
+                // First its end: an accept on what listens no more is an error.
+                biased;
+                () = ending.cancelled() => {}
+                () = loop_.run() => {}
+            }
+        };
         gateway.tasks.spawn_on(accepting, &gateway.runtime);
         Ok(Self { socket, closed })
     }
 }
 
 impl Drop for Listener {
-    /// The kernel stops listening at the shutdown already, whenever the task lets go of the socket. The task is told first:
-    /// an accept on what listens no more is an error.
+    /// The kernel stops listening at the shutdown already, whenever the task lets go of the socket.
     fn drop(&mut self) {
         self.closed.cancel();
         if let Err(error) = SockRef::from(&*self.socket).shutdown(Shutdown::Both) {
