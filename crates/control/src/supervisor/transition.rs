@@ -1,0 +1,153 @@
+//! One transition: decided by `model`, written down, published, and only then acted on.
+
+use super::Supervisor;
+use crate::check_in;
+use crate::handle::{Answer, CommandError, View};
+use crate::starts::Priority;
+use crate::store::Change;
+use model::{Container, Effect, Input, Phase, Reach, step};
+use std::sync::Arc;
+
+impl Supervisor {
+    /// Something that has happened already: it is acted on even where it cannot be written down.
+    pub(super) async fn fact(&mut self, input: Input) {
+        if let Err(error) = self.advance(input).await {
+            tracing::error!(container = %self.name(), error = %crate::chain(&error), "cannot save what happened");
+            self.shared.journal.note(self.container.clone());
+        }
+    }
+
+    /// One transition: decided, written down, published, acted on. On an error nothing has changed, except by a fact.
+    pub(super) async fn advance(&mut self, input: Input) -> Result<(), CommandError> {
+        let now = self.shared.clock.now();
+        let is_command = matches!(input, Input::Start | Input::Stop | Input::Delete);
+        let is_minor = is_minor(&input);
+        let (next, effect) = step(&self.container, input, now, &self.shared.settings.policy);
+        if next == self.container && effect.is_none() {
+            return Ok(());
+        }
+        let saved = if is_minor { self.note(&next) } else { self.save(&next).await };
+        if is_command {
+            saved.clone()?;
+        }
+        self.move_to(next);
+        if let Some(effect) = effect {
+            self.act(effect);
+        }
+        saved
+    }
+
+    fn note(&self, next: &Container) -> Result<(), CommandError> {
+        self.shared.journal.note(next.clone());
+        Ok(())
+    }
+
+    async fn save(&self, next: &Container) -> Result<(), CommandError> {
+        let changes = if next.phase == Phase::Gone {
+            vec![Change::Forget(next.key.clone())]
+        } else {
+            vec![Change::Put(Box::new(next.clone()))]
+        };
+        self.shared.journal.commit(changes).await.map_err(CommandError::Store)
+    }
+
+    fn move_to(&mut self, next: Container) {
+        let before = std::mem::replace(&mut self.container, next);
+        let (was, is) = (before.phase.status(), self.container.phase.status());
+        if was != is || before.container_id != self.container.container_id {
+            self.killed_by_hand = false;
+            self.calls.outdate();
+            let failure = self.container.failure.as_deref();
+            tracing::info!(container = %self.name(), image = %self.container.image, from = was.as_str(),
+                to = is.as_str(), failure, "transition");
+        }
+        if matches!(self.container.phase, Phase::Running { .. })
+            && !matches!(before.phase, Phase::Running { .. })
+        {
+            self.moved_at_look = self.handle.traffic.moved();
+            self.ask_whether_ready();
+            check_in::try_once(&self.shared, &self.container);
+        }
+        self.ports.reach(self.reach());
+        self.publish();
+        self.answer_waiting();
+    }
+
+    /// Some applications accept connections before they can serve: their image says how to ask.
+    fn ask_whether_ready(&mut self) {
+        if let (Some(command), Some(body)) = (&self.container.ready, &self.container.engine_id) {
+            self.ready = false;
+            self.calls.ask_whether_ready(body.clone(), command.clone());
+        }
+    }
+
+    /// What a connection meets now.
+    pub(super) fn reach(&self) -> Reach {
+        match self.container.phase.reach() {
+            Reach::Forward if !self.ready => Reach::Hold,
+            other => other,
+        }
+    }
+
+    pub(super) fn publish(&mut self) {
+        let newborn = self.handle.view().container.container_id != self.container.container_id;
+        self.views.send_replace(Arc::new(View {
+            container: self.container.clone(),
+            policy: self.shared.settings.policy,
+            ports_missing: self.ports.missing(),
+            moved_at_look: self.moved_at_look,
+            traffic: Arc::clone(&self.handle.traffic),
+        }));
+        if newborn {
+            self.shared.registry.enter(&self.handle);
+        }
+    }
+
+    fn act(&mut self, effect: Effect) {
+        let body = self.container.engine_id.clone();
+        match effect {
+            Effect::Start => self.calls.start(body, self.priority()),
+            Effect::Stop => self.calls.stop(body),
+            Effect::Remove => self.calls.remove(body, self.container.key.clone()),
+        }
+    }
+
+    fn priority(&self) -> Priority {
+        match self.container.phase {
+            _ if self.waiting.is_empty() => Priority::Background,
+            Phase::Starting { first: true, .. } => Priority::Create,
+            _ => Priority::Start,
+        }
+    }
+
+    pub(super) fn answer_when_settled(&mut self, answer: Answer) {
+        self.waiting.push(answer);
+        self.answer_waiting();
+    }
+
+    fn answer_waiting(&mut self) {
+        if !self.container.phase.is_settled() && !self.container.phase.is_doomed() {
+            return;
+        }
+        let why = self.container.failure.clone();
+        let result = match &self.container.phase {
+            Phase::Running { .. } => Ok(self.handle.view()),
+            Phase::Stopped { .. } if why.is_none() => Err(CommandError::Overtaken),
+            Phase::Stopped { .. } => Err(CommandError::NotStarted(why)),
+            _ if why.is_some() => Err(CommandError::NotStarted(why)),
+            _ => Err(CommandError::Gone(None)),
+        };
+        self.waiting.drain(..).for_each(|answer| reply(answer, result.clone()));
+    }
+}
+
+/// Whether losing it to a crash costs nothing. Of a body just made, the intent on disk says enough: until its owner was
+/// told that it runs, a restart takes it away by its labels.
+fn is_minor(input: &Input) -> bool {
+    matches!(input, Input::Created { .. } | Input::CheckIn(_) | Input::Used | Input::ClockShifted(_))
+}
+
+/// Whoever asked may have gone away meanwhile; the command is done all the same.
+pub(super) fn reply(answer: Answer, result: Result<Arc<View>, CommandError>) {
+    drop(answer.send(result));
+}
