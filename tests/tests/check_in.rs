@@ -63,7 +63,7 @@ fn strangers_speak_for_nobody() {
         // Whether it is answered or cut off, it must change nothing.
         drop(say(&other, &["POST", &address, port, "/v1/check-in", "active-connections=7"]));
     }
-    docker(&["rm", "-f", &other]);
+    docker(&["rm", "-fv", &other]);
     assert_eq!(active(&daemon, &container), "0");
 }
 

@@ -50,7 +50,7 @@ async fn dial(course: &mut watch::Receiver<Course>) -> Option<io::Result<TcpStre
         let target = now.target.as_ref().filter(|_| now.reach == Reach::Forward)?.address;
         let attempts = async {
             let attempt = || attempt(target, &now);
-            attempt.retry(pauses()).when(|_| !now.accepted.load(Ordering::Relaxed)).await
+            attempt.retry(pauses()).when(|failed| failed.early).await.map_err(|failed| failed.why)
         };
         tokio::select! {
             dialled = attempts => return Some(dialled),
@@ -59,9 +59,19 @@ async fn dial(course: &mut watch::Receiver<Course>) -> Option<io::Result<TcpStre
     }
 }
 
-async fn attempt(target: SocketAddrV4, course: &Course) -> io::Result<TcpStream> {
-    let patience = if course.accepted.load(Ordering::Relaxed) { ACCEPTED_BEFORE } else { ATTEMPT };
-    let container = tokio::time::timeout(patience, TcpStream::connect(target)).await??;
+/// An attempt that came to nothing.
+struct Failed {
+    /// It began before the application had accepted anybody: worth a fresh one, whoever was accepted meanwhile.
+    early: bool,
+    why: io::Error,
+}
+
+/// An abandoned attempt may reach the application all the same, as a connection that ends at once.
+async fn attempt(target: SocketAddrV4, course: &Course) -> Result<TcpStream, Failed> {
+    let early = !course.accepted.load(Ordering::Relaxed);
+    let patience = if early { ATTEMPT } else { ACCEPTED_BEFORE };
+    let tried = tokio::time::timeout(patience, TcpStream::connect(target)).await;
+    let container = tried.unwrap_or_else(|late| Err(late.into())).map_err(|why| Failed { early, why })?;
     course.accepted.store(true, Ordering::Relaxed);
     Ok(container)
 }

@@ -146,11 +146,17 @@ fn what_was_sent_while_held_is_not_lost_and_nothing_is_sent_early() {
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nothing is sent to it yet");
     listener.set_nonblocking(false).unwrap();
     let serving = std::thread::spawn(move || {
-        for _ in 0..100 {
+        let mut served = 0;
+        while served < 100 {
             let (mut stream, _) = listener.accept().unwrap();
             let mut first = [0; 3];
-            stream.read_exact(&mut first).unwrap();
+            // On a busy machine an attempt is abandoned that had reached us: it ends at once, and a fresh one comes.
+            match stream.read(&mut first).unwrap() {
+                0 => continue,
+                count => stream.read_exact(&mut first[count..]).unwrap(),
+            }
             stream.write_all(&first).unwrap();
+            served += 1;
         }
     });
     bench.set(Reach::Forward);

@@ -28,7 +28,8 @@ pub(crate) async fn each_request(request: Request, next: Next) -> Response {
     async move {
         let begun = Instant::now();
         let response = next.run(request).await;
-        let (status, milliseconds) = (response.status().as_u16(), begun.elapsed().as_secs_f64() * 1000.0);
+        let (status, milliseconds) =
+            (response.status().as_u16(), (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3);
         tracing::info!(%method, path, status, milliseconds, "answered");
         response
     }
