@@ -20,8 +20,8 @@ engine: ## An engine that answers
 images: engine ## The sample images
 	@scripts/images
 
-coverage: engine images ## What the tests reach: a table, and HTML in target/llvm-cov
-	@scripts/tools test && scripts/tools coverage && scripts/coverage
+coverage: ## What the tests reach: a table, and HTML in target/llvm-cov/html
+	@scripts/coverage
 
 docs: ## The documentation of the code, in target/doc
 	@cargo doc --workspace --no-deps --document-private-items

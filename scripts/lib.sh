@@ -12,13 +12,6 @@ say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 fail() { printf '\033[31merror:\033[0m %s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# The docker CLI looks at DOCKER_HOST, its context and the usual socket; rootless engines and Docker Desktop put theirs elsewhere.
-if [ -z "${DOCKER_HOST:-}${DOCKER_CONTEXT:-}" ] && [ ! -S /var/run/docker.sock ]; then
-    for socket in "${XDG_RUNTIME_DIR:-/nowhere}/docker.sock" "$HOME/.docker/run/docker.sock" "$HOME/.docker/desktop/docker.sock"; do
-        [ -S "$socket" ] && export DOCKER_HOST="unix://$socket" && break
-    done
-fi
-
 # As root, or through sudo.
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif has sudo; then sudo "$@"; else fail "need root for: $*"; fi
@@ -26,15 +19,37 @@ as_root() {
 
 is_debian() { [ -e /etc/os-release ] && grep -qE '^ID(_LIKE)?=.*(debian|ubuntu)' /etc/os-release; }
 
-# Installs those Debian packages that are missing.
+# Installs those Debian packages that are missing. Elsewhere, what they are called is not ours to know.
 packages() {
     local missing=() package
+    if ! is_debian; then
+        say "not Debian: if something is missing below, it is among what Debian calls $*"
+        return
+    fi
     for package in "$@"; do
-        dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+        [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] && return
-    is_debian || fail "please install: ${missing[*]}"
     say "installing ${missing[*]}"
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
+
+engine_answers() { has docker && timeout 20 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+# Finds the engine as the docker CLI does (DOCKER_HOST, the context, the usual socket), and where nothing else is asked for,
+# at the sockets of rootless engines and of Docker Desktop. What follows in the script uses it.
+use_engine() {
+    engine_answers && return
+    has docker && [ -z "${DOCKER_HOST:-}" ] && [ "$(docker_context)" = default ] || return 1
+    local socket
+    for socket in "${XDG_RUNTIME_DIR:-/nowhere}/docker.sock" "$HOME/.docker/run/docker.sock" "$HOME/.docker/desktop/docker.sock"; do
+        if [ -S "$socket" ] && DOCKER_HOST=unix://$socket engine_answers; then
+            export DOCKER_HOST=unix://$socket
+            return
+        fi
+    done
+    return 1
+}
+
+docker_context() { docker context inspect --format '{{.Name}}' 2>/dev/null || echo default; }
