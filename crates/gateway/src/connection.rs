@@ -10,7 +10,6 @@ use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -32,8 +31,8 @@ pub(crate) async fn attend(
     let Some(target) = course.borrow().target.clone() else { return };
     let _open = target.traffic.open();
     let dialled = tokio::select! {
-        dialled = tokio::time::timeout(wake_timeout, dial(&mut course)) => dialled,
-        () = broken(&client) => return,
+        dialled = tokio::time::timeout(wake_timeout, dial(&mut course, wake_timeout)) => dialled,
+        () = mover::broken(&client) => return,
     };
     match dialled {
         Ok(Some(Ok(container))) => mover::forward(client, container, &target.traffic).await,
@@ -44,12 +43,12 @@ pub(crate) async fn attend(
 }
 
 /// A connection to the container as soon as it may be had; nothing once the port refuses.
-async fn dial(course: &mut watch::Receiver<Course>) -> Option<io::Result<TcpStream>> {
+async fn dial(course: &mut watch::Receiver<Course>, early_for: Duration) -> Option<io::Result<TcpStream>> {
     loop {
         let now = course.wait_for(|course| course.reach != Reach::Hold).await.ok()?.clone();
         let target = now.target.as_ref().filter(|_| now.reach == Reach::Forward)?.address;
         let attempts = async {
-            let attempt = || attempt(target, &now);
+            let attempt = || attempt(target, &now, early_for);
             attempt.retry(pauses()).when(|failed| failed.early).await.map_err(|failed| failed.why)
         };
         tokio::select! {
@@ -61,14 +60,14 @@ async fn dial(course: &mut watch::Receiver<Course>) -> Option<io::Result<TcpStre
 
 /// An attempt that came to nothing.
 struct Failed {
-    /// It began before the application had accepted anybody: worth a fresh one, whoever was accepted meanwhile.
+    /// It began while the application may still have been coming up: worth a fresh one, whoever was accepted meanwhile.
     early: bool,
     why: io::Error,
 }
 
 /// An abandoned attempt may reach the application all the same, as a connection that ends at once.
-async fn attempt(target: SocketAddrV4, course: &Course) -> Result<TcpStream, Failed> {
-    let early = !course.accepted.load(Ordering::Relaxed);
+async fn attempt(target: SocketAddrV4, course: &Course, early_for: Duration) -> Result<TcpStream, Failed> {
+    let early = !course.accepted.load(Ordering::Relaxed) && course.since.elapsed() < early_for;
     let patience = if early { ATTEMPT } else { ACCEPTED_BEFORE };
     let tried = tokio::time::timeout(patience, TcpStream::connect(target)).await;
     let container = tried.unwrap_or_else(|late| Err(late.into())).map_err(|why| Failed { early, why })?;
@@ -81,13 +80,6 @@ fn pauses() -> ExponentialBuilder {
         .with_min_delay(FIRST_RETRY)
         .with_max_delay(LONGEST_RETRY)
         .without_max_times()
-}
-
-/// Comes back when the client's side is broken. A client that only closed its sending side still waits for an answer.
-async fn broken(client: &TcpStream) {
-    if let Err(error) = client.ready(Interest::ERROR).await {
-        tracing::debug!(%error, "a client's socket cannot be watched");
-    }
 }
 
 fn reset(client: &TcpStream, peer: SocketAddr, target: &Target, why: &str) {

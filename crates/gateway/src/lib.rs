@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,6 +62,8 @@ struct Port {
 pub(crate) struct Course {
     reach: Reach,
     target: Option<Target>,
+    /// When it began. An application that never listens is not waited for again and again.
+    since: Instant,
     /// Set once the application has accepted a connection since [`Reach::Forward`] began.
     accepted: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -118,8 +121,7 @@ impl Endpoints for Gateway {
             return Ok(());
         }
         let keeper = keeper::bind(SocketAddr::new(self.0.options.address, port))?;
-        let course =
-            watch::Sender::new(Course { reach: Reach::Refuse, target: None, accepted: Arc::default() });
+        let course = watch::Sender::new(Course::new(Reach::Refuse, None));
         let released = self.0.ending.child_token();
         ports.insert(port, Port { _keeper: keeper, listener: None, course, released });
         Ok(())
@@ -146,12 +148,16 @@ impl Endpoints for Gateway {
 }
 
 impl Course {
+    fn new(reach: Reach, target: Option<Target>) -> Self {
+        Self { reach, target, since: Instant::now(), accepted: Arc::default() }
+    }
+
     /// Whether anything changed. A new forwarding begins with an application that has not accepted yet.
     fn change(&mut self, reach: Reach, target: &Target) -> bool {
         if self.reach == reach && self.target.is_some() {
             return false;
         }
-        *self = Self { reach, target: Some(target.clone()), accepted: Arc::default() };
+        *self = Self::new(reach, Some(target.clone()));
         true
     }
 }

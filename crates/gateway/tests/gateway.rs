@@ -376,3 +376,58 @@ fn a_drain_lets_connections_end_and_then_cuts_them_off() {
     assert_eq!(stays.read(&mut [0; 1]).unwrap_or(0), 0, "it is cut off");
     bench.runtime.block_on(draining).unwrap();
 }
+
+/// Of each established connection to or from this port, the timer that the kernel runs on it; 2 is the keepalive's.
+fn timers(port: u16) -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let of_port = |address: &str| address.ends_with(&format!(":{port:04X}"));
+    let ours = rows.filter(|row| row[3] == "01" && (of_port(row[1]) || of_port(row[2])));
+    ours.map(|row| row[5].split(':').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn who_vanished_without_a_word_is_asked_after_on_both_sides() {
+    let application = echo();
+    let bench = Bench::new(application);
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    answer(&mut client, b"x");
+    for port in [bench.port, application.port()] {
+        let watched = |timers: Vec<String>| timers.iter().filter(|timer| *timer == "02").count();
+        until("our end of it is kept alive, the other is not ours", || watched(timers(port)) == 1);
+    }
+}
+
+#[test]
+fn a_client_that_resets_while_nobody_reads_is_let_go() {
+    let (listener, address) = application();
+    let bench = Bench::new(address);
+    bench.set(Reach::Forward);
+    let client = bench.connect();
+    let (_container, _) = listener.accept().unwrap();
+    client.set_nonblocking(true).unwrap();
+    let (block, mut quiet) = (vec![0; 1 << 20], Instant::now());
+    while quiet.elapsed() < Duration::from_millis(300) {
+        if (&client).write(&block).is_ok() {
+            quiet = Instant::now();
+        }
+    }
+    SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    until("it counts no more", || bench.target.traffic.connections() == 0);
+}
+
+#[test]
+fn where_nobody_ever_listens_a_connection_is_held_only_while_it_may_be_coming_up() {
+    let nobody = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port());
+    let bench = Bench::with_timeout(nobody.into(), Duration::from_secs(1));
+    bench.set(Reach::Forward);
+    let refused_after = || {
+        let begun = Instant::now();
+        assert!(bench.connect().read(&mut [0; 1]).is_err(), "it is reset");
+        begun.elapsed()
+    };
+    assert!(refused_after() > Duration::from_millis(700), "at first it is waited for");
+    assert!(refused_after() < Duration::from_millis(700), "later a refusal is a refusal");
+}
