@@ -1,7 +1,7 @@
 //! The one writer: a thread that commits in groups, so that a hundred transitions at once cost a few syncs.
 //!
-//! A commit is on disk when it returns. A note (a check-in, a look's time) waits up to a second for company: losing it
-//! costs nothing. A note that could not be written is kept and tried again with whatever comes next.
+//! A commit is on disk when it returns. A note (a check-in, a use) waits for company, a second at most: losing it costs
+//! nothing. A note that could not be written is kept and tried again with whatever comes next.
 
 use super::{Change, Store, StoreError};
 use model::{Container, Key};
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 const GROUP: usize = 256;
 const QUEUE: usize = 1024;
@@ -38,7 +39,7 @@ type Done = oneshot::Sender<Result<(), Arc<StoreError>>>;
 #[derive(Debug)]
 enum Request {
     Commit { changes: Vec<Change>, done: Done },
-    Note(Box<Container>),
+    Note(Key, Change),
     Close,
 }
 
@@ -51,7 +52,7 @@ impl Journal {
         let (requests, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || Writer { store, notes: BTreeMap::new() }.run(queue))
+            .spawn(move || Writer { store, notes: BTreeMap::new(), due: None }.run(queue))
             .expect("a thread can be started before any container is");
         Self(Way::Groups { requests, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -70,10 +71,13 @@ impl Journal {
     }
 
     /// Writes the container within a second or so. A queue that is full drops it: the next note says more anyway.
-    pub fn note(&self, container: Container) {
+    pub fn note(&self, container: &Container) {
+        let change = Change::of(container);
         let written = match &self.0 {
-            Way::Groups { requests, .. } => requests.try_send(Request::Note(Box::new(container))).is_ok(),
-            Way::Inline(store) => write_inline(store, &[Change::Put(Box::new(container))]).is_ok(),
+            Way::Groups { requests, .. } => {
+                requests.try_send(Request::Note(container.key.clone(), change)).is_ok()
+            }
+            Way::Inline(store) => write_inline(store, &[change]).is_ok(),
         };
         if !written {
             tracing::debug!("a note was not written");
@@ -106,7 +110,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 struct Writer {
     store: Store,
-    notes: BTreeMap<Key, Container>,
+    notes: BTreeMap<Key, Change>,
+    /// When the oldest note has waited long enough; none without notes.
+    due: Option<Instant>,
 }
 
 impl Writer {
@@ -122,18 +128,20 @@ impl Writer {
     /// One group: what is in the queue now. False at the end.
     async fn turn(&mut self, queue: &mut mpsc::Receiver<Request>) -> bool {
         let mut group = Vec::with_capacity(GROUP);
-        if self.notes.is_empty() {
-            queue.recv_many(&mut group, GROUP).await;
-        } else if tokio::time::timeout(NOTE_DELAY, queue.recv_many(&mut group, GROUP)).await.is_err() {
-            self.write(Vec::new());
-            return true;
+        let received = queue.recv_many(&mut group, GROUP);
+        let came = match self.due {
+            None => Ok(received.await),
+            Some(due) => tokio::time::timeout_at(due, received).await,
+        };
+        let open = came != Ok(0) && !group.iter().any(|request| matches!(request, Request::Close));
+        let commits = self.sort(group);
+        if !commits.is_empty() || self.due.is_some_and(|due| due <= Instant::now()) {
+            self.write(commits);
         }
-        let open = !group.is_empty() && !group.iter().any(|request| matches!(request, Request::Close));
-        self.sort(group);
         open
     }
 
-    fn sort(&mut self, group: Vec<Request>) {
+    fn sort(&mut self, group: Vec<Request>) -> Vec<(Vec<Change>, Done)> {
         let mut commits = Vec::new();
         for request in group {
             match request {
@@ -141,15 +149,14 @@ impl Writer {
                     self.supersede(&changes);
                     commits.push((changes, done));
                 }
-                Request::Note(container) => {
-                    self.notes.insert(container.key.clone(), *container);
+                Request::Note(key, change) => {
+                    self.notes.insert(key, change);
+                    self.due.get_or_insert_with(|| Instant::now() + NOTE_DELAY);
                 }
                 Request::Close => {}
             }
         }
-        if !commits.is_empty() {
-            self.write(commits);
-        }
+        commits
     }
 
     /// What is committed is newer than what was noted before it.
@@ -164,15 +171,17 @@ impl Writer {
     }
 
     fn write(&mut self, commits: Vec<(Vec<Change>, Done)>) {
+        self.due = None;
         let notes = std::mem::take(&mut self.notes);
         let mut batch: Vec<Change> = commits.iter().flat_map(|(changes, _)| changes.clone()).collect();
-        batch.extend(notes.values().cloned().map(|container| Change::Put(Box::new(container))));
+        batch.extend(notes.values().cloned());
         if batch.is_empty() {
             return;
         }
         let result = self.store.commit(&batch).map_err(Arc::new);
         if let Err(error) = &result {
             tracing::error!(error = %crate::chain(error.as_ref()), "cannot write to the store");
+            self.due = (!notes.is_empty()).then(|| Instant::now() + NOTE_DELAY);
             self.notes = notes;
         }
         for (_, done) in commits {

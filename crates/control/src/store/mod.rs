@@ -9,7 +9,7 @@ pub use journal::{Journal, Writing};
 
 use ipnet::Ipv4Net;
 use model::next_fit::Trail;
-use model::{Container, Key};
+use model::{Container, Key, Phase};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 use std::path::{Path, PathBuf};
@@ -33,6 +33,16 @@ pub enum Change {
     },
     /// Where every container's address lies.
     Subnet(Ipv4Net),
+}
+
+impl Change {
+    /// What keeps a container as it is now: one that is no more is forgotten.
+    pub fn of(container: &Container) -> Self {
+        match container.phase {
+            Phase::Gone => Self::Forget(container.key.clone()),
+            _ => Self::Put(Box::new(container.clone())),
+        }
+    }
 }
 
 /// Why the store failed.

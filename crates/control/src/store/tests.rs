@@ -70,7 +70,7 @@ async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
     for result in futures_util::future::join_all(commits).await {
         result.unwrap();
     }
-    journal.note(container("noted"));
+    journal.note(&container("noted"));
     journal.close().await;
     let contents = Store::open(folder.path()).unwrap().read(String::new).unwrap();
     assert_eq!(contents.containers.len(), 201);
@@ -80,11 +80,45 @@ async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
 async fn an_older_note_never_overwrites_a_newer_commit() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::start(Store::open(folder.path()).unwrap(), Writing::InGroups);
-    journal.note(Container { image: "older".into(), ..container("a") });
+    journal.note(&Container { image: "older".into(), ..container("a") });
     journal.commit(vec![put("a")]).await.unwrap();
-    journal.note(Container { image: "older".into(), ..container("b") });
+    journal.note(&Container { image: "older".into(), ..container("b") });
     journal.commit(vec![put("b"), Change::Forget(Key::new("b"))]).await.unwrap();
     journal.close().await;
     let contents = Store::open(folder.path()).unwrap().read(String::new).unwrap();
     assert_eq!(contents.containers, [container("a")]);
+}
+
+/// What a crash would leave: the files as they are, opened elsewhere, since the store holds its own.
+fn as_a_crash_would_leave_it(folder: &Path) -> Vec<Container> {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    Store::open(copy.path()).unwrap().read(String::new).unwrap().containers
+}
+
+#[tokio::test]
+async fn a_note_is_written_within_a_second_however_many_come_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::start(Store::open(folder.path()).unwrap(), Writing::InGroups);
+    journal.note(&container("first"));
+    let begun = std::time::Instant::now();
+    while as_a_crash_would_leave_it(folder.path()).iter().all(|known| known.key.as_str() != "first") {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(3), "it still waits for a quiet second");
+        journal.note(&container("another"));
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn a_note_of_what_is_gone_forgets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    store.commit(&[put("a"), put("b")]).unwrap();
+    let journal = Journal::start(store, Writing::InGroups);
+    journal.note(&Container { phase: Phase::Gone, ..container("a") });
+    journal.close().await;
+    assert_eq!(Store::open(folder.path()).unwrap().read(String::new).unwrap().containers, [container("b")]);
 }

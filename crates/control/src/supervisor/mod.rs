@@ -190,7 +190,7 @@ impl Supervisor {
         if self.handle.view().used() {
             let (next, _) =
                 step(&self.container, Input::Used, self.shared.clock.now(), &self.shared.settings.policy);
-            self.shared.journal.note(next);
+            self.shared.journal.note(&next);
         }
     }
 

@@ -13,7 +13,7 @@ impl Supervisor {
     pub(super) async fn fact(&mut self, input: Input) {
         if let Err(error) = self.advance(input).await {
             tracing::error!(container = %self.name(), error = %crate::chain(&error), "cannot save what happened");
-            self.shared.journal.note(self.container.clone());
+            self.shared.journal.note(&self.container);
         }
     }
 
@@ -38,17 +38,12 @@ impl Supervisor {
     }
 
     fn note(&self, next: &Container) -> Result<(), CommandError> {
-        self.shared.journal.note(next.clone());
+        self.shared.journal.note(next);
         Ok(())
     }
 
     async fn save(&self, next: &Container) -> Result<(), CommandError> {
-        let changes = if next.phase == Phase::Gone {
-            vec![Change::Forget(next.key.clone())]
-        } else {
-            vec![Change::Put(Box::new(next.clone()))]
-        };
-        self.shared.journal.commit(changes).await.map_err(CommandError::Store)
+        self.shared.journal.commit(vec![Change::of(next)]).await.map_err(CommandError::Store)
     }
 
     fn move_to(&mut self, next: Container) {
