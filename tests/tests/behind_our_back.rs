@@ -29,9 +29,14 @@ fn what_the_docker_cli_does_is_seen_within_a_second() {
     shown_as(&daemon, uri, "ended by itself", |shown| shown["status"] == "stopped");
     assert!(daemon.client.show(uri)["failure"].as_str().unwrap().contains("exit code 0"));
     docker(&["rm", "-fv", id]);
-    until("it is gone from the list", Duration::from_secs(2), || {
-        (daemon.client.get("/v1/containers").text == "[]").then_some(())
-    });
+    let lost =
+        |shown: &Value| shown["failure"].as_str().is_some_and(|failure| failure.contains("removed it"));
+    shown_as(&daemon, uri, "removed by hand, and said so", lost);
+    let start = daemon.client.patch(uri, "status=running");
+    assert_eq!(start.status, 500, "{}", start.text);
+    assert!(start.text.contains("DELETE it and create a new one"), "{}", start.text);
+    assert_eq!(daemon.client.delete(uri).status, 204);
+    assert_eq!(daemon.client.get("/v1/containers").text, "[]");
 }
 
 #[test]
@@ -50,7 +55,8 @@ fn what_happened_while_the_daemon_was_away_is_seen_at_its_start() {
         .iter()
         .map(|container| (text(container, "container_id"), text(container, "status")))
         .collect();
-    assert_eq!(shown, [(ids[0], "stopped"), (ids[2], "running")]);
+    assert_eq!(shown, [(ids[0], "stopped"), (ids[1], "stopped"), (ids[2], "running")]);
+    assert!(text(&listed[1], "failure").contains("removed it"), "{}", listed[1]);
     ask(text(&containers[2], "app_port"), "reachable as before").unwrap();
     let started = daemon.client.patch(text(&containers[0], "uri"), "status=running").json();
     assert_eq!(started["app_port"], containers[0]["app_port"]);

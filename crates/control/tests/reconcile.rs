@@ -29,8 +29,28 @@ async fn what_others_do_to_it_is_seen() {
     bench.fake.exit(&body, 3);
     until("ended by itself", || status(&control, &id) == Status::Stopped).await;
     assert!(control.find(&id).unwrap().view().failure().unwrap().contains("exit code 3"));
-    bench.fake.remove_by_hand(&body);
-    until("removed", || control.list().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_body_that_the_engine_lost_is_said_and_the_container_is_its_owners_until_deleted() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    bench.fake.remove_by_hand(&body(&view));
+    let handle = control.find(&id(&view)).unwrap();
+    until("it shows", || status(&control, &id(&view)) == Status::Stopped).await;
+    assert!(handle.view().failure().unwrap().contains(&view.container.name[1..]), "it is named");
+    let starts = || bench.fake.calls().iter().filter(|(call, _)| *call == Call::Start).count();
+    let before = starts();
+    let error = handle.start().await.unwrap_err().to_string();
+    assert!(error.contains("DELETE it and create a new one"), "{error}");
+    assert_eq!(starts(), before, "the engine is not asked in vain");
+    assert_eq!(bench.ports.all().len(), 2, "its ports stay its own");
+    control.shut_down().await;
+    let again = bench.launch().await;
+    assert_eq!(again.list().len(), 1);
+    again.find(&id(&view)).unwrap().delete().await.unwrap();
+    assert!(again.list().is_empty());
     until("its ports are free", || bench.ports.all().is_empty()).await;
 }
 
@@ -67,7 +87,8 @@ async fn a_restart_takes_up_what_the_engine_did_meanwhile() {
     bench.fake.remove_by_hand(&body(&removed));
     let again = bench.launch().await;
     let shown: Vec<_> = again.list().iter().map(|view| (id(view), view.container.phase.status())).collect();
-    assert_eq!(shown, [(id(&ended), Status::Stopped), (id(&kept), Status::Running)]);
+    let expected = [(&ended, Status::Stopped), (&removed, Status::Stopped), (&kept, Status::Running)];
+    assert_eq!(shown, expected.map(|(view, status)| (id(view), status)));
     assert_eq!(again.find(&id(&kept)).unwrap().view().container.endpoints, kept.container.endpoints);
 }
 

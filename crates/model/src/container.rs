@@ -119,6 +119,8 @@ pub enum StopReason {
     Exited,
     /// The engine could not start it.
     Failed,
+    /// The engine knows its body no more: somebody removed it behind our back, and its data with it.
+    Lost,
 }
 
 /// The four words of the seed's `status`.

@@ -140,6 +140,8 @@ impl Container {
 
     fn start(&mut self) -> Option<Effect> {
         match &mut self.phase {
+            // There is nothing to start; the failure says so.
+            Phase::Stopped { reason: StopReason::Lost } => None,
             Phase::Stopped { .. } => self.begin_start(false),
             Phase::Starting { after, .. } if *after == After::Stop => {
                 *after = After::Stay;
@@ -200,7 +202,7 @@ impl Container {
                 (*reason, *after) = (StopReason::Asked, After::Stay);
                 None
             }
-            Phase::Stopped { reason } => {
+            Phase::Stopped { reason } if *reason != StopReason::Lost => {
                 *reason = StopReason::Asked;
                 None
             }
@@ -268,8 +270,10 @@ impl Container {
         self.learn_name(&seen);
         let calm = matches!(self.phase, Phase::Running { .. } | Phase::Stopped { .. });
         match (&self.phase, seen) {
-            (_, Observation::Missing) if calm => return self.end(),
+            (_, Observation::Missing) if calm => self.lost(),
             (Phase::Stopped { .. }, Observation::Running { .. }) => self.runs(now, policy),
+            // It is there again, as after a restored disk of the engine's.
+            (Phase::Stopped { reason: StopReason::Lost }, _) => self.rests(StopReason::Exited, None),
             (Phase::Running { .. }, Observation::Exited { by_hand: true, .. }) => {
                 self.rests(StopReason::Asked, None)
             }
@@ -279,6 +283,11 @@ impl Container {
             _ => {}
         }
         None
+    }
+
+    /// Its owner is told, and decides: it stays listed, with its ports, until it is deleted.
+    fn lost(&mut self) {
+        self.rests(StopReason::Lost, Some(how_it_was_lost(&self.name)));
     }
 
     fn learn_name(&mut self, seen: &Observation) {
@@ -295,7 +304,7 @@ impl Container {
             return self.begin_remove();
         }
         if seen == Observation::Missing {
-            return self.end();
+            return self.resumed_without_body();
         }
         let runs = matches!(seen, Observation::Running { .. });
         match &mut self.phase {
@@ -317,6 +326,15 @@ impl Container {
             }
             _ => self.observed(seen, now, policy),
         }
+    }
+
+    /// Nobody was told of one that never ran, and nobody misses one that was deleted. Any other is its owner's.
+    fn resumed_without_body(&mut self) -> Option<Effect> {
+        if matches!(self.phase, Phase::Starting { first: true, .. }) || self.phase.is_doomed() {
+            return self.end();
+        }
+        self.lost();
+        None
     }
 
     fn checked_in(&mut self, value: String, now: Timestamp) -> Option<Effect> {
@@ -363,6 +381,14 @@ impl Container {
         }
         None
     }
+}
+
+fn how_it_was_lost(name: &str) -> String {
+    format!(
+        "the engine has no container {} any more: somebody removed it, as `docker rm` and `docker system prune` do, \
+         and its data with it; DELETE it and create a new one",
+        name.trim_start_matches('/')
+    )
 }
 
 fn how_it_ended(code: i64, out_of_memory: bool) -> String {

@@ -48,6 +48,7 @@ fn stopping(after: After) -> Phase {
 }
 
 const STOPPED: Phase = Phase::Stopped { reason: StopReason::Asked };
+const LOST: Phase = Phase::Stopped { reason: StopReason::Lost };
 
 fn seen_running() -> Observation {
     Observation::Running { name: "/b".into() }
@@ -77,9 +78,11 @@ fn commands_and_results() {
         (starting(false, Stay), Input::StartFailed(failed()), rest(StopReason::Failed), None),
         (starting(false, Stop), Input::StartFailed(failed()), rest(StopReason::Asked), None),
         (starting(false, Remove), Input::StartFailed(failed()), Phase::Removing, Some(Effect::Remove)),
+        (LOST, Input::Start, LOST, None),
         // A stop.
         (running(), Input::Stop, stopping(Stay), Some(Effect::Stop)),
         (STOPPED, Input::Stop, STOPPED, None),
+        (LOST, Input::Stop, LOST, None),
         (starting(false, Stay), Input::Stop, starting(false, Stop), None),
         (stopping(Start), Input::Stop, stopping(Stay), None),
         (stopping(Stay), Input::Stopped, STOPPED, None),
@@ -90,6 +93,7 @@ fn commands_and_results() {
         // A delete.
         (running(), Input::Delete, stopping(Remove), Some(Effect::Stop)),
         (STOPPED, Input::Delete, Phase::Removing, Some(Effect::Remove)),
+        (LOST, Input::Delete, Phase::Removing, Some(Effect::Remove)),
         (starting(false, Stay), Input::Delete, starting(false, Remove), None),
         (stopping(Start), Input::Delete, stopping(Remove), None),
         (Phase::Removing, Input::Delete, Phase::Removing, None),
@@ -109,15 +113,18 @@ fn commands_and_results() {
 #[test]
 fn what_the_engine_shows() {
     use After::{Remove, Start, Stay};
-    let exited = Phase::Stopped { reason: StopReason::Exited };
+    let exited = || Phase::Stopped { reason: StopReason::Exited };
     let table = vec![
         (running(), seen_running(), running()),
-        (running(), seen_exited(false), exited),
+        (running(), seen_exited(false), exited()),
         (running(), seen_exited(true), STOPPED),
-        (running(), Observation::Missing, Phase::Gone),
+        (running(), Observation::Missing, LOST),
         (STOPPED, seen_running(), running()),
         (STOPPED, seen_exited(false), STOPPED),
-        (STOPPED, Observation::Missing, Phase::Gone),
+        (STOPPED, Observation::Missing, LOST),
+        (LOST, Observation::Missing, LOST),
+        (LOST, seen_exited(false), exited()),
+        (LOST, seen_running(), running()),
         // While a call of ours is under way, its result is what counts.
         (starting(false, Stay), seen_exited(false), starting(false, Stay)),
         (stopping(Start), seen_exited(false), stopping(Start)),
@@ -145,7 +152,13 @@ fn a_restart_of_the_daemon_takes_up_what_was_under_way() {
         (running(), seen_running(), running(), None),
         (running(), seen_exited(false), Phase::Stopped { reason: StopReason::Exited }, None),
         (STOPPED, seen_running(), running(), None),
-        (STOPPED, Observation::Missing, Phase::Gone, None),
+        (running(), Observation::Missing, LOST, None),
+        (STOPPED, Observation::Missing, LOST, None),
+        (starting(false, Stay), Observation::Missing, LOST, None),
+        (stopping(Start), Observation::Missing, LOST, None),
+        (starting(true, Stay), Observation::Missing, Phase::Gone, None),
+        (stopping(Remove), Observation::Missing, Phase::Gone, None),
+        (Phase::Removing, Observation::Missing, Phase::Gone, None),
     ];
     for (before, seen, expected, effect) in table {
         let (after, called) = step(&container(before.clone()), Input::Resumed(seen.clone()), NOW, &POLICY);
@@ -203,6 +216,16 @@ fn a_rename_is_learnt_whatever_the_phase() {
         let (after, _) = step(&container(phase), Input::Observed(seen_running()), NOW, &POLICY);
         assert_eq!(after.name, "/b");
     }
+}
+
+#[test]
+fn a_lost_body_is_named_and_its_owner_told_what_to_do() {
+    let before = Container { check_in: "4".into(), ..container(running()) };
+    let (after, _) = step(&before, Input::Observed(Observation::Missing), NOW, &POLICY);
+    assert!(after.is_listed());
+    assert_eq!(after.check_in, NO_CHECK_IN);
+    let failure = after.failure.expect("it says why");
+    assert!(failure.contains("no container a any more") && failure.contains("DELETE it"), "{failure}");
 }
 
 #[test]
