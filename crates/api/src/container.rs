@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn the_eight_fields_come_first_and_in_order() {
-        let looks = Some(Looks { stage: Stage::First, next: Timestamp::from_millis(60_000) });
+        let (since, next) = (Timestamp::from_millis(0), Timestamp::from_millis(60_000));
+        let looks = Some(Looks { stage: Stage::Initial, since, next });
         let body =
             ContainerBody::new(&container(Phase::Running { looks }), "0".into(), None, &POLICY, "127.0.0.1");
         let text = serde_json::to_string(&body).unwrap();

@@ -8,7 +8,7 @@ use crate::registry::{FindError, Registry};
 use crate::starts::Starts;
 use crate::store::{Change, Contents, Journal, Store, StoreError, Writing};
 use crate::supervisor::{Beginning, Supervisor};
-use crate::{Clock, Endpoints, Settings, pulse};
+use crate::{Clock, Endpoints, Settings, policy, pulse};
 use engine::{Engine, EngineError, Network, NetworkSpec};
 use ipnet::Ipv4Net;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
+    pub(crate) policy: policy::Current,
     pub(crate) owner: String,
     pub(crate) network: Network,
     pub(crate) registry: Registry,
@@ -95,6 +96,7 @@ impl Control {
             reconciler: Reconciler::default(),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
+            policy: policy::Current::new(settings.policy),
             owner: contents.owner,
             engine,
             endpoints,

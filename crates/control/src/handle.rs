@@ -78,6 +78,7 @@ pub(crate) enum Command {
     Compare(Option<oneshot::Sender<()>>),
     Killed,
     ClockShifted(i64),
+    PolicyChanged,
 }
 
 impl Handle {

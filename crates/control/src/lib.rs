@@ -11,6 +11,7 @@ mod create;
 pub mod endpoints;
 mod handle;
 mod ledger;
+mod policy;
 mod pulse;
 mod reconcile;
 mod registry;

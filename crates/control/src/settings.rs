@@ -12,7 +12,7 @@ pub struct Settings {
     pub instance: String,
     /// Of our network; none lets the engine find a free one.
     pub subnet: Option<Ipv4Net>,
-    /// The default for every container.
+    /// The default for every container, until [`Control::set_policy`](crate::Control::set_policy) says otherwise.
     pub policy: IdlePolicy,
     /// Where the host ports come from.
     pub endpoint_ports: RangeInclusive<u16>,

@@ -151,6 +151,54 @@ async fn looks_survive_a_restart_and_those_that_are_past_are_made_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_policy_that_changes_moves_every_look_and_survives_a_restart() {
+    let mut bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let begun = view.container.created_at;
+    let due = |control: &Control| next_look(control, &view).map(|at| at.since(begun).as_secs());
+    let shown = || control.find(&id(&view)).unwrap().view().policy;
+    tokio::time::sleep(HOUR).await;
+    let mut policy = bench.policy;
+    policy.initial_timeout_interval = 3 * HOUR;
+    control.set_policy(policy).await;
+    until("its look is later", || due(&control) == Some(3 * 3600)).await;
+    assert_eq!(shown(), policy);
+
+    policy.disable_timeouts = true;
+    control.set_policy(policy).await;
+    until("no look is to come", || due(&control).is_none()).await;
+    tokio::time::sleep(10 * HOUR).await;
+    assert_eq!(status(&control, &id(&view)), Status::Running);
+
+    policy = model::IdlePolicy { disable_timeouts: false, initial_timeout_interval: HOUR, ..policy };
+    control.set_policy(policy).await;
+    until("a first look is to come", || due(&control) == Some(12 * 3600)).await;
+    control.shut_down().await;
+    bench.policy = model::IdlePolicy { initial_timeout_interval: 2 * HOUR, ..policy };
+    let again = bench.launch().await;
+    until("a restart under another policy moves it too", || due(&again) == Some(13 * 3600)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_that_is_over_already_means_a_look_at_once_and_no_stop() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let (view, used) = (create(&control).await, create(&control).await);
+    tokio::time::sleep(HOUR).await;
+    bench.ports.target(used.container.app_host_port().unwrap()).traffic.count(1);
+    let minute = Duration::from_secs(60);
+    let policy =
+        model::IdlePolicy { initial_timeout_interval: minute, timeout_interval: minute, ..bench.policy };
+    control.set_policy(policy).await;
+    let took = stopped(&control, &view).await;
+    assert!((60..=62).contains(&took.as_secs()), "looked at at once, and once more: {took:?}");
+    assert_eq!(status(&control, &id(&used)), Status::Running, "it moved bytes before its first look");
+    let took = stopped(&control, &used).await;
+    assert!((59..=61).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn disable_timeouts_never_looks() {
     let mut bench = Bench::inline();
     bench.policy.disable_timeouts = true;

@@ -1,7 +1,7 @@
 //! The idle monitor: when to look, and what a look decides. Two stages, as in 2014, now per container and pure.
 //!
 //! First look `initial_timeout_interval` after a start. Active: look again after `timeout_interval`, as a first look.
-//! Idle: one last look after `timeout_interval`; still idle, then stop.
+//! Idle: one last look after `timeout_interval`; still idle, then stop. A policy that changes moves the look that is pending.
 
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,10 +18,12 @@ pub struct IdlePolicy {
     pub disable_timeouts: bool,
 }
 
-/// Which of the two looks comes next.
+/// Which look comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
+    /// The first since its start: it counts as [`Stage::First`], and alone comes after the initial interval.
+    Initial,
     /// An idle container gets one more chance.
     First,
     /// An idle container is stopped.
@@ -33,6 +35,9 @@ pub enum Stage {
 pub struct Looks {
     /// Which one.
     pub stage: Stage,
+    /// From when on the interval to it is counted: the start, or the look before.
+    #[serde(default)]
+    pub since: Timestamp,
     /// When.
     pub next: Timestamp,
 }
@@ -62,7 +67,18 @@ impl Looks {
     /// the first look makes the next one a first look again.
     pub fn resumed(self, last_activity: Timestamp, policy: &IdlePolicy) -> Self {
         let used = last_activity.plus(policy.timeout_interval) > self.next;
-        Self { stage: if used { Stage::First } else { self.stage }, ..self }
+        if used { self.once_more() } else { self }
+    }
+
+    /// The same, where a last look counts as a first one: nothing stops before another look.
+    pub fn once_more(self) -> Self {
+        Self { stage: if self.stage == Stage::Last { Stage::First } else { self.stage }, ..self }
+    }
+
+    /// As they are when the clock was set by so much. They keep their distance from now, and a last one is one no more.
+    pub fn shifted(self, by_millis: i64) -> Self {
+        let (since, next) = (self.since.shifted(by_millis), self.next.shifted(by_millis));
+        Self { since, next, ..self }.once_more()
     }
 }
 
@@ -76,125 +92,43 @@ impl Evidence {
 impl IdlePolicy {
     /// The looks of a container that starts now.
     pub fn first_look(&self, now: Timestamp) -> Option<Looks> {
-        self.look_in(self.initial_timeout_interval, now)
+        self.looks(Stage::Initial, now)
     }
 
     /// The looks of a container that goes on running, one interval from now.
     pub fn another_look(&self, now: Timestamp) -> Option<Looks> {
-        self.look_in(self.timeout_interval, now)
+        self.looks(Stage::First, now)
     }
 
-    fn look_in(&self, interval: Duration, now: Timestamp) -> Option<Looks> {
-        (!self.disable_timeouts).then(|| Looks { stage: Stage::First, next: now.plus(interval) })
+    fn looks(&self, stage: Stage, since: Timestamp) -> Option<Looks> {
+        (!self.disable_timeouts).then(|| self.look_after(stage, since))
+    }
+
+    fn look_after(&self, stage: Stage, since: Timestamp) -> Looks {
+        let interval =
+            if stage == Stage::Initial { self.initial_timeout_interval } else { self.timeout_interval };
+        Looks { stage, since, next: since.plus(interval) }
+    }
+
+    /// The looks of a running container that another policy may have set. A look that this one would have had already is
+    /// made at once, and is no last one: a look found it idle, but nobody knew that the next would come so soon.
+    pub fn moved(&self, looks: Option<Looks>, now: Timestamp) -> Option<Looks> {
+        let Some(had) = looks else { return self.first_look(now) };
+        let looks = self.looks(had.stage, had.since)?;
+        let is_early = looks.next < had.next && looks.next < now;
+        Some(if is_early { Looks { next: now, ..looks.once_more() } } else { looks })
     }
 
     /// Decides at a look.
     pub fn look(&self, stage: Stage, evidence: Evidence, now: Timestamp) -> Verdict {
-        let next = now.plus(self.timeout_interval);
         match (evidence.is_active(), stage) {
-            (true, _) => Verdict::LookAgain(Looks { stage: Stage::First, next }),
-            (false, Stage::First) => Verdict::LookAgain(Looks { stage: Stage::Last, next }),
+            (true, _) => Verdict::LookAgain(self.look_after(Stage::First, now)),
+            (false, Stage::Initial | Stage::First) => Verdict::LookAgain(self.look_after(Stage::Last, now)),
             (false, Stage::Last) => Verdict::Stop,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const POLICY: IdlePolicy = IdlePolicy {
-        initial_timeout_interval: Duration::from_secs(7200),
-        timeout_interval: Duration::from_secs(1800),
-        disable_timeouts: false,
-    };
-    const IDLE: Evidence = Evidence { checked_in: false, used: false, connections: 0 };
-
-    /// The seed, 2.3.2, row by row.
-    #[test]
-    fn the_seeds_workflow() {
-        let now = Timestamp::from_millis(1_000_000);
-        let later = now.plus(Duration::from_secs(1800));
-        let again = |stage| Verdict::LookAgain(Looks { stage, next: later });
-        let checked_in = Evidence { checked_in: true, ..IDLE };
-        let used = Evidence { used: true, ..IDLE };
-        let connected = Evidence { connections: 1, ..IDLE };
-        let table = [
-            ("idle at the first look: one last look", Stage::First, IDLE, again(Stage::Last)),
-            ("idle at the last look: stop", Stage::Last, IDLE, Verdict::Stop),
-            ("checked in at the first look", Stage::First, checked_in, again(Stage::First)),
-            (
-                "checked in at the last look: counts as a first one",
-                Stage::Last,
-                checked_in,
-                again(Stage::First),
-            ),
-            ("used since the look before", Stage::Last, used, again(Stage::First)),
-            ("a connection is open", Stage::Last, connected, again(Stage::First)),
-        ];
-        for (row, stage, evidence, expected) in table {
-            assert_eq!(POLICY.look(stage, evidence, now), expected, "{row}");
-        }
-    }
-
-    #[test]
-    fn the_first_look_is_one_initial_interval_after_the_start() {
-        let start = Timestamp::from_millis(5);
-        let looks = POLICY.first_look(start).expect("timeouts are on");
-        assert_eq!(looks, Looks { stage: Stage::First, next: start.plus(Duration::from_secs(7200)) });
-    }
-
-    #[test]
-    fn disable_timeouts_never_looks() {
-        let policy = IdlePolicy { disable_timeouts: true, ..POLICY };
-        assert_eq!(policy.first_look(Timestamp::from_millis(5)), None);
-        assert_eq!(policy.another_look(Timestamp::from_millis(5)), None);
-    }
-
-    /// Runs the monitor over a life in which look `n` finds `active[n]`; the time of the stop, if it came.
-    fn run(policy: &IdlePolicy, active: &[bool]) -> Option<Timestamp> {
-        let mut looks = policy.first_look(Timestamp::default())?;
-        for used in active {
-            match policy.look(looks.stage, Evidence { used: *used, ..IDLE }, looks.next) {
-                Verdict::LookAgain(next) => looks = next,
-                Verdict::Stop => return Some(looks.next),
-            }
-        }
-        None
-    }
-
-    proptest! {
-        #[test]
-        fn an_active_container_is_never_stopped(looks in 1_usize..500) {
-            prop_assert_eq!(run(&POLICY, &vec![true; looks]), None);
-        }
-
-        #[test]
-        fn one_that_is_active_at_every_other_look_is_never_stopped(looks in 1_usize..500, odd in 0_usize..2) {
-            let active: Vec<bool> = (0..looks).map(|n| n % 2 == odd).collect();
-            prop_assert_eq!(run(&POLICY, &active), None);
-        }
-
-        #[test]
-        fn an_idle_one_is_stopped_within_initial_and_interval(initial in 1_u64..100_000, interval in 1_u64..100_000) {
-            let policy = IdlePolicy {
-                initial_timeout_interval: Duration::from_secs(initial),
-                timeout_interval: Duration::from_secs(interval),
-                disable_timeouts: false,
-            };
-            let stopped = run(&policy, &[false, false]);
-            prop_assert_eq!(stopped, Some(Timestamp::from_millis((initial + interval) * 1000)));
-        }
-
-        #[test]
-        fn after_its_last_use_it_runs_at_least_one_interval(active in prop::collection::vec(any::<bool>(), 0..50)) {
-            let mut life = active.clone();
-            life.extend([false, false]);
-            let stopped = run(&POLICY, &life).expect("two idle looks end it");
-            let first_pair = life.windows(2).position(|pair| pair == [false, false]).expect("the life ends so");
-            let expected = 7200 + 1800 * (first_pair as u64 + 1);
-            prop_assert_eq!(stopped, Timestamp::from_millis(expected * 1000));
-        }
-    }
-}
+#[path = "idle_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 //! while no call of ours is under way; during one, the call's own result is what counts.
 
 use crate::container::{After, Container, NO_CHECK_IN, Phase, StopReason};
-use crate::idle::{Evidence, IdlePolicy, Stage, Verdict};
+use crate::idle::{Evidence, IdlePolicy, Verdict};
 use crate::ids::{ContainerId, EngineId};
 use crate::time::Timestamp;
 
@@ -49,6 +49,8 @@ pub enum Input {
     Look(Evidence),
     /// The wall clock was set, or the host slept, by so many milliseconds.
     ClockShifted(i64),
+    /// The policy is another one from now on.
+    PolicyChanged,
 }
 
 /// What an inspect shows.
@@ -116,6 +118,7 @@ impl Container {
             Input::Used => self.used(now),
             Input::Look(evidence) => self.looked(evidence, now, policy),
             Input::ClockShifted(by) => self.clock_shifted(by),
+            Input::PolicyChanged => self.policy_changed(now, policy),
         }
     }
 
@@ -319,9 +322,8 @@ impl Container {
             Phase::Starting { .. } => Some(Effect::Start),
             Phase::Stopping { .. } => Some(Effect::Stop),
             Phase::Running { looks } if runs => {
-                *looks = looks.map(|looks| looks.resumed(self.last_activity, policy));
-                *looks =
-                    if policy.disable_timeouts { None } else { looks.or_else(|| policy.first_look(now)) };
+                let resumed = looks.map(|looks| looks.resumed(self.last_activity, policy));
+                *looks = policy.moved(resumed, now);
                 None
             }
             _ => self.observed(seen, now, policy),
@@ -376,8 +378,14 @@ impl Container {
     fn clock_shifted(&mut self, by_millis: i64) -> Option<Effect> {
         self.last_activity = self.last_activity.shifted(by_millis);
         if let Phase::Running { looks: Some(looks) } = &mut self.phase {
-            looks.next = looks.next.shifted(by_millis);
-            looks.stage = Stage::First;
+            *looks = looks.shifted(by_millis);
+        }
+        None
+    }
+
+    fn policy_changed(&mut self, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        if let Phase::Running { looks } = &mut self.phase {
+            *looks = policy.moved(*looks, now);
         }
         None
     }

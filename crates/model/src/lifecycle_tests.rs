@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::container::{Reach, Status};
-use crate::idle::Looks;
+use crate::idle::{Looks, Stage};
 use crate::ids::Key;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
@@ -177,7 +177,7 @@ fn a_restart_removes_by_its_labels_what_was_half_made() {
 
 #[test]
 fn a_use_after_the_first_look_is_not_forgotten_by_a_restart() {
-    let at = |stage, next| Phase::Running { looks: Some(Looks { stage, next }) };
+    let at = |stage, next| Phase::Running { looks: Some(Looks { stage, since: NOW, next }) };
     let next = NOW.plus(POLICY.timeout_interval);
     let idle = container(at(Stage::Last, next));
     let (kept, _) = step(&idle, Input::Resumed(seen_running()), NOW, &POLICY);
@@ -197,6 +197,24 @@ fn looks_survive_a_restart_and_follow_a_changed_setting() {
     assert_eq!(disabled.phase, Phase::Running { looks: None });
     let (enabled, _) = step(&disabled, Input::Resumed(seen_running()), later, &POLICY);
     assert_eq!(enabled.phase, Phase::Running { looks: POLICY.first_look(later) });
+    let sooner = IdlePolicy { initial_timeout_interval: Duration::from_secs(90), ..POLICY };
+    let (moved, _) = step(&container(running()), Input::Resumed(seen_running()), later, &sooner);
+    assert_eq!(moved.phase, Phase::Running { looks: sooner.first_look(NOW) });
+}
+
+#[test]
+fn a_changed_policy_moves_the_look_of_a_running_one_and_nothing_else() {
+    let later = NOW.plus(Duration::from_secs(60));
+    let sooner = IdlePolicy { initial_timeout_interval: Duration::from_secs(90), ..POLICY };
+    for (before, expected) in [
+        (running(), Phase::Running { looks: sooner.first_look(NOW) }),
+        (STOPPED, STOPPED),
+        (starting(false, After::Stop), starting(false, After::Stop)),
+        (stopping(After::Stay), stopping(After::Stay)),
+    ] {
+        let (after, effect) = step(&container(before.clone()), Input::PolicyChanged, later, &sooner);
+        assert_eq!((after, effect), (container(expected), None), "{before:?}");
+    }
 }
 
 #[test]
@@ -237,11 +255,12 @@ fn a_start_forgets_the_check_in_and_the_failure() {
 
 #[test]
 fn a_shifted_clock_keeps_the_distance_and_begins_the_looks_anew() {
-    let looks = Looks { stage: Stage::Last, next: NOW.plus(Duration::from_secs(10)) };
+    let looks = Looks { stage: Stage::Last, since: NOW, next: NOW.plus(Duration::from_secs(10)) };
     let before = container(Phase::Running { looks: Some(looks) });
     let hour = 3_600_000;
     let (after, _) = step(&before, Input::ClockShifted(hour), NOW, &POLICY);
-    let expected = Looks { stage: Stage::First, next: looks.next.shifted(hour) };
+    let expected =
+        Looks { stage: Stage::First, since: looks.since.shifted(hour), next: looks.next.shifted(hour) };
     assert_eq!(after.phase, Phase::Running { looks: Some(expected) });
     let (back, _) = step(&after, Input::ClockShifted(-hour), NOW, &POLICY);
     assert_eq!(back.phase, Phase::Running { looks: Some(Looks { stage: Stage::First, ..looks }) });
@@ -249,7 +268,7 @@ fn a_shifted_clock_keeps_the_distance_and_begins_the_looks_anew() {
 
 #[test]
 fn a_look_before_its_time_decides_nothing() {
-    let looks = Looks { stage: Stage::Last, next: NOW.plus(Duration::from_secs(10)) };
+    let looks = Looks { stage: Stage::Last, since: NOW, next: NOW.plus(Duration::from_secs(10)) };
     let before = container(Phase::Running { looks: Some(looks) });
     assert_eq!(step(&before, Input::Look(Evidence::default()), NOW, &POLICY), (before.clone(), None));
     let (due, effect) = step(&before, Input::Look(Evidence::default()), looks.next, &POLICY);
@@ -282,6 +301,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::CheckIn("1".into())),
         any::<u32>().prop_map(|n| Input::Look(Evidence { connections: n % 2, ..Evidence::default() })),
         (-100_000_i64..100_000).prop_map(Input::ClockShifted),
+        Just(Input::PolicyChanged),
     ]
 }
 

@@ -50,7 +50,7 @@ impl Supervisor {
         let ports = Ports::new(&container, &shared.endpoints, &traffic);
         let (views, latest) = watch::channel(Arc::new(View {
             container: container.clone(),
-            policy: shared.settings.policy,
+            policy: shared.policy.get(),
             ports_missing: ports.missing(),
             moved_at_look: 0,
             traffic: Arc::clone(&traffic),
@@ -130,6 +130,10 @@ impl Supervisor {
             },
             Command::Killed => self.killed_by_hand = true,
             Command::ClockShifted(by) => self.fact(Input::ClockShifted(by)).await,
+            Command::PolicyChanged => {
+                self.fact(Input::PolicyChanged).await;
+                self.publish();
+            }
         }
     }
 
@@ -189,7 +193,7 @@ impl Supervisor {
     fn pause(&self) {
         if self.handle.view().used() {
             let (next, _) =
-                step(&self.container, Input::Used, self.shared.clock.now(), &self.shared.settings.policy);
+                step(&self.container, Input::Used, self.shared.clock.now(), &self.shared.policy.get());
             self.shared.journal.note(&next);
         }
     }

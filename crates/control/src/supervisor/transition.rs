@@ -22,7 +22,7 @@ impl Supervisor {
         let now = self.shared.clock.now();
         let is_command = matches!(input, Input::Start | Input::Stop | Input::Delete);
         let is_minor = is_minor(&input);
-        let (next, effect) = step(&self.container, input, now, &self.shared.settings.policy);
+        let (next, effect) = step(&self.container, input, now, &self.shared.policy.get());
         if next == self.container && effect.is_none() {
             return Ok(());
         }
@@ -88,7 +88,7 @@ impl Supervisor {
         let newborn = self.handle.view().container.container_id != self.container.container_id;
         self.views.send_replace(Arc::new(View {
             container: self.container.clone(),
-            policy: self.shared.settings.policy,
+            policy: self.shared.policy.get(),
             ports_missing: self.ports.missing(),
             moved_at_look: self.moved_at_look,
             traffic: Arc::clone(&self.handle.traffic),
@@ -139,7 +139,14 @@ impl Supervisor {
 /// Whether losing it to a crash costs nothing. Of a body just made, the intent on disk says enough: until its owner was
 /// told that it runs, a restart takes it away by its labels.
 fn is_minor(input: &Input) -> bool {
-    matches!(input, Input::Created { .. } | Input::CheckIn(_) | Input::Used | Input::ClockShifted(_))
+    matches!(
+        input,
+        Input::Created { .. }
+            | Input::CheckIn(_)
+            | Input::Used
+            | Input::ClockShifted(_)
+            | Input::PolicyChanged
+    )
 }
 
 /// Whoever asked may have gone away meanwhile; the command is done all the same.

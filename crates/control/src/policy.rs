@@ -1,0 +1,35 @@
+//! The policy that containers live under, which may be changed while they run.
+
+use crate::control::Control;
+use crate::handle::Command;
+use model::IdlePolicy;
+use std::sync::{PoisonError, RwLock};
+
+/// The policy of now. Whoever decides reads it anew, so that nobody decides by an old one.
+#[derive(Debug)]
+pub(crate) struct Current(RwLock<IdlePolicy>);
+
+impl Current {
+    pub(crate) fn new(policy: IdlePolicy) -> Self {
+        Self(RwLock::new(policy))
+    }
+
+    pub(crate) fn get(&self) -> IdlePolicy {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, policy: IdlePolicy) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+}
+
+impl Control {
+    /// Puts every container under another policy. Comes back once each was told; their looks move as
+    /// [`IdlePolicy::moved`] says.
+    pub async fn set_policy(&self, policy: IdlePolicy) {
+        self.shared.policy.set(policy);
+        for handle in self.shared.registry.all() {
+            handle.send_waiting(Command::PolicyChanged).await;
+        }
+    }
+}
