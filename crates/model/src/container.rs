@@ -163,9 +163,10 @@ impl Phase {
     /// The word for it on the wire.
     pub fn status(&self) -> Status {
         match self {
+            Self::Starting { after: After::Stop | After::Remove, .. } => Status::Stopping,
+            Self::Stopping { after: After::Start, .. } => Status::Starting,
             Self::Creating | Self::Starting { .. } => Status::Starting,
             Self::Running { .. } => Status::Running,
-            Self::Stopping { after: After::Start, .. } => Status::Starting,
             Self::Stopping { .. } | Self::Removing => Status::Stopping,
             Self::Stopped { .. } | Self::Gone => Status::Stopped,
         }

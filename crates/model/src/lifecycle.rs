@@ -177,7 +177,6 @@ impl Container {
 
     fn runs(&mut self, now: Timestamp, policy: &IdlePolicy) {
         self.failure = None;
-        self.check_in = NO_CHECK_IN.to_owned();
         self.last_activity = now;
         self.phase = Phase::Running { looks: policy.first_look(now) };
     }
@@ -186,11 +185,11 @@ impl Container {
     fn start_failed(&mut self, why: String) -> Option<Effect> {
         let Phase::Starting { first, after } = self.phase else { return None };
         let reason = if after == After::Stop { StopReason::Asked } else { StopReason::Failed };
-        self.failure = Some(why);
         if first || after == After::Remove {
+            self.failure = Some(why);
             return self.begin_remove();
         }
-        self.phase = Phase::Stopped { reason };
+        self.rests(reason, Some(why));
         None
     }
 
@@ -339,8 +338,9 @@ impl Container {
         None
     }
 
+    /// An application may report before the engine's start has returned.
     fn checked_in(&mut self, value: String, now: Timestamp) -> Option<Effect> {
-        if matches!(self.phase, Phase::Running { .. }) {
+        if matches!(self.phase, Phase::Running { .. } | Phase::Starting { .. }) {
             if value != NO_CHECK_IN {
                 self.last_activity = now;
             }

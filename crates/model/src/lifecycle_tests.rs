@@ -253,6 +253,16 @@ fn a_start_forgets_the_check_in_and_the_failure() {
     assert_eq!((after.check_in.as_str(), after.failure), (NO_CHECK_IN, None));
 }
 
+/// As an entrypoint does that reports once and then becomes its application.
+#[test]
+fn a_check_in_before_the_start_has_returned_counts() {
+    let (told, _) = step(&container(starting(false, After::Stay)), Input::CheckIn("3".into()), NOW, &POLICY);
+    let (runs, _) = step(&told, Input::Started, NOW, &POLICY);
+    assert_eq!((runs.phase, runs.check_in.as_str()), (running(), "3"));
+    let (failed, _) = step(&told, Input::StartFailed("why".into()), NOW, &POLICY);
+    assert_eq!(failed.check_in, NO_CHECK_IN);
+}
+
 #[test]
 fn a_shifted_clock_keeps_the_distance_and_begins_the_looks_anew() {
     let looks = Looks { stage: Stage::Last, since: NOW, next: NOW.plus(Duration::from_secs(10)) };
@@ -283,6 +293,8 @@ fn the_words_on_the_wire() {
         (running(), Status::Running, Reach::Forward),
         (stopping(After::Stay), Status::Stopping, Reach::Refuse),
         (stopping(After::Start), Status::Starting, Reach::Hold),
+        (starting(false, After::Stop), Status::Stopping, Reach::Refuse),
+        (starting(false, After::Remove), Status::Stopping, Reach::Refuse),
         (STOPPED, Status::Stopped, Reach::Refuse),
     ];
     for (phase, status, reach) in table {
@@ -343,5 +355,72 @@ proptest! {
             under_way = effect;
         }
         prop_assert!(!deleted || container.phase == Phase::Gone);
+    }
+}
+
+/// What may happen to a running container between two looks.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    CheckIn(bool),
+    Use,
+    Shift(i64),
+    Restart,
+}
+
+fn any_deed() -> impl Strategy<Value = Option<Deed>> {
+    prop_oneof![
+        4 => Just(None),
+        1 => any::<bool>().prop_map(|some| Some(Deed::CheckIn(some))),
+        1 => Just(Some(Deed::Use)),
+        1 => (-10_000_000_i64..10_000_000).prop_map(|by| Some(Deed::Shift(by))),
+        1 => Just(Some(Deed::Restart)),
+    ]
+}
+
+proptest! {
+    /// Time goes on from look to look. An idle stop needs two looks in a row, an interval apart, that found nothing; a
+    /// container to which nothing more happens is stopped.
+    #[test]
+    fn only_what_nobody_used_for_two_looks_is_stopped(
+        deeds in prop::collection::vec((any_deed(), 0_u64..100), 0..40),
+    ) {
+        let mut container = container(Phase::Running { looks: POLICY.first_look(NOW) });
+        let (mut now, mut idle_looks, mut used) = (NOW, 0, false);
+        let quiet = std::iter::repeat_n((None, 0), 3);
+        for (deed, percent) in deeds.into_iter().chain(quiet) {
+            let Phase::Running { looks: Some(looks) } = container.phase else { break };
+            // Somewhere on the way to the next look, and then the look.
+            now = now.plus(looks.next.since(now) * u32::try_from(percent).unwrap() / 100);
+            let before = container.clone();
+            container = match deed {
+                None => before,
+                Some(Deed::CheckIn(some)) => {
+                    step(&before, Input::CheckIn(u8::from(some).to_string()), now, &POLICY).0
+                }
+                Some(Deed::Use) => { used = true; step(&before, Input::Used, now, &POLICY).0 }
+                Some(Deed::Shift(by)) => {
+                    (now, idle_looks) = (now.shifted(by), 0);
+                    step(&before, Input::ClockShifted(by), now, &POLICY).0
+                }
+                // The counters of traffic end with the daemon; what was recorded stays.
+                Some(Deed::Restart) => {
+                    used = false;
+                    step(&before, Input::Resumed(seen_running()), now, &POLICY).0
+                }
+            };
+            let Phase::Running { looks: Some(looks) } = container.phase else { panic!("it runs: {container:?}") };
+            now = looks.next.max(now);
+            let checked_in = container.check_in != NO_CHECK_IN;
+            let evidence = Evidence { checked_in, used: std::mem::take(&mut used), connections: 0 };
+            let (next, effect) = step(&container, Input::Look(evidence), now, &POLICY);
+            idle_looks = if evidence.is_active() { 0 } else { idle_looks + 1 };
+            let used_lately = container.last_activity.plus(POLICY.timeout_interval) > now;
+            if effect == Some(Effect::Stop) {
+                prop_assert!(idle_looks >= 2 && !checked_in && !used_lately, "{container:?} at {now:?}");
+            }
+            container = next;
+        }
+        let stopped = Phase::Stopping { reason: StopReason::Idle, after: After::Stay };
+        prop_assert!(container.phase == stopped || container.check_in != NO_CHECK_IN, "{container:?}");
     }
 }

@@ -169,7 +169,7 @@ async fn commands_that_overtake_each_other_are_told_apart() {
         bench.send("PATCH", uri, "status=stopped").await
     });
     is(&started, 409, "overtaken");
-    assert_eq!(stop.status, 200);
+    assert_eq!((stop.status, &stop.body["status"]), (200, &json!("stopping")));
     stopped().await;
     let (started, deleted) = tokio::join!(bench.send("PATCH", uri, "status=running"), async {
         while bench.send("GET", uri, "").await.body["status"] != "starting" {
