@@ -76,7 +76,10 @@ pub(crate) enum Command {
     Used,
     /// Compare with the engine; answered when done.
     Compare(Option<oneshot::Sender<()>>),
+    /// Somebody ends it through the engine.
     Killed,
+    /// Somebody has ended it through the engine, or we have.
+    StoppedByHand,
     ClockShifted(i64),
     PolicyChanged,
 }

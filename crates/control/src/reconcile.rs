@@ -109,6 +109,7 @@ fn apply(shared: &Shared, event: &Event) {
     let Some(handle) = shared.registry.by_body(&event.engine_id) else { return };
     let command = match event.kind {
         EventKind::Killed => Command::Killed,
+        EventKind::Stopped => Command::StoppedByHand,
         EventKind::Changed => Command::Compare(None),
     };
     if let Err(error) = handle.send(command) {

@@ -210,8 +210,10 @@ pub struct Event {
 /// The kinds of events that we tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// Somebody signalled it through the engine, as `docker stop` and `docker kill` do first.
+    /// Somebody sent it a signal to end, through the engine, as `docker stop` and `docker kill` do first.
     Killed,
+    /// A stop through the engine is done: that it ended was somebody's wish.
+    Stopped,
     /// Anything else that an inspect would show: started, died, renamed, paused, removed.
     Changed,
 }

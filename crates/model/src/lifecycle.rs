@@ -39,6 +39,8 @@ pub enum Input {
     Removed,
     /// An inspect, after an event, at an audit.
     Observed(Observation),
+    /// What an inspect showed as its own end was somebody's wish.
+    StoppedByHand,
     /// The first inspect after the daemon came up: what was under way is taken up again.
     Resumed(Observation),
     /// Its own report, from inside.
@@ -113,6 +115,7 @@ impl Container {
             Input::Delete => self.delete(),
             Input::Removed => self.end(),
             Input::Observed(seen) => self.observed(seen, now, policy),
+            Input::StoppedByHand => self.stopped_by_hand(),
             Input::Resumed(seen) => self.resumed(seen, now, policy),
             Input::CheckIn(value) => self.checked_in(value, now),
             Input::Used => self.used(now),
@@ -290,6 +293,13 @@ impl Container {
     /// Its owner is told, and decides: it stays listed, with its ports, until it is deleted.
     fn lost(&mut self) {
         self.rests(StopReason::Lost, Some(how_it_was_lost(&self.name)));
+    }
+
+    fn stopped_by_hand(&mut self) -> Option<Effect> {
+        if self.phase == (Phase::Stopped { reason: StopReason::Exited }) {
+            self.rests(StopReason::Asked, None);
+        }
+        None
     }
 
     fn learn_name(&mut self, seen: &Observation) {

@@ -218,6 +218,20 @@ fn a_changed_policy_moves_the_look_of_a_running_one_and_nothing_else() {
 }
 
 #[test]
+fn a_wish_that_shows_after_the_end_makes_it_a_stop() {
+    let exited = Container {
+        failure: Some("it ended by itself".into()),
+        ..container(Phase::Stopped { reason: StopReason::Exited })
+    };
+    let (after, effect) = step(&exited, Input::StoppedByHand, NOW, &POLICY);
+    assert_eq!((after, effect), (container(STOPPED), None));
+    for phase in [running(), Phase::Stopped { reason: StopReason::Idle }, LOST, stopping(After::Start)] {
+        let before = container(phase);
+        assert_eq!(step(&before, Input::StoppedByHand, NOW, &POLICY), (before.clone(), None));
+    }
+}
+
+#[test]
 fn a_birth_gives_the_identity_that_stays() {
     let unborn = Container { container_id: None, engine_id: None, ..container(Phase::Creating) };
     assert!(!unborn.is_listed());

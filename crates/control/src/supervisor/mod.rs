@@ -129,6 +129,11 @@ impl Supervisor {
                 None => {}
             },
             Command::Killed => self.killed_by_hand = true,
+            Command::StoppedByHand => {
+                // An inspect of its end may still be under way.
+                self.killed_by_hand = true;
+                self.fact(Input::StoppedByHand).await;
+            }
             Command::ClockShifted(by) => self.fact(Input::ClockShifted(by)).await,
             Command::PolicyChanged => {
                 self.fact(Input::PolicyChanged).await;

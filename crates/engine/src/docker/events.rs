@@ -1,18 +1,43 @@
-//! What happens to our containers. Docker replays what happened since a given time, so that the subscription stands from
-//! the moment it was asked for, although bollard sends the request only when the stream is first polled.
+//! What happens to our containers, pumped from the moment of the call: bollard sends its request only when the stream is
+//! first polled, and Docker replays no more than its last 256 events since a given time.
 
 use super::{Docker, errors};
 use crate::{Event, EventKind, INSTANCE_LABEL, Result};
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptions;
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
 use model::EngineId;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+/// How many events may wait for whoever reads them.
+const WAITING: usize = 4096;
+/// The signals that are sent to end a program: INT, QUIT, ABRT, KILL, TERM. Others rotate its logs or reload its settings.
+const ENDING: [&str; 5] = ["2", "3", "6", "9", "15"];
 
 impl Docker {
     pub(super) fn subscribe(&self, instance: &str) -> BoxStream<'static, Result<Event>> {
+        let (sender, events) = mpsc::channel(WAITING);
+        let messages = self.messages(instance);
+        let pump = AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut messages = std::pin::pin!(messages);
+            while let Some(event) = messages.next().await {
+                if sender.send(event).await.is_err() {
+                    return;
+                }
+            }
+        }));
+        // The pump ends with the stream.
+        stream::unfold((events, pump), |(mut events, pump)| async {
+            Some((events.recv().await?, (events, pump)))
+        })
+        .boxed()
+    }
+
+    fn messages(&self, instance: &str) -> impl Stream<Item = Result<Event>> + Send + 'static {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             ("label".to_owned(), vec![format!("{INSTANCE_LABEL}={instance}")]),
@@ -20,33 +45,26 @@ impl Docker {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
         let options = EventsOptions { since: Some(since), until: None, filters: Some(filters) };
-        let (client, at) = (self.client.clone(), self.at.clone());
-        let messages = async_stream(client, options);
-        let events = messages.filter_map(move |message| {
+        let at = self.at.clone();
+        self.client.events(Some(options)).filter_map(move |message| {
             let event = match message {
                 Ok(message) => translate(message).map(Ok),
                 Err(error) => Some(Err(errors::translate("tell what happens", &at, error))),
             };
             std::future::ready(event)
-        });
-        events.boxed()
+        })
     }
 }
 
-/// bollard's stream borrows nothing of the client, which it may as well keep.
-fn async_stream(
-    client: bollard::Docker,
-    options: EventsOptions,
-) -> impl futures_util::Stream<Item = std::result::Result<EventMessage, bollard::errors::Error>> + Send + 'static
-{
-    client.events(Some(options))
-}
-
+/// A `stop` comes after the `die` that it led to, and tells that it was asked for, whatever the image's stop signal.
 fn translate(message: EventMessage) -> Option<Event> {
-    let engine_id = EngineId::new(message.actor?.id?);
+    let actor = message.actor?;
+    let signal = actor.attributes.unwrap_or_default().remove("signal").unwrap_or_default();
+    let engine_id = EngineId::new(actor.id?);
     let kind = match message.action?.as_str() {
-        "kill" => EventKind::Killed,
-        "start" | "die" | "stop" | "oom" | "rename" | "pause" | "unpause" | "destroy" => EventKind::Changed,
+        "kill" if ENDING.contains(&signal.as_str()) => EventKind::Killed,
+        "stop" => EventKind::Stopped,
+        "start" | "die" | "oom" | "rename" | "pause" | "unpause" | "destroy" => EventKind::Changed,
         _ => return None,
     };
     Some(Event { engine_id, kind })
@@ -59,15 +77,23 @@ mod tests {
 
     #[test]
     fn actions_become_hints() {
-        let event = |action: &str| {
-            let actor = EventActor { id: Some("a".into()), attributes: None };
-            translate(EventMessage { action: Some(action.into()), actor: Some(actor), ..Default::default() })
+        let event = |action: &str, signal: Option<&str>| {
+            let attributes = signal.map(|signal| HashMap::from([("signal".to_owned(), signal.to_owned())]));
+            let actor = EventActor { id: Some("a".into()), attributes };
+            let message =
+                EventMessage { action: Some(action.into()), actor: Some(actor), ..Default::default() };
+            translate(message).map(|event| event.kind)
         };
-        assert_eq!(event("kill").unwrap().kind, EventKind::Killed);
-        for action in ["start", "die", "rename", "destroy"] {
-            assert_eq!(event(action).unwrap().kind, EventKind::Changed);
+        for (signal, expected) in
+            [("15", Some(EventKind::Killed)), ("9", Some(EventKind::Killed)), ("1", None)]
+        {
+            assert_eq!(event("kill", Some(signal)), expected, "{signal}");
         }
-        assert_eq!(event("exec_create: sh -c x"), None);
+        assert_eq!(event("stop", None), Some(EventKind::Stopped));
+        for action in ["start", "die", "rename", "destroy"] {
+            assert_eq!(event(action, None), Some(EventKind::Changed));
+        }
+        assert_eq!(event("exec_create: sh -c x", None), None);
         assert_eq!(translate(EventMessage::default()), None);
     }
 }
