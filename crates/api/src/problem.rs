@@ -81,6 +81,8 @@ kinds! {
     MediaType = "media-type", 415, "The body is of a type that is not understood";
     /// A field is missing or is not what it should be.
     InvalidField = "invalid-field", 422, "A field is missing or is not what it should be";
+    /// The text is no reference to an image.
+    InvalidImage = "invalid-image", 422, "No image can have this name";
     /// The image exposes no TCP port.
     NoPorts = "no-ports", 422, "The image exposes no TCP port";
     /// The image exposes more TCP ports than a container may have.

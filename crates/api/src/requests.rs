@@ -37,6 +37,8 @@ pub enum Scalar {
     Number(serde_json::Number),
     /// A JSON string, or a form's value.
     Text(String),
+    /// Anything else that JSON knows: no count.
+    Other(serde_json::Value),
 }
 
 /// Why a check-in says nothing.
@@ -55,6 +57,7 @@ impl CheckIn {
             None => return Err(InvalidCheckIn::Missing),
             Some(Scalar::Number(number)) => number.to_string(),
             Some(Scalar::Text(text)) => text.trim().to_owned(),
+            Some(Scalar::Other(value)) => value.to_string(),
         };
         let count: u64 = text.parse().map_err(|_| InvalidCheckIn::NotACount(text))?;
         Ok(count.to_string())

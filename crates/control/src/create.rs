@@ -8,7 +8,7 @@ use crate::store::{Change, StoreError};
 use crate::supervisor::{Beginning, Supervisor};
 use engine::{ContainerSpec, EngineError, File};
 use model::container::{MAX_ENDPOINTS, NO_CHECK_IN};
-use model::image::AUTHORIZED_KEYS_LABEL;
+use model::image::{AUTHORIZED_KEYS_LABEL, is_reference};
 use model::{Container, Endpoint, Image, Key, Phase, Protocol};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -28,6 +28,9 @@ pub enum CreateError {
     /// No name was given.
     #[error("Image cannot be blank")]
     Blank,
+    /// No image can go by this name.
+    #[error("{} cannot be the name of an image; one is such as atbaker/sd-postgres or localhost:5000/name:tag", shown(.0))]
+    InvalidReference(String),
     /// The engine has no such image.
     #[error("Image {0} not found on this server")]
     ImageNotFound(String),
@@ -58,6 +61,14 @@ pub enum CreateError {
     Failed(#[source] CommandError),
 }
 
+/// The beginning of a name that nobody can be called, on one line.
+fn shown(name: &str) -> String {
+    const SHOWN: usize = 60;
+    let start: String = name.chars().take(SHOWN).collect();
+    let more = if start == name { "" } else { "…" };
+    format!("{start:?}{more}")
+}
+
 impl Control {
     /// Makes a container and answers with it running. Dropping the future does not take the create back.
     pub async fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Arc<View>, CreateError> {
@@ -85,8 +96,12 @@ impl Control {
         if name.trim().is_empty() {
             return Err(CreateError::Blank);
         }
+        if !is_reference(name) {
+            return Err(CreateError::InvalidReference(name.to_owned()));
+        }
         let image = self.shared.engine.image(name).await.map_err(|error| match error {
             error if error.is_not_found() => CreateError::ImageNotFound(name.to_owned()),
+            error if error.is_invalid() => CreateError::InvalidReference(name.to_owned()),
             error => CreateError::Engine(error),
         })?;
         match image.tcp_ports().len() {

@@ -25,10 +25,10 @@ struct Index {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FindError {
     /// There is none.
-    #[error("Container {0} doesn't exist")]
+    #[error("Container {0:.200} doesn't exist")]
     NotFound(String),
     /// It is the beginning of several ids.
-    #[error("{reference} is the beginning of {count} container ids; give more digits")]
+    #[error("{reference:.200} is the beginning of {count} container ids; give more digits")]
     Ambiguous {
         /// What was asked for.
         reference: String,

@@ -64,6 +64,11 @@ impl EngineError {
         matches!(self, Self::NotFound { .. })
     }
 
+    /// Whether the engine says that what was asked of it cannot be, however often it is asked.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Self::Refused { status: 400, .. })
+    }
+
     /// Whether the engine itself is out of reach, so that nothing can be concluded about any container.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::PermissionDenied { .. } | Self::TimedOut { .. })

@@ -12,6 +12,19 @@ pub const READY_LABEL: &str = "spin-docker.ready";
 /// The port of an image that is SSH by convention.
 pub const SSH_PORT: u16 = 22;
 
+/// Far longer than any reference that a registry takes.
+const LONGEST_REFERENCE: usize = 512;
+
+/// Whether an image may go by this name, as far as its length, its characters and its parts tell: it becomes part of a path
+/// in the engine's API, where `..`, `?` or a line's end would mean something else. The fine print of the grammar is the
+/// engine's to judge.
+pub fn is_reference(name: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    (1..=LONGEST_REFERENCE).contains(&name.len())
+        && name.chars().all(known)
+        && !name.split('/').any(|part| matches!(part, "" | "." | ".."))
+}
+
 /// The transport of an exposed port. Only TCP is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -98,6 +111,21 @@ mod tests {
         ];
         for (ports, label, expected) in table {
             assert_eq!(image(ports, *label).app_port(), *expected, "{ports:?} {label:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_image_is_called_is_told_from_what_one_may_be() {
+        let digest = format!("host:5000/a/b:1.2@sha256:{}", "0".repeat(64));
+        for name in ["a", "atbaker/sd-postgres", &digest, &"0".repeat(64), &"a".repeat(512)] {
+            assert!(is_reference(name), "{name}");
+        }
+        let long = "a".repeat(513);
+        for name in [
+            "", " ", "..", "../etc", "a/../b", "./a", "a b", "a\n", "a\0", "a?x=1", "a#b", "a%2f", "/a",
+            "a/", "ü", &long,
+        ] {
+            assert!(!is_reference(name), "{name:?}");
         }
     }
 

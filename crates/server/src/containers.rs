@@ -43,6 +43,9 @@ pub(crate) async fn create(
             format!("env: {name:?} cannot be the name of a variable"),
         ));
     }
+    if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(Failure::new(Kind::InvalidField, format!("env: the value of {name:?} holds a NUL")));
+    }
     let env = env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     let request = CreateRequest { image: asked.image.unwrap_or_default().trim().to_owned(), env };
     let view = app.control.create(request).await.map_err(|error| Failure::create(&app, &error))?;

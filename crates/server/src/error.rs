@@ -60,6 +60,7 @@ impl Failure {
     pub(crate) fn create(app: &App, error: &CreateError) -> Self {
         let kind = match error {
             CreateError::Blank => Kind::ImageBlank,
+            CreateError::InvalidReference(_) => Kind::InvalidImage,
             CreateError::ImageNotFound(_) => Kind::NoSuchImage,
             CreateError::NoPorts => Kind::NoPorts,
             CreateError::TooManyPorts { .. } => Kind::TooManyPorts,

@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 /// The engine calls that a test can slow down or break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
+    /// [`Engine::image`].
+    Image,
     /// [`Engine::create`].
     Create,
     /// [`Engine::start`].
@@ -39,6 +41,9 @@ pub enum Call {
     /// [`Engine::exec`].
     Exec,
 }
+
+/// How long a call may take, as every engine has it.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The engine in memory.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +64,8 @@ impl Fake {
         self.state().images.insert(name.to_owned(), image);
     }
 
-    /// Every call of this kind takes so long from now on.
+    /// Every call of this kind takes so long from now on. One that takes longer than [`DEADLINE`] times out without having
+    /// done anything; but a body that was to be made comes in its time all the same.
     pub fn slow(&self, call: Call, by: Duration) {
         self.state().latency.insert(call, by);
     }
@@ -146,7 +152,10 @@ impl Fake {
             state.latency.get(&call).copied()
         };
         if let Some(latency) = latency {
-            tokio::time::sleep(latency).await;
+            tokio::time::sleep(latency.min(DEADLINE)).await;
+        }
+        if latency.is_some_and(|latency| latency > DEADLINE) {
+            return Err(EngineError::TimedOut { doing: name(call), seconds: DEADLINE.as_secs() });
         }
         let mut state = self.state();
         state.reachable()?;
@@ -159,11 +168,11 @@ impl Fake {
 }
 
 fn broken(call: Call) -> EngineError {
-    EngineError::Refused {
-        doing: format!("{call:?}").to_lowercase(),
-        status: 500,
-        message: "told to fail".into(),
-    }
+    EngineError::Refused { doing: name(call), status: 500, message: "told to fail".into() }
+}
+
+fn name(call: Call) -> String {
+    format!("{call:?}").to_lowercase()
 }
 
 #[async_trait]
@@ -180,10 +189,11 @@ impl Engine for Fake {
     }
 
     async fn image(&self, name: &str) -> Result<Image> {
-        let state = self.state();
-        state.reachable()?;
-        let found = state.images.get(name).cloned();
-        found.ok_or_else(|| EngineError::NotFound { what: format!("image: {name}") })
+        self.call(Call::Image, name, |state| {
+            let found = state.images.get(name).cloned();
+            found.ok_or_else(|| EngineError::NotFound { what: format!("image: {name}") })
+        })
+        .await
     }
 
     async fn network(&self, wanted: &NetworkSpec) -> Result<Network> {
@@ -200,7 +210,16 @@ impl Engine for Fake {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Created> {
-        self.call(Call::Create, &spec.key, |state| state.create(spec)).await
+        let latency = self.state().latency.get(&Call::Create).copied().unwrap_or_default();
+        let made = self.call(Call::Create, &spec.key, |state| state.create(spec)).await;
+        if let Err(EngineError::TimedOut { .. }) = made {
+            let (late, spec) = (self.clone(), spec.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(latency - DEADLINE).await;
+                late.state().create(&spec)
+            });
+        }
+        made
     }
 
     async fn start(&self, id: &EngineId) -> Result<()> {

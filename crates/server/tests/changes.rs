@@ -1,0 +1,126 @@
+//! Changes and deletes that cannot be, that come twice, and that meet each other.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, says};
+use engine::fake::Call;
+use std::time::Duration;
+
+const JSON: &str = "application/json";
+
+async fn with_one() -> (Bench, String) {
+    let bench = Bench::new().await;
+    let made = bench.create().await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let uri = made.body["uri"].as_str().unwrap().to_owned();
+    (bench, uri)
+}
+
+#[tokio::test]
+async fn a_status_other_than_the_two_is_422_and_names_them() {
+    let (bench, uri) = with_one().await;
+    for status in ["", "asleep", "Running", "stopping", "running ", "0"] {
+        let words = format!("status must be running or stopped, not {status:?}");
+        says(&bench.send("PATCH", &uri, &format!("status={status}")).await, 422, "invalid-field", &words);
+    }
+    let long = bench.send("PATCH", &uri, &format!("status={}", "a".repeat(10_000))).await;
+    says(&long, 422, "invalid-field", "status must be running or stopped, not \"aaaa");
+    assert!(long.message().len() < 100, "{}", long.message());
+    assert_eq!(bench.send("GET", &uri, "").await.body["status"], "running");
+}
+
+#[tokio::test]
+async fn a_change_of_nothing_that_we_know_is_422() {
+    let (bench, uri) = with_one().await;
+    let takes = "A change takes one field: status, running or stopped";
+    for body in ["", "depth=frozen", "statuses=running", "garbage"] {
+        says(&bench.send("PATCH", &uri, body).await, 422, "invalid-field", takes);
+    }
+    for body in ["", "{}", r#"{"status": null}"#, r#"{"depth": "frozen"}"#] {
+        says(&bench.send_as("PATCH", &uri, JSON, body).await, 422, "invalid-field", takes);
+    }
+    let typed = bench.send_as("PATCH", &uri, JSON, r#"{"status": true}"#).await;
+    says(&typed, 422, "invalid-field", "status: invalid type: boolean `true`, expected a string");
+    says(
+        &bench.send_as("PATCH", &uri, JSON, "status=stopped").await,
+        400,
+        "body-unreadable",
+        "The body is not JSON",
+    );
+    assert_eq!(bench.send("GET", &uri, "").await.body["status"], "running");
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_404_and_nothing_comes_into_being() {
+    let bench = Bench::new().await;
+    let long = "a".repeat(10_000);
+    for id in ["1337", "ffffffffffff", "..%2f..%2fetc", "%00", &long] {
+        for (method, body) in
+            [("PATCH", "status=running"), ("PATCH", "status=stopped"), ("DELETE", ""), ("GET", "")]
+        {
+            let answer = bench.send(method, &format!("/v1/containers/{id}"), body).await;
+            says(&answer, 404, "no-such-container", "doesn't exist");
+            assert!(answer.message().len() < 250, "{}", answer.message());
+        }
+    }
+    says(
+        &bench.send("GET", "/v1/containers/1337", "").await,
+        404,
+        "no-such-container",
+        "Container 1337 doesn't exist",
+    );
+    assert_eq!((bench.listed().await, bench.ports.count()), (0, 0));
+    assert!(bench.fake.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn a_delete_that_comes_twice_is_204_and_then_404() {
+    let (bench, uri) = with_one().await;
+    bench.fake.slow(Call::Stop, Duration::from_millis(200));
+    let first = bench.send("DELETE", &uri, "").await;
+    assert_eq!((first.status, first.body), (204, serde_json::Value::Null));
+    for (method, body) in [("DELETE", ""), ("GET", ""), ("PATCH", "status=running")] {
+        says(&bench.send(method, &uri, body).await, 404, "no-such-container", "doesn't exist");
+    }
+    bench::until("all of it is gone", async || bench.fake.bodies().is_empty() && bench.ports.count() == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_start_of_a_running_one_is_200_and_no_look_moves() {
+    let (bench, uri) = with_one().await;
+    let before = bench.send("GET", &uri, "").await.body;
+    let again = bench.send("PATCH", &uri, "status=running").await;
+    assert_eq!((again.status, &again.body), (200, &before));
+    let starts = bench.fake.calls().iter().filter(|(call, _)| *call == Call::Start).count();
+    assert_eq!(starts, 1, "the engine was not asked again");
+}
+
+#[tokio::test]
+async fn a_start_while_it_stops_waits_for_the_stop_and_answers_running() {
+    let (bench, uri) = with_one().await;
+    bench.fake.slow(Call::Stop, Duration::from_millis(100));
+    let stop = bench.send("PATCH", &uri, "status=stopped").await;
+    assert_eq!((stop.status, &stop.body["status"]), (200, &"stopping".into()));
+    let start = bench.send("PATCH", &uri, "status=running").await;
+    assert_eq!((start.status, &start.body["status"]), (200, &"running".into()), "{}", start.body);
+}
+
+#[tokio::test]
+async fn a_stop_while_it_starts_wins_and_the_start_is_told_so() {
+    let (bench, uri) = with_one().await;
+    bench.send("PATCH", &uri, "status=stopped").await;
+    bench.until_status(&uri, "stopped").await;
+    bench.fake.slow(Call::Start, Duration::from_millis(200));
+    let (start, stop) = tokio::join!(bench.send("PATCH", &uri, "status=running"), async {
+        bench.until_status(&uri, "starting").await;
+        bench.send("PATCH", &uri, "status=stopped").await
+    });
+    says(&start, 409, "overtaken", "The container was stopped by another request meanwhile");
+    assert_eq!(stop.status, 200, "{}", stop.body);
+    bench.until_status(&uri, "stopped").await;
+    let again = bench.send("PATCH", &uri, "status=stopped").await;
+    assert_eq!((again.status, &again.body["status"]), (200, &"stopped".into()), "of a stopped one");
+}
