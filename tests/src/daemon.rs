@@ -58,6 +58,18 @@ impl Daemon {
         self.wait()
     }
 
+    /// Asks it to read its settings again, and waits until it did, with success or without.
+    pub fn hang_up(&self) {
+        let done = || {
+            let log = self.log();
+            let ends = ["the settings were read again", "the settings were not taken"];
+            ends.iter().map(|end| log.matches(end).count()).sum::<usize>()
+        };
+        let before = done();
+        signal(&self.child, rustix::process::Signal::HUP);
+        until("the settings were read", Duration::from_secs(10), || (done() > before).then_some(()));
+    }
+
     /// Ends it without a word.
     pub fn kill(&mut self) {
         signal(&self.child, rustix::process::Signal::KILL);
@@ -135,7 +147,8 @@ fn spawn(
     for name in ["PATH", "HOME", "DOCKER_HOST", "LD_PRELOAD", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
-    let plain = |name: &&str| settings.iter().any(|(set, _)| set == *name);
+    // A settings file says everything itself.
+    let plain = |name: &&str| settings.iter().any(|(set, _)| set == *name || set == "@SPIN_DOCKER_CONFIG");
     let defaults = [("listen", "127.0.0.1:0"), ("log", "debug"), ("check_in_port", "80")];
     for (name, value) in defaults.iter().filter(|(name, _)| !plain(name)) {
         command.env(variable(name), value);

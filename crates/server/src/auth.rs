@@ -9,24 +9,28 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 
 const USER: &str = "admin";
 const CHALLENGE: &str = r#"Basic realm="spin-docker", charset="UTF-8""#;
 
-/// The password of `admin`. Never printed.
-#[derive(Clone)]
-pub struct Password(String);
+/// The password of `admin`, which may be changed while it is asked for. Never printed.
+pub struct Password(RwLock<String>);
 
 impl Password {
     /// As it was set.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(RwLock::new(text.into()))
+    }
+
+    /// Another one, from now on.
+    pub fn set(&self, text: impl Into<String>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = text.into();
     }
 
     fn admits(&self, credentials: &[u8]) -> bool {
-        let expected = format!("{USER}:{}", self.0);
+        let expected = format!("{USER}:{}", self.0.read().unwrap_or_else(PoisonError::into_inner));
         credentials.ct_eq(expected.as_bytes()).into()
     }
 }

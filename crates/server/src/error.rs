@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use control::{CommandError, CreateError, FindError, LedgerError, StoreError, chain};
 use std::any::Any;
 use std::error::Error;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long to wait for an engine that is away before asking again.
@@ -38,7 +39,7 @@ impl Failure {
     /// A failure below us: logged with its chain, and shown as the environment says.
     fn below(app: &App, kind: Kind, error: &dyn Error) -> Self {
         tracing::error!(kind = kind.slug(), error = %chain(error), "a request failed");
-        let text = if app.show_causes { chain(error) } else { error.to_string() };
+        let text = if app.show_causes.load(Ordering::Relaxed) { chain(error) } else { error.to_string() };
         Self::new(kind, capitalised(&text))
     }
 

@@ -21,6 +21,7 @@ pub use routes::{Routes, api, check_in_only};
 
 use control::Control;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What the routes share.
 pub struct App {
@@ -31,5 +32,5 @@ pub struct App {
     /// What users reach the host by.
     pub public_host: String,
     /// Whether errors show their cause chain.
-    pub show_causes: bool,
+    pub show_causes: AtomicBool,
 }

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve(flags) => serve(load(flags)?),
+        Command::Serve(flags) => serve(flags),
         Command::Config(args) => match args.command {
             ConfigCommand::Check(flags) => load(flags).and_then(|_| print("ok\n")),
             ConfigCommand::Show(flags) => print(&load(flags)?.show()),
@@ -46,10 +46,11 @@ fn load(flags: Flags) -> anyhow::Result<Config> {
     Ok(config::load(flags, &Variables::of_this_process())?)
 }
 
-fn serve(Config { settings, notes, .. }: Config) -> anyhow::Result<()> {
-    telemetry::begin(&settings)?;
+fn serve(flags: Flags) -> anyhow::Result<()> {
+    let config = load(flags.clone())?;
+    let log = telemetry::begin(&config.settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(settings, notes))
+    runtime.block_on(serve::run(config, flags, log))
 }
 
 /// To a reader who went away, as `head` does, nothing more need be said.

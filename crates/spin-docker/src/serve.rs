@@ -1,10 +1,12 @@
 //! `spin-docker serve`: wires the parts together, in the order in which they need each other, and takes them down in turn.
 
+mod again;
 mod check_in_door;
 mod host;
 mod ssh_key;
 
-use crate::config::{Environment, Settings};
+use crate::config::{Config, Environment, Flags, Settings};
+use crate::telemetry::Log;
 use anyhow::Context;
 use control::{Clock, Control, Parts, Store, Writing};
 use engine::Engine;
@@ -23,28 +25,33 @@ use tokio_util::task::TaskTracker;
 /// How long a connection waits for a container that starts.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Serves until it is told to end, and then ends well. `notes` are what the settings gave rise to.
-pub(crate) async fn run(settings: Settings, notes: Vec<String>) -> anyhow::Result<()> {
+/// Serves until it is told to end, and then ends well. Told to, it reads its settings again.
+pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::Result<()> {
     let mut told = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
-    notes.iter().for_each(|note| tracing::warn!("{note}"));
+    let mut hung_up = signal(SignalKind::hangup())?;
+    config.notes.iter().for_each(|note| tracing::warn!("{note}"));
     let mut degraded = host::prepare();
-    let daemon = Daemon::start(&settings, &mut degraded).await?;
+    let daemon = Daemon::start(&config.settings, &mut degraded).await?;
     if !degraded.is_empty() {
         tracing::warn!("degraded: {}", degraded.join("; "));
     }
-    tokio::select! {
-        _ = told.recv() => tracing::info!("told to end; draining"),
-        _ = interrupted.recv() => tracing::info!("interrupted; draining"),
+    loop {
+        tokio::select! {
+            _ = told.recv() => break tracing::info!("told to end; draining"),
+            _ = interrupted.recv() => break tracing::info!("interrupted; draining"),
+            _ = hung_up.recv() => again::read(&mut config, flags.clone(), &daemon, &log).await,
+        }
     }
     tokio::select! {
-        () = daemon.end(settings.shutdown_grace) => tracing::info!("ended"),
+        () = daemon.end(config.settings.shutdown_grace) => tracing::info!("ended"),
         _ = interrupted.recv() => tracing::warn!("interrupted again; ending at once"),
     }
     Ok(())
 }
 
 struct Daemon {
+    app: Arc<App>,
     control: Arc<Control>,
     gateway: Gateway,
     servers: TaskTracker,
@@ -75,7 +82,9 @@ impl Daemon {
             settings: control_settings(settings)?,
         };
         let control = Control::launch(parts).await?;
-        let daemon = Self { control, gateway, servers: TaskTracker::new(), ending: CancellationToken::new() };
+        let app = Arc::new(app(settings, &control));
+        let (servers, ending) = (TaskTracker::new(), CancellationToken::new());
+        let daemon = Self { app, control, gateway, servers, ending };
         daemon.open(settings, listener, degraded).await?;
         Ok(daemon)
     }
@@ -88,24 +97,18 @@ impl Daemon {
     ) -> anyhow::Result<()> {
         let refused = self.control.our_subnets().await?;
         self.gateway.refuse(refused.clone());
-        let app = Arc::new(App {
-            control: Arc::clone(&self.control),
-            password: Password::new(settings.password.expose()),
-            public_host: settings
-                .public_host
-                .clone()
-                .unwrap_or_else(|| settings.endpoint_address.to_string()),
-            show_causes: settings.environment == Environment::Development,
-        });
         if let Some(door) = check_in_door::open(&self.control, settings.check_in_port, degraded).await {
-            let routes = server::check_in_only(&app);
+            let routes = server::check_in_only(&self.app);
             self.serve(
                 Listening { listener: door, routes, limits: Limits::CHECK_IN, refused: Vec::new() },
                 settings,
             );
         }
         let address = listener.local_addr()?;
-        self.serve(Listening { listener, routes: server::api(&app), limits: Limits::API, refused }, settings);
+        self.serve(
+            Listening { listener, routes: server::api(&self.app), limits: Limits::API, refused },
+            settings,
+        );
         tracing::info!("listening on http://{address} (version {})", env!("CARGO_PKG_VERSION"));
         Ok(())
     }
@@ -130,6 +133,20 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let advice =
         || format!("cannot listen on {address}: set `listen` to an address of this host and a free port");
     TcpListener::bind(address).await.with_context(advice)
+}
+
+fn app(settings: &Settings, control: &Arc<Control>) -> App {
+    let address = || settings.endpoint_address.to_string();
+    App {
+        control: Arc::clone(control),
+        password: Password::new(settings.password.expose()),
+        public_host: settings.public_host.clone().unwrap_or_else(address),
+        show_causes: shows_causes(settings).into(),
+    }
+}
+
+fn shows_causes(settings: &Settings) -> bool {
+    settings.environment == Environment::Development
 }
 
 fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {

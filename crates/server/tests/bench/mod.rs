@@ -79,7 +79,8 @@ impl Bench {
         change(&mut parts);
         let control = Control::launch(parts).await.unwrap();
         let password = Password::new("p");
-        let app = Arc::new(App { control, password, public_host: "host".into(), show_causes });
+        let app =
+            Arc::new(App { control, password, public_host: "host".into(), show_causes: show_causes.into() });
         Self { fake, app, ports, _folder: folder }
     }
 

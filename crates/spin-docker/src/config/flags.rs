@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, val
 use std::path::PathBuf;
 
 /// What the command line says about settings. It has no `Debug`: the password may be in it.
+#[derive(Clone)]
 pub(crate) struct Flags {
     /// `--config`.
     pub(crate) file: Option<PathBuf>,

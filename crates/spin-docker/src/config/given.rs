@@ -37,6 +37,7 @@ pub(crate) enum Origin {
 }
 
 /// A value under the name that the source has for it.
+#[derive(Clone)]
 pub(crate) struct Named {
     /// As the table would spell it, if it knew it.
     pub(crate) name: String,
@@ -47,6 +48,7 @@ pub(crate) struct Named {
 }
 
 /// A setting's value.
+#[derive(Clone)]
 pub(crate) struct Entry {
     /// Whose.
     pub(crate) setting: &'static Setting,

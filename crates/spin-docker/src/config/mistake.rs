@@ -19,6 +19,11 @@ impl Mistake {
         Self(words.into())
     }
 
+    /// A setting that applies at once does not go with one that does not.
+    pub(super) fn until_a_restart(self) -> Self {
+        Self(self.0 + " (of what takes a restart, the old value counts until then)")
+    }
+
     /// No setting has this name.
     pub(super) fn unknown(named: &Named) -> Self {
         let likeness = |setting: &&Setting| strsim::jaro_winkler(setting.name, &named.name);
@@ -39,6 +44,13 @@ impl Mistake {
         let subject = entry.origin.subject(entry.setting.name);
         let what = if entry.setting.is_secret() { HIDDEN } else { &what };
         Self(format!("{subject} is {what}; allowed: {}", entry.setting.takes))
+    }
+}
+
+impl Mistakes {
+    /// Each in words.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|Mistake(words)| words.as_str())
     }
 }
 

@@ -3,6 +3,7 @@
 //! The table in [`table`] says what there is; the sources only say what they were given. Every value of every source is
 //! checked, those too that another one overrules, and every mistake is reported at once.
 
+mod again;
 mod agreement;
 mod file;
 mod flags;
@@ -64,6 +65,15 @@ struct Reading {
     mistakes: Vec<Mistake>,
     /// Every source could be read, whatever it says.
     is_legible: bool,
+}
+
+impl Config {
+    fn entry(&self, setting: &Setting) -> &Entry {
+        let mut entries = self.entries.iter();
+        entries
+            .find(|entry| entry.setting.name == setting.name)
+            .expect("settings without a mistake are all there")
+    }
 }
 
 impl Reading {

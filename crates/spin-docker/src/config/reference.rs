@@ -11,6 +11,10 @@ Settings come from flags, from the environment, from one TOML file and from defa
 `a_b` in the file, `SPIN_DOCKER_A_B` in the environment and `--a-b` on `spin-docker serve`. The file is the one that `--config`
 names, else the one that `SPIN_DOCKER_CONFIG` names, else `/etc/spin-docker/config.toml` if it is there.
 
+On `SIGHUP` the daemon reads them again. What is marked *at once* applies then and there, and each container's next look moves with it; of
+anything else that changed, the log names the old value and the new one, and that it takes a restart. Settings with a mistake are refused
+whole: the log says every mistake, and the old settings stay in force.
+
 `spin-docker config check` says `ok` or every mistake at once; `spin-docker config show` prints what is in effect and where it
 comes from. A name that is not known is a mistake, in the file as in the environment.
 
@@ -39,5 +43,6 @@ pub(crate) fn reference() -> String {
 
 fn row(setting: &Setting) -> String {
     let (name, default) = (setting.name, setting.default_in_words());
-    format!("| `{name}` | {default} | {} Takes {}. |\n", setting.help(), setting.takes)
+    let at_once = if setting.applies_at_once() { " *At once.*" } else { "" };
+    format!("| `{name}` | {default} | {} Takes {}.{at_once} |\n", setting.help(), setting.takes)
 }

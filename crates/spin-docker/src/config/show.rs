@@ -17,8 +17,7 @@ impl Config {
                 page += &format!("{gap}# {}\n", setting.group);
                 group = setting.group;
             }
-            let entry = self.entries.iter().find(|entry| entry.setting.name == setting.name);
-            page += &entry.map(line).unwrap_or_default();
+            page += &line(self.entry(setting));
         }
         page
     }

@@ -16,6 +16,18 @@ use std::time::Duration;
 const SEED: [&str; 5] =
     ["password", "environment", "disable_timeouts", "initial_timeout_interval", "timeout_interval"];
 
+/// The settings that apply as soon as they are read again. What the others say takes a restart.
+const AT_ONCE: [&str; 8] = [
+    "password",
+    "allow_default_password",
+    "environment",
+    "disable_timeouts",
+    "initial_timeout_interval",
+    "timeout_interval",
+    "log",
+    "log_format",
+];
+
 /// Everybody knows it.
 pub(super) const DEFAULT_PASSWORD: &str = "spindocker";
 
@@ -33,6 +45,8 @@ pub(crate) struct Setting {
     pub(crate) takes: &'static str,
     /// Whether a value is one that it takes.
     pub(crate) check: fn(&Given) -> Result<(), Wrong>,
+    /// Whether two values say the same, such as `2h` and `7200`.
+    pub(crate) is_same: fn(&Given, &Given) -> bool,
 }
 
 /// A default, and with it what kind of setting it is.
@@ -69,6 +83,10 @@ macro_rules! settings {
             default: $default,
             takes: $takes,
             check: |given| $read(given).map(|_: $type| ()),
+            is_same: |one, other| {
+                let read = |given| -> Option<$type> { $read(given).ok() };
+                read(one) == read(other)
+            },
         },)+)+];
 
         impl Settings {
@@ -191,6 +209,11 @@ impl Setting {
             }
             Default::Unset(words) => words.to_owned(),
         }
+    }
+
+    /// Whether it applies as soon as it is read again.
+    pub(crate) fn applies_at_once(&self) -> bool {
+        AT_ONCE.contains(&self.name)
     }
 
     /// Whether its value is never shown.
