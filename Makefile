@@ -26,7 +26,7 @@ coverage: ## What the tests reach: a table, and HTML in target/llvm-cov/html
 docs: ## The documentation of the code, in target/doc
 	@cargo doc --workspace --no-deps --document-private-items
 
-bench: engine images ## Side by side with what else there is, into bench/REPORT.md
+bench: ## Side by side with what else there is, into bench/REPORT.md
 	@bench/run
 
 clean: ## Whatever was built; the tools' cache stays

@@ -1,0 +1,21 @@
+"""`bench/run` calls this: every group in turn, then the report."""
+
+import sys
+
+from . import creates, events, idle, memory, report, requests, start_up
+from .plan import plan
+
+GROUPS = [creates, requests, memory, start_up, idle, events]
+
+
+def main():
+    chosen = plan(quick="--quick" in sys.argv)
+    sections = []
+    for number, group in enumerate(GROUPS, 1):
+        name = group.__name__.split(".")[-1]
+        print(f"{number}/{len(GROUPS)} {name} …", file=sys.stderr, flush=True)
+        sections.append(group.measure(chosen))
+    report.write(chosen, sections)
+
+
+main()

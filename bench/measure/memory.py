@@ -1,0 +1,47 @@
+"""Memory with 1,000 known containers, beside the stack of 2014, idle."""
+
+import time
+
+from .ours import Daemon, Stand
+from .peer import Peer
+from .process import memory, mib
+from .report import Goal, Section, table
+from .requests import WORKERS
+
+KNOWN = 1_000
+SETTLE_SECONDS = 3
+LIMIT = 24 * 2**20
+SHARE = 1 / 8
+
+
+def measure(plan):
+    with Daemon(plan) as daemon:
+        program = settled([daemon.process.pid])
+    with Stand(plan, 0, "--bind") as stand:
+        stand.hear("port")
+        empty = settled(stand.pids)
+    with Stand(plan, KNOWN, "--bind") as stand:
+        stand.hear("port")
+        full = settled(stand.pids)
+    with Peer(KNOWN, WORKERS, celery=True) as peer:
+        theirs = settled(peer.pids)
+    rows = [
+        ["the program over the real engine, none known", mib(program)],
+        ["the stand, none known", mib(empty)],
+        [f"the stand, {KNOWN:,} known", mib(full)],
+        [f"gunicorn with {WORKERS} workers as above, celery as it comes, Redis; {KNOWN:,} known", mib(theirs)],
+    ]
+    goals = [
+        Goal(f"memory, {KNOWN:,} known", "gunicorn, celery and Redis, idle", "≤ 1/8", f"1/{theirs / full:.1f}", full <= theirs * SHARE),
+        Goal(f"memory, {KNOWN:,} known", "–", "≤ 24 MiB", mib(full), full <= LIMIT),
+    ]
+    return Section("Memory", EXPLAIN + "\n\n" + table(["what", "PSS"], rows), goals)
+
+
+def settled(pids):
+    time.sleep(SETTLE_SECONDS)
+    return memory(pids)
+
+
+EXPLAIN = f"""A real engine on this machine does not run {KNOWN:,} containers; the stand has the engine in memory instead, whose own records
+are in the figure, and the real gateway, which holds and listens on two ports for each container. The first row shows what the real engine's client costs."""

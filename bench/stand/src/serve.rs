@@ -1,0 +1,99 @@
+//! Wires the parts as `spin-docker serve` does, and says how far it is.
+
+use crate::known::{self, INSTANCE};
+use crate::{events, ports::NoPorts};
+use anyhow::Context;
+use control::{Clock, Control, Endpoints, Parts, Settings, Store, Writing};
+use engine::fake::Fake;
+use gateway::Gateway;
+use model::IdlePolicy;
+use serde_json::{Value, json};
+use server::{App, Limits, Listening, Password};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Bind the containers' host ports, as the real gateway does.
+    #[arg(long)]
+    bind: bool,
+    /// Once ready, so many engine events a second.
+    #[arg(long, default_value_t = 0)]
+    events: u32,
+    /// For so many seconds.
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
+}
+
+pub(crate) async fn run(folder: &Path, known: u32, options: Options) -> anyhow::Result<()> {
+    let fake = known::engine(known);
+    say(&json!({ "engine": "stands" }))?;
+    let begun = Instant::now();
+    let control = Control::launch(parts(folder, fake.clone(), options.bind)?).await?;
+    let port = listen(&control).await?;
+    say(&json!({ "ready_ms": begun.elapsed().as_secs_f64() * 1e3, "port": port }))?;
+    if options.events > 0 {
+        let sent = events::send(&fake, known, options.events, options.seconds).await;
+        let missed = events::missed(&control, known, sent).await;
+        say(&json!({ "events": sent, "missed": missed }))?;
+    }
+    tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
+    Ok(())
+}
+
+fn parts(folder: &Path, fake: Fake, bind: bool) -> anyhow::Result<Parts> {
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let gateway = || Gateway::new(gateway::Options { address, wake_timeout: Duration::from_secs(60) });
+    let endpoints: Arc<dyn Endpoints> = if bind { Arc::new(gateway()) } else { Arc::new(NoPorts) };
+    Ok(Parts {
+        engine: Arc::new(fake),
+        endpoints,
+        store: Store::open(folder)?,
+        writing: Writing::InGroups,
+        clock: Clock::system(),
+        settings: settings(),
+    })
+}
+
+/// The defaults of `spin-docker serve`, as far as they matter here.
+fn settings() -> Settings {
+    Settings {
+        instance: INSTANCE.into(),
+        subnet: None,
+        policy: IdlePolicy {
+            initial_timeout_interval: Duration::from_secs(7200),
+            timeout_interval: Duration::from_secs(1800),
+            disable_timeouts: false,
+        },
+        endpoint_ports: 49_153..=65_535,
+        limits: engine::Limits::default(),
+        env: Vec::new(),
+        authorized_keys: String::new(),
+        start_limit: 4,
+    }
+}
+
+async fn listen(control: &Arc<Control>) -> anyhow::Result<u16> {
+    let app = Arc::new(App {
+        control: Arc::clone(control),
+        password: Password::new("spindocker"),
+        public_host: "127.0.0.1".into(),
+        show_causes: false,
+    });
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let port = listener.local_addr()?.port();
+    let listening =
+        Listening { listener, routes: server::api(&app), limits: Limits::API, refused: Vec::new() };
+    tokio::spawn(listening.serve(CancellationToken::new(), Duration::from_secs(1)));
+    Ok(port)
+}
+
+fn say(line: &Value) -> anyhow::Result<()> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{line}").context("nobody reads what the stand says")
+}
