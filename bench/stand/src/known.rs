@@ -54,7 +54,9 @@ fn container(number: u32, known: u32, now: Timestamp) -> Container {
         protocol: Protocol::Tcp,
         host_port: u16::try_from(FIRST_PORT + 2 * number + at).ok(),
     };
-    let next = now.plus(LOOKS_WITHIN * (number + 1) / known);
+    let until_look = LOOKS_WITHIN * (number + 1) / known;
+    let looked = LOOKS_WITHIN - until_look;
+    let since = now.shifted(-i64::try_from(looked.as_millis()).expect("half an hour is no age"));
     Container {
         key: Key::new(key(number)),
         container_id: Some(ContainerId::new(body(number).as_str())),
@@ -69,6 +71,8 @@ fn container(number: u32, known: u32, now: Timestamp) -> Container {
         last_activity: now,
         check_in: "0".into(),
         failure: None,
-        phase: Phase::Running { looks: Some(Looks { stage: Stage::First, next }) },
+        phase: Phase::Running {
+            looks: Some(Looks { stage: Stage::First, since, next: now.plus(until_look) }),
+        },
     }
 }

@@ -83,7 +83,7 @@ async fn listen(control: &Arc<Control>) -> anyhow::Result<u16> {
         control: Arc::clone(control),
         password: Password::new("spindocker"),
         public_host: "127.0.0.1".into(),
-        show_causes: false,
+        show_causes: false.into(),
     });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
