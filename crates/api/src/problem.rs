@@ -89,6 +89,8 @@ kinds! {
     TooManyPorts = "too-many-ports", 422, "The image exposes too many TCP ports";
     /// Too many requests wait for one container.
     Busy = "busy", 429, "Too many requests wait for this container";
+    /// As many creates as there may be are under way and waiting.
+    TooManyCreates = "too-many-creates", 429, "Too many creates are under way";
     /// The engine could not make or start it.
     NotStarted = "not-started", 500, "The container could not be started";
     /// The engine said no to something else.

@@ -1,5 +1,6 @@
 //! The control as its callers see it: launched once over a store and an engine, asked for containers, and shut down.
 
+use crate::admission::Admission;
 use crate::check_in::CheckInDoor;
 use crate::handle::{Handle, View};
 use crate::ledger::Ledger;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) network: Network,
     pub(crate) registry: Registry,
     pub(crate) ledger: Ledger,
+    pub(crate) admission: Admission,
     pub(crate) starts: Starts,
     pub(crate) door: CheckInDoor,
     pub(crate) reconciler: Reconciler,
@@ -90,6 +92,7 @@ impl Control {
         let shared = Arc::new(Shared {
             ledger: Ledger::new(range, network.subnet, network.gateway, trails, Arc::clone(&endpoints)),
             journal: Journal::start(store, writing),
+            admission: Admission::default(),
             starts: Starts::new(settings.start_limit),
             registry: Registry::default(),
             door: CheckInDoor::default(),

@@ -1,6 +1,7 @@
 //! A create, from the request to the running container: look at the image, allot, write the intent down, then ask the
 //! engine. A crash after any step is finished at the next start and never orphaned.
 
+use crate::admission::{Admitted, TooMany};
 use crate::control::Control;
 use crate::handle::{CommandError, View};
 use crate::ledger::LedgerError;
@@ -47,6 +48,9 @@ pub enum CreateError {
         /// How many it exposes.
         count: usize,
     },
+    /// As many creates as there may be are under way and waiting.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// No port or no address is left.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -70,14 +74,18 @@ fn shown(name: &str) -> String {
 }
 
 impl Control {
-    /// Makes a container and answers with it running. Dropping the future does not take the create back.
+    /// Makes a container and answers with it running. Dropping the future takes a create back that waits for admission, and
+    /// no other.
     pub async fn create(self: &Arc<Self>, request: CreateRequest) -> Result<Arc<View>, CreateError> {
+        check_name(&request.image)?;
+        let admitted = self.shared.ending.run_until_cancelled(self.shared.admission.admit()).await;
+        let admitted = admitted.ok_or(CreateError::Failed(CommandError::Ending))??;
         let control = Arc::clone(self);
-        let task = self.shared.tasks.spawn(async move { control.create_now(request).await });
+        let task = self.shared.tasks.spawn(async move { control.create_now(request, admitted).await });
         task.await.unwrap_or(Err(CreateError::Failed(CommandError::Ending)))
     }
 
-    async fn create_now(&self, request: CreateRequest) -> Result<Arc<View>, CreateError> {
+    async fn create_now(&self, request: CreateRequest, _: Admitted) -> Result<Arc<View>, CreateError> {
         let image = self.usable_image(&request.image).await?;
         let container = self.allot(&request.image, &image)?;
         let intent = vec![Change::Put(Box::new(container.clone())), self.shared.ledger.trails()];
@@ -93,12 +101,6 @@ impl Control {
     }
 
     async fn usable_image(&self, name: &str) -> Result<Image, CreateError> {
-        if name.trim().is_empty() {
-            return Err(CreateError::Blank);
-        }
-        if !is_reference(name) {
-            return Err(CreateError::InvalidReference(name.to_owned()));
-        }
         let image = self.shared.engine.image(name).await.map_err(|error| match error {
             error if error.is_not_found() => CreateError::ImageNotFound(name.to_owned()),
             error if error.is_invalid() => CreateError::InvalidReference(name.to_owned()),
@@ -151,6 +153,15 @@ impl Control {
         let path = image.labels.get(AUTHORIZED_KEYS_LABEL)?;
         let content = self.shared.settings.authorized_keys.clone().into_bytes();
         (!content.is_empty()).then(|| File { path: path.clone(), content, mode: 0o600 })
+    }
+}
+
+/// What can be said of a name without asking the engine.
+fn check_name(name: &str) -> Result<(), CreateError> {
+    match name {
+        blank if blank.trim().is_empty() => Err(CreateError::Blank),
+        name if !is_reference(name) => Err(CreateError::InvalidReference(name.to_owned())),
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! The rules are `model`'s; this crate performs them. It knows no HTTP and no sockets: the server and the gateway stand
 //! above it, and what it needs of them is the trait [`Endpoints`].
 
+mod admission;
 mod check_in;
 mod clock;
 mod control;
@@ -21,6 +22,7 @@ pub mod store;
 mod supervisor;
 pub mod traffic;
 
+pub use admission::TooMany;
 pub use check_in::{DOOR_PORT, Door};
 pub use clock::Clock;
 pub use control::{Control, LaunchError, Parts};

@@ -65,6 +65,9 @@ impl Failure {
             CreateError::ImageNotFound(_) => Kind::NoSuchImage,
             CreateError::NoPorts => Kind::NoPorts,
             CreateError::TooManyPorts { .. } => Kind::TooManyPorts,
+            CreateError::TooMany(error) => {
+                return Self::new(Kind::TooManyCreates, error.to_string()).later(error.retry_after());
+            }
             CreateError::Ledger(error) => return Self::ledger(app, error),
             CreateError::Store(error) => return Self::store(app, error),
             CreateError::Engine(error) => return Self::engine(app, error),
