@@ -1,8 +1,8 @@
 //! The containers that are known: the same number for number in the store and in the engine.
 
 use anyhow::Context;
-use control::Store;
 use control::store::Change;
+use control::{Sqlite, Store as _};
 use engine::fake::Fake;
 use model::{Container, ContainerId, Endpoint, EngineId, Key, Looks, Phase, Protocol, Stage, Timestamp};
 use std::net::Ipv4Addr;
@@ -18,8 +18,8 @@ const PER_COMMIT: usize = 1_000;
 
 /// Writes them into a new store.
 pub(crate) fn fill(folder: &Path, known: u32) -> anyhow::Result<()> {
-    let mut store = Store::open(folder)?;
-    store.read(|| OWNER.to_owned())?;
+    let mut store = Sqlite::open(folder)?;
+    store.read(&|| OWNER.to_owned())?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
     let puts: Vec<Change> = (0..known)
         .map(|number| Change::Put(Box::new(container(number, known, Timestamp::default().plus(now)))))

@@ -3,7 +3,7 @@
 use crate::known::{self, INSTANCE};
 use crate::{events, ports::NoPorts};
 use anyhow::Context;
-use control::{Clock, Control, Endpoints, Parts, Settings, Store, Writing};
+use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Writing};
 use engine::fake::Fake;
 use gateway::Gateway;
 use model::IdlePolicy;
@@ -53,7 +53,8 @@ fn parts(folder: &Path, fake: Fake, bind: bool) -> anyhow::Result<Parts> {
     Ok(Parts {
         engine: Arc::new(fake),
         endpoints,
-        store: Store::open(folder)?,
+        store: Box::new(Sqlite::open(folder)?),
+        mint: Box::new(control::mint),
         writing: Writing::InGroups,
         clock: Clock::system(),
         settings: settings(),

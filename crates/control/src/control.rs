@@ -23,13 +23,15 @@ pub struct Parts {
     /// What owns the host ports.
     pub endpoints: Arc<dyn Endpoints>,
     /// What remembers.
-    pub store: Store,
+    pub store: Box<dyn Store>,
     /// How it is written to.
     pub writing: Writing,
     /// What time it is.
     pub clock: Clock,
     /// What was said.
     pub settings: Settings,
+    /// What makes ids that nobody guesses or meets twice: [`mint`], but for a simulation.
+    pub mint: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 /// Everything that the supervisors share.
@@ -41,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) policy: policy::Current,
     pub(crate) owner: String,
+    pub(crate) mint: Box<dyn Fn() -> String + Send + Sync>,
     pub(crate) network: Network,
     pub(crate) registry: Registry,
     pub(crate) ledger: Ledger,
@@ -83,8 +86,8 @@ pub enum LaunchError {
 impl Control {
     /// Takes up what the store and the engine hold. Comes back once every container is known as it is.
     pub async fn launch(parts: Parts) -> Result<Arc<Self>, LaunchError> {
-        let Parts { engine, endpoints, mut store, writing, clock, settings } = parts;
-        let contents = store.read(mint)?;
+        let Parts { engine, endpoints, mut store, writing, clock, settings, mint } = parts;
+        let contents = store.read(&mint)?;
         let network = engine.network(&network_spec(&settings, &contents)?).await?;
         store.commit(&[Change::Subnet(network.subnet)])?;
         let trails = (contents.ports, contents.addresses);
@@ -101,6 +104,7 @@ impl Control {
             ending: CancellationToken::new(),
             policy: policy::Current::new(settings.policy),
             owner: contents.owner,
+            mint,
             engine,
             endpoints,
             clock,
@@ -181,6 +185,6 @@ fn network_spec(settings: &Settings, contents: &Contents) -> Result<NetworkSpec,
 }
 
 /// 128 random bits, as 32 hex digits.
-pub(crate) fn mint() -> String {
+pub fn mint() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -117,7 +117,7 @@ impl Control {
         let now = self.shared.clock.now();
         let allotment = self.shared.ledger.allot(image.tcp_ports().len(), now)?;
         Ok(Container {
-            key: Key::new(crate::control::mint()),
+            key: Key::new((self.shared.mint)()),
             container_id: None,
             engine_id: None,
             name: String::new(),

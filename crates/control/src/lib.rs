@@ -25,7 +25,7 @@ pub mod traffic;
 pub use admission::TooMany;
 pub use check_in::{DOOR_PORT, Door};
 pub use clock::Clock;
-pub use control::{Control, LaunchError, Parts};
+pub use control::{Control, LaunchError, Parts, mint};
 pub use create::{CreateError, CreateRequest};
 pub use endpoints::{Endpoints, Target};
 pub use engine::EngineError;
@@ -33,7 +33,7 @@ pub use handle::{CommandError, Handle, View};
 pub use ledger::LedgerError;
 pub use registry::FindError;
 pub use settings::Settings;
-pub use store::{Store, StoreError, Writing};
+pub use store::{Sqlite, Store, StoreError, Writing};
 pub use traffic::Traffic;
 
 /// An error and what caused it, in one line, as logs print it.

@@ -2,7 +2,7 @@
 
 use crate::handle::{Handle, View};
 use model::{ContainerId, EngineId, Key};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,12 +13,13 @@ const SHORTEST_PREFIX: usize = 12;
 #[derive(Debug, Default)]
 pub(crate) struct Registry(RwLock<Index>);
 
+/// Ordered, so that a simulation replays to the letter.
 #[derive(Debug, Default)]
 struct Index {
-    handles: HashMap<Key, Handle>,
+    handles: BTreeMap<Key, Handle>,
     ids: BTreeMap<ContainerId, Key>,
-    bodies: HashMap<EngineId, Key>,
-    addresses: HashMap<Ipv4Addr, Key>,
+    bodies: BTreeMap<EngineId, Key>,
+    addresses: BTreeMap<Ipv4Addr, Key>,
 }
 
 /// Why a reference names no container.

@@ -8,7 +8,7 @@ mod ssh_key;
 use crate::config::{Config, Environment, Flags, Settings};
 use crate::telemetry::Log;
 use anyhow::Context;
-use control::{Clock, Control, Parts, Store, Writing};
+use control::{Clock, Control, Parts, Sqlite, Writing};
 use engine::Engine;
 use engine::docker::Docker;
 use gateway::{Gateway, Options};
@@ -61,7 +61,7 @@ struct Daemon {
 impl Daemon {
     async fn start(settings: &Settings, degraded: &mut Vec<String>) -> anyhow::Result<Self> {
         let listener = bind(settings.listen).await?;
-        let store = Store::open(&settings.data_dir)?;
+        let store = Sqlite::open(&settings.data_dir)?;
         let engine = Docker::connect(settings.engine_host.as_deref()).await?;
         let described = engine.describe().await?;
         tracing::info!(
@@ -76,10 +76,11 @@ impl Daemon {
         let parts = Parts {
             engine: Arc::new(engine),
             endpoints: Arc::new(gateway.clone()),
-            store,
+            store: Box::new(store),
             writing: Writing::InGroups,
             clock: Clock::system(),
             settings: control_settings(settings)?,
+            mint: Box::new(control::mint),
         };
         let control = Control::launch(parts).await?;
         let app = Arc::new(app(settings, &control));

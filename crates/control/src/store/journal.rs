@@ -1,4 +1,4 @@
-//! The one writer: a thread that commits in groups, so that a hundred transitions at once cost a few syncs.
+//! The one writer: a thread (in a simulation, a task) that commits in groups, so that a hundred transitions at once cost a few syncs.
 //!
 //! A commit is on disk when it returns. A note (a check-in, a use) waits for company, a second at most: losing it costs
 //! nothing. A note that could not be written is kept and tried again with whatever comes next.
@@ -15,23 +15,27 @@ const GROUP: usize = 256;
 const QUEUE: usize = 1024;
 const NOTE_DELAY: Duration = Duration::from_secs(1);
 
-/// How the store is written to.
+/// Who writes to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writing {
-    /// By a thread of its own, in groups.
+    /// A thread of its own: nobody else waits for the disk.
     InGroups,
-    /// At once, by whoever commits: a simulation replays to the letter.
+    /// A task of the same runtime: a simulation replays to the letter.
     Inline,
 }
 
 /// The way to the store. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Journal(Way);
+pub struct Journal {
+    requests: mpsc::Sender<Request>,
+    hand: Arc<Mutex<Option<Hand>>>,
+}
 
-#[derive(Clone, Debug)]
-enum Way {
-    Groups { requests: mpsc::Sender<Request>, thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>> },
-    Inline(Arc<Mutex<Option<Store>>>),
+/// Who writes.
+#[derive(Debug)]
+enum Hand {
+    Thread(std::thread::JoinHandle<()>),
+    Task(tokio::task::JoinHandle<()>),
 }
 
 type Done = oneshot::Sender<Result<(), Arc<StoreError>>>;
@@ -45,83 +49,68 @@ enum Request {
 
 impl Journal {
     /// Takes the store over.
-    pub fn start(store: Store, writing: Writing) -> Self {
-        if writing == Writing::Inline {
-            return Self(Way::Inline(Arc::new(Mutex::new(Some(store)))));
-        }
+    pub fn start(store: Box<dyn Store>, writing: Writing) -> Self {
         let (requests, queue) = mpsc::channel(QUEUE);
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || Writer { store, notes: BTreeMap::new(), due: None }.run(queue))
-            .expect("a thread can be started before any container is");
-        Self(Way::Groups { requests, thread: Arc::new(Mutex::new(Some(thread))) })
+        let writer = Writer { store, notes: BTreeMap::new(), due: None };
+        let hand = match writing {
+            Writing::Inline => Hand::Task(tokio::spawn(writer.run(queue))),
+            Writing::InGroups => Hand::Thread(
+                std::thread::Builder::new()
+                    .name("journal".into())
+                    .spawn(move || writer.run_here(queue))
+                    .expect("a thread can be started before any container is"),
+            ),
+        };
+        Self { requests, hand: Arc::new(Mutex::new(Some(hand))) }
     }
 
     /// Writes all of it or nothing; on disk when this returns. Not undone by dropping the future.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), Arc<StoreError>> {
-        match &self.0 {
-            Way::Groups { requests, .. } => {
-                let (done, result) = oneshot::channel();
-                let request = Request::Commit { changes, done };
-                requests.send(request).await.map_err(|_| Arc::new(StoreError::Closed))?;
-                result.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Closed)))
-            }
-            Way::Inline(store) => write_inline(store, &changes),
-        }
+        let (done, result) = oneshot::channel();
+        let request = Request::Commit { changes, done };
+        self.requests.send(request).await.map_err(|_| Arc::new(StoreError::Closed))?;
+        result.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Closed)))
     }
 
     /// Writes the container within a second or so. A queue that is full drops it: the next note says more anyway.
     pub fn note(&self, container: &Container) {
-        let change = Change::of(container);
-        let written = match &self.0 {
-            Way::Groups { requests, .. } => {
-                requests.try_send(Request::Note(container.key.clone(), change)).is_ok()
-            }
-            Way::Inline(store) => write_inline(store, &[change]).is_ok(),
-        };
-        if !written {
+        let request = Request::Note(container.key.clone(), Change::of(container));
+        if self.requests.try_send(request).is_err() {
             tracing::debug!("a note was not written");
         }
     }
 
     /// Writes what is left and closes the store.
     pub async fn close(&self) {
-        match &self.0 {
-            Way::Inline(store) => drop(lock(store).take()),
-            Way::Groups { requests, thread } => {
-                let asked = requests.send(Request::Close).await.is_ok();
-                let thread = lock(thread).take().filter(|_| asked);
-                if let Some(thread) = thread {
-                    let ended = tokio::task::spawn_blocking(move || thread.join()).await;
-                    tracing::debug!(ok = ended.is_ok(), "journal closed");
-                }
-            }
-        }
+        let asked = self.requests.send(Request::Close).await.is_ok();
+        let hand = self.hand.lock().unwrap_or_else(PoisonError::into_inner).take().filter(|_| asked);
+        let ok = match hand {
+            Some(Hand::Thread(thread)) => tokio::task::spawn_blocking(move || thread.join()).await.is_ok(),
+            Some(Hand::Task(task)) => task.await.is_ok(),
+            None => false,
+        };
+        tracing::debug!(ok, "journal closed");
     }
 }
 
-fn write_inline(store: &Mutex<Option<Store>>, changes: &[Change]) -> Result<(), Arc<StoreError>> {
-    lock(store).as_mut().ok_or(StoreError::Closed).and_then(|store| store.commit(changes)).map_err(Arc::new)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 struct Writer {
-    store: Store,
+    store: Box<dyn Store>,
     notes: BTreeMap<Key, Change>,
     /// When the oldest note has waited long enough; none without notes.
     due: Option<Instant>,
 }
 
 impl Writer {
-    fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+    fn run_here(self, queue: mpsc::Receiver<Request>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .expect("a runtime with a clock alone needs nothing from the system");
-        while runtime.block_on(self.turn(&mut queue)) {}
+        runtime.block_on(self.run(queue));
+    }
+
+    async fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+        while self.turn(&mut queue).await {}
         self.write(Vec::new());
     }
 

@@ -1,7 +1,8 @@
-//! The embedded database: every container that we own, and what must outlive a restart beside them.
+//! What outlives a restart: every container that we own, and what must be remembered beside them.
 //!
-//! SQLite in WAL mode with `synchronous=FULL`: what [`Store::commit`] returned is on disk. It is synchronous on purpose:
-//! [`Journal`] calls it from a thread of its own, a simulation calls it inline. One process at a time holds the store.
+//! [`Sqlite`] is the embedded database, in WAL mode with `synchronous=FULL`: what [`Store::commit`] returned is on disk. It
+//! is synchronous on purpose: [`Journal`] calls it from a thread of its own, or, in a simulation, from a task. One process
+//! at a time holds it.
 
 mod journal;
 
@@ -84,9 +85,18 @@ impl StoreError {
     }
 }
 
+/// What remembers. A simulation stands in between, and fails.
+pub trait Store: Send + 'static {
+    /// Reads everything. `mint` makes the owner id of a store that has none yet.
+    fn read(&mut self, mint: &dyn Fn() -> String) -> Result<Contents, StoreError>;
+
+    /// Writes all of it or nothing. Once this has returned, it is on disk.
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError>;
+}
+
 /// The open database.
 #[derive(Debug)]
-pub struct Store {
+pub struct Sqlite {
     connection: Connection,
     path: PathBuf,
 }
@@ -106,7 +116,7 @@ pub struct Contents {
     pub addresses: Trail,
 }
 
-impl Store {
+impl Sqlite {
     /// Opens the database in this folder, making both where they are missing; the folder is ours alone (mode 0700).
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join("spin-docker.db");
@@ -120,13 +130,7 @@ impl Store {
         Ok(Self { connection, path })
     }
 
-    /// Reads everything. `mint` makes the owner id of a store that has none yet.
-    pub fn read(&mut self, mint: impl FnOnce() -> String) -> Result<Contents, StoreError> {
-        let path = self.path.clone();
-        self.read_all(mint).map_err(|e| classify("read", &path, e))
-    }
-
-    fn read_all(&mut self, mint: impl FnOnce() -> String) -> rusqlite::Result<Contents> {
+    fn read_all(&mut self, mint: &dyn Fn() -> String) -> rusqlite::Result<Contents> {
         let owner = match self.meta("owner")? {
             Some(owner) => owner,
             None => {
@@ -160,18 +164,22 @@ impl Store {
             .optional()
     }
 
-    /// Writes all of it or nothing. Once this has returned, it is on disk.
-    pub fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        self.write(changes).map_err(|e| classify("write to", &path, e))
-    }
-
     fn write(&mut self, changes: &[Change]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         for change in changes {
             apply(&transaction, change)?;
         }
         transaction.commit()
+    }
+}
+
+impl Store for Sqlite {
+    fn read(&mut self, mint: &dyn Fn() -> String) -> Result<Contents, StoreError> {
+        self.read_all(mint).map_err(|e| classify("read", &self.path, e))
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        self.write(changes).map_err(|e| classify("write to", &self.path, e))
     }
 }
 

@@ -31,14 +31,14 @@ fn put(key: &str) -> Change {
 fn what_was_committed_is_there_when_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let trail = Trail { cursor: 7, resting: [(3, Timestamp::from_millis(9))].into() };
-    let mut store = Store::open(folder.path()).unwrap();
-    let owner = store.read(|| "me".into()).unwrap().owner;
+    let mut store = Sqlite::open(folder.path()).unwrap();
+    let owner = store.read(&|| "me".into()).unwrap().owner;
     let trails = Change::Trails { ports: trail.clone(), addresses: Trail::default() };
     store.commit(&[put("a"), put("b"), trails]).unwrap();
     store.commit(&[Change::Forget(Key::new("a"))]).unwrap();
     drop(store);
 
-    let contents = Store::open(folder.path()).unwrap().read(|| "somebody else".into()).unwrap();
+    let contents = Sqlite::open(folder.path()).unwrap().read(&|| "somebody else".into()).unwrap();
     assert_eq!(contents.owner, owner);
     assert_eq!(contents.containers, [container("b")]);
     assert_eq!(contents.ports, trail);
@@ -47,9 +47,9 @@ fn what_was_committed_is_there_when_opened_again() {
 #[test]
 fn a_second_process_is_told_that_the_store_is_in_use() {
     let folder = tempfile::tempdir().unwrap();
-    let mut first = Store::open(folder.path()).unwrap();
+    let mut first = Sqlite::open(folder.path()).unwrap();
     first.commit(&[put("a")]).unwrap();
-    let error = Store::open(folder.path()).unwrap_err();
+    let error = Sqlite::open(folder.path()).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
     assert!(error.to_string().contains("data_dir"));
 }
@@ -57,14 +57,14 @@ fn a_second_process_is_told_that_the_store_is_in_use() {
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let error = Store::open(&file.path().join("below")).unwrap_err();
+    let error = Sqlite::open(&file.path().join("below")).unwrap_err();
     assert!(error.to_string().contains(file.path().to_str().unwrap()), "{error}");
 }
 
 #[tokio::test]
 async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Store::open(folder.path()).unwrap(), Writing::InGroups);
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
     let names: Vec<String> = (0..200).map(|n| format!("k{n}")).collect();
     let commits = names.iter().map(|name| journal.commit(vec![put(name)]));
     for result in futures_util::future::join_all(commits).await {
@@ -72,20 +72,20 @@ async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
     }
     journal.note(&container("noted"));
     journal.close().await;
-    let contents = Store::open(folder.path()).unwrap().read(String::new).unwrap();
+    let contents = Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap();
     assert_eq!(contents.containers.len(), 201);
 }
 
 #[tokio::test]
 async fn an_older_note_never_overwrites_a_newer_commit() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Store::open(folder.path()).unwrap(), Writing::InGroups);
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
     journal.note(&Container { image: "older".into(), ..container("a") });
     journal.commit(vec![put("a")]).await.unwrap();
     journal.note(&Container { image: "older".into(), ..container("b") });
     journal.commit(vec![put("b"), Change::Forget(Key::new("b"))]).await.unwrap();
     journal.close().await;
-    let contents = Store::open(folder.path()).unwrap().read(String::new).unwrap();
+    let contents = Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap();
     assert_eq!(contents.containers, [container("a")]);
 }
 
@@ -95,13 +95,13 @@ fn as_a_crash_would_leave_it(folder: &Path) -> Vec<Container> {
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
-    Store::open(copy.path()).unwrap().read(String::new).unwrap().containers
+    Sqlite::open(copy.path()).unwrap().read(&String::new).unwrap().containers
 }
 
 #[tokio::test]
 async fn a_note_is_written_within_a_second_however_many_come_after_it() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Store::open(folder.path()).unwrap(), Writing::InGroups);
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
     journal.note(&container("first"));
     let begun = std::time::Instant::now();
     while as_a_crash_would_leave_it(folder.path()).iter().all(|known| known.key.as_str() != "first") {
@@ -115,10 +115,10 @@ async fn a_note_is_written_within_a_second_however_many_come_after_it() {
 #[tokio::test]
 async fn a_note_of_what_is_gone_forgets_it() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(folder.path()).unwrap();
+    let mut store = Sqlite::open(folder.path()).unwrap();
     store.commit(&[put("a"), put("b")]).unwrap();
-    let journal = Journal::start(store, Writing::InGroups);
+    let journal = Journal::start(Box::new(store), Writing::InGroups);
     journal.note(&Container { phase: Phase::Gone, ..container("a") });
     journal.close().await;
-    assert_eq!(Store::open(folder.path()).unwrap().read(String::new).unwrap().containers, [container("b")]);
+    assert_eq!(Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap().containers, [container("b")]);
 }

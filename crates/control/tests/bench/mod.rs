@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use control::{Clock, Control, CreateRequest, Endpoints, Parts, Settings, Store, Target, View, Writing};
+use control::{Clock, Control, CreateRequest, Endpoints, Parts, Settings, Sqlite, Target, View, Writing};
 use engine::fake::Fake;
 use model::{IdlePolicy, Reach, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +110,7 @@ impl Bench {
         Parts {
             engine: Arc::new(self.fake.clone()),
             endpoints: Arc::new(self.ports.clone()),
-            store: Store::open(self.folder.path()).unwrap(),
+            store: Box::new(Sqlite::open(self.folder.path()).unwrap()),
             writing: self.writing,
             clock: self.clock(),
             settings: Settings {
@@ -123,6 +123,7 @@ impl Bench {
                 authorized_keys: String::new(),
                 start_limit: 2,
             },
+            mint: Box::new(control::mint),
         }
     }
 

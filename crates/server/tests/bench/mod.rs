@@ -7,7 +7,7 @@
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request};
-use control::{Clock, Control, Endpoints, Parts, Settings, Store, Target, Writing};
+use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Target, Writing};
 use engine::fake::Fake;
 use model::{IdlePolicy, Reach};
 use serde_json::{Value, json};
@@ -71,7 +71,8 @@ impl Bench {
         let mut parts = Parts {
             engine: Arc::new(fake.clone()),
             endpoints: Arc::new(ports.clone()),
-            store: Store::open(folder.path()).unwrap(),
+            store: Box::new(Sqlite::open(folder.path()).unwrap()),
+            mint: Box::new(control::mint),
             writing: Writing::Inline,
             clock: Clock::system(),
             settings: settings(),
