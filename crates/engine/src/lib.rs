@@ -70,7 +70,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs `sh -c COMMAND` inside a running container, and gives its exit code.
     async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64>;
 
-    /// Tries a TCP connection to `to` from inside a running container's network.
+    /// Tries a TCP connection to `to` from inside a running container's network. [`EngineError::NotFound`] where it does
+    /// not run.
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside>;
 
     /// Sends what comes from the network's own containers to `from` at the gateway's address to port `to` there.

@@ -323,7 +323,7 @@ async fn docker_connects_from_inside_and_redirects_on_our_bridge_alone() {
     }
     assert_eq!(tried(81).await.unwrap(), Inside::Refused);
     bench.engine.stop(&id, GRACE).await.unwrap();
-    assert_eq!(tried(port).await.unwrap(), Inside::NotTried);
+    assert!(tried(port).await.unwrap_err().is_not_found(), "one that ended is no proof of anything");
 }
 
 #[tokio::test]

@@ -160,7 +160,10 @@ fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
         policy: policy(settings),
         endpoint_ports: settings.endpoint_ports.clone(),
         limits: limits(settings),
-        env: vec![format!("SPIN_DOCKER_ENDPOINTS={reached}")],
+        env: vec![
+            format!("SPIN_DOCKER_ENDPOINTS={reached}"),
+            format!("SPIN_DOCKER_CHECK_IN_PORT={}", settings.check_in_port),
+        ],
         authorized_keys: keys.map(|key| key + "\n").collect(),
         start_limit: settings.start_limit,
     })

@@ -253,7 +253,10 @@ fn the_default_password_stays_on_loopback() {
 
 #[test]
 fn variables_that_are_no_settings_are_left_alone() {
-    let program = Program::new("", &[("SPIN_DOCKER_ENDPOINTS", "{}"), ("ENVIRONMENT", ""), ("SPIN", "1")]);
+    let program = Program::new(
+        "",
+        &[("SPIN_DOCKER_ENDPOINTS", "{}"), ("SPIN_DOCKER_CACHE", "/c"), ("ENVIRONMENT", ""), ("SPIN", "1")],
+    );
     assert_eq!(printed(&program.run(&["config", "check"])), "ok\n");
 }
 

@@ -1,7 +1,7 @@
 //! A connection tried from inside a container's network: what the container would meet, whatever is in its image.
 
 use super::Docker;
-use crate::{Inside, Result};
+use crate::{EngineError, Inside, Result};
 use model::EngineId;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
@@ -17,7 +17,7 @@ impl Docker {
         to: SocketAddrV4,
         within: Duration,
     ) -> Result<Inside> {
-        let Some(pid) = self.pid(id).await? else { return Ok(Inside::NotTried) };
+        let Some(pid) = self.pid(id).await? else { return Err(ended(id)) };
         let (done, result) = tokio::sync::oneshot::channel();
         // A thread of its own, that ends: it never comes back from the other network.
         let thread = std::thread::Builder::new().name("inside".into()).spawn(move || {
@@ -28,12 +28,24 @@ impl Docker {
         if thread.is_err() {
             return Ok(Inside::NotTried);
         }
-        Ok(result.await.unwrap_or(Inside::NotTried))
+        result.await.unwrap_or(Some(Inside::NotTried)).ok_or_else(|| ended(id))
     }
 }
 
-fn try_from(pid: i64, to: SocketAddrV4, within: Duration) -> Inside {
-    let Ok(network) = File::open(format!("/proc/{pid}/ns/net")) else { return Inside::NotTried };
+fn ended(id: &EngineId) -> EngineError {
+    EngineError::NotFound { what: format!("running container: {id}") }
+}
+
+/// Nothing where the process is no more.
+fn try_from(pid: i64, to: SocketAddrV4, within: Duration) -> Option<Inside> {
+    match File::open(format!("/proc/{pid}/ns/net")) {
+        Ok(network) => Some(enter_and_try(&network, to, within)),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(_) => Some(Inside::NotTried),
+    }
+}
+
+fn enter_and_try(network: &File, to: SocketAddrV4, within: Duration) -> Inside {
     if move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).is_err() {
         return Inside::NotTried;
     }

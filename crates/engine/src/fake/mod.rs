@@ -282,9 +282,10 @@ impl Engine for Fake {
     }
 
     async fn connect_from_inside(&self, id: &EngineId, _: SocketAddrV4, _: Duration) -> Result<Inside> {
-        let state = self.state();
-        let running = state.body(id)?.running;
-        Ok(if running { Inside::Connected } else { Inside::NotTried })
+        if self.state().body(id)?.running {
+            return Ok(Inside::Connected);
+        }
+        Err(EngineError::NotFound { what: format!("running container: {id}") })
     }
 
     async fn redirect(&self, _: &Network, _: u16, _: u16) -> Result<()> {

@@ -70,7 +70,7 @@ macro_rules! settings {
     ($($group:literal { $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr, $read:expr, $takes:literal;)+ })+) => {
         /// Every setting, read and checked.
         #[derive(Clone, Debug)]
-        #[expect(dead_code, reason = "serve is not wired up yet")]
+        #[expect(dead_code, reason = "a setting that takes one value, as engine does, is read by nobody")]
         pub(crate) struct Settings {
             $($($(#[doc = $help])+ pub(crate) $name: $type,)+)+
         }

@@ -9,8 +9,8 @@ const PREFIX: &str = "SPIN_DOCKER_";
 /// The settings that the 2014 program took from the environment, under these names in capitals.
 const OF_2014: [&str; 4] =
     ["initial_timeout_interval", "timeout_interval", "disable_timeouts", "environment"];
-/// Variables that begin like a setting's and are none: the file's, and one that containers are given.
-const OTHERS: [&str; 2] = ["SPIN_DOCKER_CONFIG", "SPIN_DOCKER_ENDPOINTS"];
+/// Variables that begin like a setting's and are none: the file's, one that containers are given, and the scripts' cache.
+const OTHERS: [&str; 3] = ["SPIN_DOCKER_CONFIG", "SPIN_DOCKER_ENDPOINTS", "SPIN_DOCKER_CACHE"];
 
 /// The environment, as far as it concerns us.
 pub(crate) struct Variables(Vec<(String, OsString)>);
