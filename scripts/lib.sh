@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 set -euo pipefail
+self=$(readlink -f "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cache=${SPIN_DOCKER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/spin-docker}
@@ -53,3 +54,18 @@ use_engine() {
 }
 
 docker_context() { docker context inspect --format '{{.Name}}' 2>/dev/null || echo default; }
+
+# Whoever was put into the group `docker` since they logged in need not log in again: the script starts anew, in the group.
+with_docker_group() {
+    if has sg && [ -z "${WITH_DOCKER_GROUP:-}" ] && id -nG "$(id -un)" | tr ' ' '\n' | grep -qx docker; then
+        export WITH_DOCKER_GROUP=yes
+        exec sg docker -c "$(printf '%q ' "$self" "$@")"
+    fi
+}
+
+# An engine that answers, for this script and what it starts.
+need_engine() {
+    scripts/engine
+    use_engine || with_docker_group "$@"
+    use_engine
+}

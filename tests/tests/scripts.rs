@@ -23,7 +23,8 @@ fn engine(stand_ins: &[(&str, &str)], variables: &[(&str, &str)]) -> (String, bo
     let mut command = Command::new(script);
     command.env("SPIN_DOCKER_CACHE", &cache).env_remove("CI").env_remove("DOCKER_HOST");
     let output = command.envs(variables.iter().copied()).output().expect("bash is there");
-    assert!(!output.status.success());
+    let found = stand_ins.iter().any(|(name, _)| *name == "sg");
+    assert_eq!(output.status.success(), found, "{output:?}");
     (String::from_utf8_lossy(&output.stderr).into_owned(), marker.exists())
 }
 
@@ -35,6 +36,17 @@ fn an_engine_that_forbids_is_not_one_that_is_missing() {
     );
     let (said, touched) = engine(&[docker], &[]);
     assert!(said.contains("may not use it: run 'sudo usermod -aG docker "), "{said}");
+    assert!(!touched);
+}
+
+/// The docker command is forbidden until the script runs in the group, which the account has and the session has not.
+#[test]
+fn whoever_joined_the_group_since_they_logged_in_need_not_log_in_again() {
+    let docker = ("docker", "[ \"$WITH_DOCKER_GROUP\" ] || { echo 'permission denied' >&2; exit 1; }");
+    let id = ("id", "case $1 in -nG) echo users docker;; *) echo somebody;; esac");
+    let sg = ("sg", "[ \"$1 $2\" = 'docker -c' ] && exec sh -c \"$3\"");
+    let (said, touched) = engine(&[docker, id, sg], &[]);
+    assert!(said.contains("engine: "), "{said}");
     assert!(!touched);
 }
 
