@@ -3,61 +3,79 @@
 //! The first eight fields are those of 2014: always there, always strings, in the order of its documentation. Whatever
 //! stands after them is ours.
 
+use crate::schema;
 use model::{Container, Endpoint, IdlePolicy, Phase, Protocol, Status, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Container, example = json!(schema::container("running")))]
 pub struct ContainerBody {
     /// `starting`, `running`, `stopping` or `stopped`.
+    #[schema(schema_with = schema::status)]
     pub status: String,
     /// With Docker's leading slash.
     pub name: String,
     /// The last check-in; without one, open connections, or "1" where bytes moved since the last look. "0": idle.
+    #[schema(schema_with = schema::count_text)]
     pub active: String,
     /// The host port of SSH; empty while stopped, or where the image does not expose port 22.
+    #[schema(schema_with = schema::port_text)]
     pub ssh_port: String,
     /// As it was asked for.
     pub image: String,
     /// 64 hex digits, for life.
+    #[schema(schema_with = schema::id)]
     pub container_id: String,
     /// Where it answers in this API.
     pub uri: String,
     /// The host port of the application; empty while stopped, or where the image exposes none.
+    #[schema(schema_with = schema::port_text)]
     pub app_port: String,
     /// How deep it sleeps: `awake` or `stopped`.
+    #[schema(schema_with = schema::depth)]
     pub depth: &'static str,
     /// The body that the engine runs at present.
+    #[schema(schema_with = schema::id)]
     pub engine_id: String,
     /// Every exposed port, asleep or not.
     pub endpoints: Vec<EndpointBody>,
     /// RFC 3339, in UTC.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// RFC 3339, in UTC: the last use that a look or a check-in saw, else the last start.
+    #[schema(format = DateTime)]
     pub last_activity: String,
     /// RFC 3339, in UTC: when it is looked at next; null where it never is.
+    #[schema(format = DateTime, required)]
     pub next_look: Option<String>,
     /// Why it does not run, or cannot be reached, although it should.
+    #[schema(required)]
     pub failure: Option<String>,
     /// The idle policy that it lives under.
     pub policy: PolicyBody,
 }
 
 /// One exposed port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Endpoint)]
 pub struct EndpointBody {
     /// Inside the container.
     pub container_port: u16,
     /// `tcp`, `udp` or `sctp`.
+    #[schema(schema_with = schema::protocol)]
     pub protocol: Protocol,
     /// Whether connections to `address` reach it. Only TCP is forwarded.
     pub forwarded: bool,
     /// `HOST:PORT`, for life; null where it is not forwarded.
+    #[schema(required)]
     pub address: Option<String>,
 }
 
 /// The idle policy. Durations are whole seconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Policy)]
 pub struct PolicyBody {
     /// Seconds from a start to the first look.
     pub initial_timeout_interval: u64,

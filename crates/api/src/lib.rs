@@ -1,11 +1,14 @@
 //! The wire: version 1 bodies to the letter of 2014, our own fields beside them, and problem documents.
 //!
-//! Shared by the server and by clients. Translates and decides nothing; no HTTP, no I/O.
+//! Shared by the server and by clients. Translates and decides nothing; no HTTP, no I/O. Each body says its own schema, for
+//! the OpenAPI document.
 
 mod container;
 mod problem;
 mod requests;
+mod schema;
 
 pub use container::{ContainerBody, EndpointBody, PolicyBody};
 pub use problem::{Kind, Problem};
-pub use requests::{ChangeContainer, CheckIn, CreateContainer, InvalidCheckIn, Scalar};
+pub use requests::{ChangeContainer, CheckIn, CreateContainer, CreateForm, InvalidCheckIn, Scalar};
+pub use schema::{container as example_container, problems};

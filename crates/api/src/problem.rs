@@ -1,11 +1,12 @@
 //! Errors on the wire: RFC 9457 problem documents, with the `message` of 2014 beside the standard members.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One problem document, `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
-    /// Stable, one per [`Kind`].
+    /// Stable, one per kind of problem. `x-problems` lists them all.
     #[serde(rename = "type")]
     pub type_: String,
     /// What kind of problem it is, the same for each of its kind.
@@ -19,11 +20,11 @@ pub struct Problem {
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $slug:literal, $status:literal, $title:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $slug:literal, $status:literal, $title:literal;)*) => {
         /// Every kind of problem that the API knows.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Kind {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])* $name,)*
         }
 
         impl Kind {
@@ -33,6 +34,11 @@ macro_rules! kinds {
             /// The last part of its `type`.
             pub fn slug(self) -> &'static str {
                 match self { $(Self::$name => $slug,)* }
+            }
+
+            /// In one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
             }
 
             /// Its HTTP status.

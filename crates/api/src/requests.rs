@@ -1,32 +1,77 @@
-//! What clients send. Every field is optional here: which one must be there, and what it may be, is said with a message.
+//! What clients send. Every field is optional here: which one must be there, and what it may be, is said with a message. The
+//! schemas say it too. `null` is no value of any field.
 
-use serde::Deserialize;
+use crate::schema;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
+use utoipa::openapi::{RefOr, Type};
+use utoipa::{PartialSchema, ToSchema};
 
-/// `POST /v1/containers`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What `POST /v1/containers` takes as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct CreateContainer {
     /// Any name that the engine knows.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(schema_with = schema::image, required)]
     pub image: Option<String>,
     /// Environment beside the image's own. JSON bodies only; given to the engine and kept nowhere else.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(schema_with = schema::env)]
     pub env: Option<BTreeMap<String, String>>,
 }
 
-/// `PATCH /v1/containers/ID`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What it takes as a form, as in 2014.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "forms are read as the JSON that says the same")]
+pub struct CreateForm {
+    /// Any name that the engine knows.
+    #[schema(schema_with = schema::image, required)]
+    image: String,
+}
+
+/// What `PATCH /v1/containers/ID` takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct ChangeContainer {
     /// `running` or `stopped`.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(schema_with = schema::wish, required)]
     pub status: Option<String>,
 }
 
-/// `POST /v1/check-in`.
+/// What `POST /v1/check-in` takes: a count under one name or the other. Where both are there, `active-connections` counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct CheckIn {
     /// The name in the documentation of 2014.
-    #[serde(rename = "active-connections")]
+    #[serde(default, rename = "active-connections", deserialize_with = "present")]
     active_connections: Option<Scalar>,
     /// The name in its code.
+    #[serde(default, deserialize_with = "present")]
     active: Option<Scalar>,
+}
+
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl ToSchema for CheckIn {}
+
+impl PartialSchema for CheckIn {
+    fn schema() -> RefOr<Schema> {
+        let named = |name: &str| {
+            let both = ObjectBuilder::new().property("active-connections", Scalar::schema());
+            both.property("active", Scalar::schema()).required(name)
+        };
+        AnyOfBuilder::new().item(named("active-connections")).item(named("active")).into()
+    }
+}
+
+impl PartialSchema for Scalar {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u64::MAX));
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]{1,19}$"));
+        AnyOfBuilder::new().item(number).item(text).into()
+    }
 }
 
 /// A number or a text: forms know no numbers.
@@ -53,14 +98,23 @@ pub enum InvalidCheckIn {
 impl CheckIn {
     /// The count that was reported, in decimal digits. "0" says that nobody is there.
     pub fn count(&self) -> Result<String, InvalidCheckIn> {
-        let text = match self.active_connections.as_ref().or(self.active.as_ref()) {
-            None => return Err(InvalidCheckIn::Missing),
-            Some(Scalar::Number(number)) => number.to_string(),
-            Some(Scalar::Text(text)) => text.trim().to_owned(),
-            Some(Scalar::Other(value)) => value.to_string(),
+        let counts = [&self.active_connections, &self.active].into_iter().flatten().map(Scalar::count);
+        let counts: Vec<u64> = counts.collect::<Result<_, _>>()?;
+        counts.first().map(u64::to_string).ok_or(InvalidCheckIn::Missing)
+    }
+}
+
+impl Scalar {
+    fn count(&self) -> Result<u64, InvalidCheckIn> {
+        let text = match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.trim().to_owned(),
+            Self::Other(serde_json::Value::Null) => return Err(InvalidCheckIn::Missing),
+            Self::Other(value) => value.to_string(),
         };
-        let count: u64 = text.parse().map_err(|_| InvalidCheckIn::NotACount(text))?;
-        Ok(count.to_string())
+        // To JSON, 1.0 is a whole number.
+        let whole = text.strip_suffix(".0").filter(|_| matches!(self, Self::Number(_))).unwrap_or(&text);
+        whole.parse().map_err(|_| InvalidCheckIn::NotACount(text))
     }
 }
 
@@ -88,6 +142,8 @@ mod tests {
     fn a_check_in_is_a_count_under_either_name() {
         assert_eq!(count(r#"{"active-connections": "1"}"#), Ok("1".into()));
         assert_eq!(count(r#"{"active-connections": 3}"#), Ok("3".into()));
+        assert_eq!(count(r#"{"active-connections": 3.0}"#), Ok("3".into()));
+        assert_eq!(count(r#"{"active-connections": 3, "active": "4"}"#), Ok("3".into()));
         assert_eq!(count(r#"{"active": "00"}"#), Ok("0".into()));
         assert_eq!(count(r#"{"active": "18446744073709551615"}"#), Ok(u64::MAX.to_string()));
     }
@@ -95,6 +151,10 @@ mod tests {
     #[test]
     fn anything_else_says_what_it_should_be() {
         assert_eq!(count(r#"{"connections": "1"}"#), Err(InvalidCheckIn::Missing));
+        let both = count(r#"{"active-connections": 3, "active": "many"}"#);
+        assert_eq!(both, Err(InvalidCheckIn::NotACount("many".into())));
+        assert_eq!(count(r#"{"active": null}"#), Err(InvalidCheckIn::Missing));
+        assert_eq!(count(r#"{"active-connections": 1, "active": null}"#), Err(InvalidCheckIn::Missing));
         for text in ["", "-1", "1.5", "many", "18446744073709551616"] {
             let error = count(&format!(r#"{{"active": "{text}"}}"#)).unwrap_err();
             assert!(error.to_string().ends_with(&format!("not {text:?}")), "{error}");

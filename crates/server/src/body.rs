@@ -7,7 +7,6 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The most that a body may hold.
@@ -88,9 +87,16 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 }
 
 fn from_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    let fields: BTreeMap<String, String> = serde_urlencoded::from_bytes(bytes)
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes)
         .map_err(|error| Failure::new(Kind::BodyUnreadable, format!("The body is not a form: {error}")))?;
-    typed(serde_json::json!(fields))
+    let mut fields = serde_json::Map::new();
+    for (name, value) in pairs {
+        if let Some((name, _)) = fields.remove_entry(&name) {
+            return Err(Failure::new(Kind::InvalidField, format!("{name} is there twice")));
+        }
+        fields.insert(name, value.into());
+    }
+    typed(fields.into())
 }
 
 fn typed<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Failure> {
@@ -121,6 +127,8 @@ mod tests {
         assert_eq!(image(None, "image=a/b:c").await, a);
         assert_eq!(image(JSON, r#"{"image": "a/b:c"}"#).await, a);
         assert_eq!(image(FORM, r#" {"image": "a/b:c"}"#).await, a);
+        assert_eq!(image(FORM, "image=a&image=b").await, Err(422));
+        assert_eq!(image(JSON, r#"{"image": null}"#).await, Err(422));
         assert_eq!(image(JSON, "").await, Ok(None));
         assert_eq!(image(FORM, "").await, Ok(None));
         assert_eq!(image(JSON, r#"{"image": "#).await, Err(400));

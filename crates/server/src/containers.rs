@@ -1,30 +1,47 @@
 //! `/v1/containers`: list, create, show, start and stop, delete.
 
-use crate::App;
 use crate::body::Fields;
 use crate::error::Failure;
-use crate::input::{InPath, InQuery};
-use api::{ChangeContainer, ContainerBody, CreateContainer, Kind};
+use crate::input::{InPath, InQuery, truth};
+use crate::{App, problems};
+use api::{ChangeContainer, ContainerBody, CreateContainer, CreateForm, Kind, example_container};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use control::{CreateRequest, Handle, View};
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
 
 type Shown = Json<ContainerBody>;
 
-#[derive(Deserialize)]
+/// How a container is named in a path.
+const ID: &str =
+    "Its `container_id`, at least 12 digits of its beginning, or its name, with or without the slash (`%2F`)";
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    #[serde(default)]
-    audit: String,
+    /// Compare every container with the engine first.
+    #[serde(default, deserialize_with = "truth")]
+    #[param(schema_with = crate::input::truth_schema)]
+    audit: bool,
 }
 
+/// List every container that was made and not deleted, oldest first
+#[utoipa::path(get, path = "/v1/containers", operation_id = "list_containers", tag = "containers",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "Stopped ones too", body = Vec<ContainerBody>,
+            example = json!([example_container("running"), example_container("stopped")])),
+        problems::ListContainers,
+    ),
+)]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<Vec<ContainerBody>>, Failure> {
-    let views = if matches!(query.audit.to_ascii_lowercase().as_str(), "true" | "1" | "yes") {
+    let views = if query.audit {
         app.control.audit().await.map_err(|error| Failure::engine(&app, &error))?
     } else {
         app.control.list()
@@ -32,6 +49,31 @@ pub(crate) async fn list(
     Ok(Json(views.iter().map(|view| shown(&app, view)).collect()))
 }
 
+/// Make a container and start it
+///
+/// Answers once it runs. Each TCP port that the image exposes gets an address for the container's life; a connection is held
+/// until the application accepts.
+#[utoipa::path(post, path = "/v1/containers", operation_id = "create_container", tag = "containers",
+    request_body(content(
+        (CreateForm = "application/x-www-form-urlencoded", example = json!({"image": "atbaker/sd-postgres"})),
+        (CreateContainer = "application/json", examples(
+            ("2014" = (summary = "As in 2014", value = json!({"image": "atbaker/sd-postgres"}))),
+            ("env" = (summary = "With an environment", value = json!({
+                "image": "atbaker/sd-postgres", "env": {"POSTGRES_PASSWORD": "secret"},
+            }))),
+        )),
+    )),
+    responses(
+        (status = 201, description = "It runs", body = ContainerBody,
+            headers(("Location" = String, description = "Its `uri`")),
+            links(
+                ("show" = (operation_id = "show_container", parameters(("id" = "$response.body#/container_id")))),
+                ("change" = (operation_id = "change_container", parameters(("id" = "$response.body#/container_id")))),
+                ("delete" = (operation_id = "delete_container", parameters(("id" = "$response.body#/container_id")))),
+            )),
+        problems::CreateContainer,
+    ),
+)]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Fields(asked): Fields<CreateContainer>,
@@ -53,11 +95,37 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, body.uri.clone())], Json(body)))
 }
 
+/// Show one container
+#[utoipa::path(get, path = "/v1/containers/{id}", operation_id = "show_container", tag = "containers",
+    params(("id" = String, Path, description = ID, example = "hungry_bell")),
+    responses((status = 200, description = "As it is", body = ContainerBody), problems::ShowContainer),
+)]
 pub(crate) async fn show(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Shown, Failure> {
     let handle = find(&app, &id)?;
     Ok(Json(shown(&app, &handle.view())))
 }
 
+/// Start or stop a container
+///
+/// A start answers once it runs, with the ports that it always had; a running one is left as it is. A stop answers at once with
+/// `stopping`; within 10 s or so the container is `stopped`.
+#[utoipa::path(patch, path = "/v1/containers/{id}", operation_id = "change_container", tag = "containers",
+    params(("id" = String, Path, description = ID, example = "hungry_bell")),
+    request_body(content(
+        (ChangeContainer = "application/x-www-form-urlencoded", example = json!({"status": "stopped"})),
+        (ChangeContainer = "application/json", examples(
+            ("stop" = (value = json!({"status": "stopped"}))),
+            ("start" = (value = json!({"status": "running"}))),
+        )),
+    )),
+    responses(
+        (status = 200, description = "It runs, or it is about to stop", body = ContainerBody, examples(
+            ("stop" = (summary = "After a stop", value = json!(example_container("stopping")))),
+            ("start" = (summary = "After a start", value = json!(example_container("running")))),
+        )),
+        problems::ChangeContainer,
+    ),
+)]
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     InPath(id): InPath<String>,
@@ -83,6 +151,13 @@ pub(crate) async fn change(
     Ok(Json(shown(&app, &view)))
 }
 
+/// Delete a container, with its data
+///
+/// Stopped first, if it runs. It is on no list from then on; anonymous volumes go with it, named ones stay.
+#[utoipa::path(delete, path = "/v1/containers/{id}", operation_id = "delete_container", tag = "containers",
+    params(("id" = String, Path, description = ID, example = "hungry_bell")),
+    responses((status = 204, description = "It is no more"), problems::DeleteContainer),
+)]
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     InPath(id): InPath<String>,

@@ -4,6 +4,12 @@ use crate::error::Failure;
 use api::Kind;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
+use serde::{Deserialize, Deserializer, de::Error};
+use utoipa::openapi::Type;
+use utoipa::openapi::schema::{Object, ObjectBuilder};
+
+/// How clients spell what is so, and what is not.
+const TRUTHS: [&str; 6] = ["true", "false", "1", "0", "yes", "no"];
 
 /// What stands in the path.
 #[derive(FromRequestParts)]
@@ -14,6 +20,17 @@ pub(crate) struct InPath<T>(pub(crate) T);
 #[derive(FromRequestParts)]
 #[from_request(via(Query), rejection(Failure))]
 pub(crate) struct InQuery<T>(pub(crate) T);
+
+/// Whether it is so, in any of [`TRUTHS`]; small letters or capitals.
+pub(crate) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let spelt = TRUTHS.iter().position(|spelling| text.eq_ignore_ascii_case(spelling));
+    spelt.map(|position| position % 2 == 0).ok_or_else(|| D::Error::custom("it must be true or false"))
+}
+
+pub(crate) fn truth_schema() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(TRUTHS)).build()
+}
 
 impl From<PathRejection> for Failure {
     fn from(rejection: PathRejection) -> Self {

@@ -12,11 +12,14 @@ mod images;
 mod input;
 mod listen;
 mod log;
+mod openapi;
 mod origin;
+mod problems;
 mod routes;
 
 pub use auth::Password;
 pub use listen::{Limits, Listening};
+pub use openapi::openapi;
 pub use routes::{Routes, api, check_in_only};
 
 use control::Control;

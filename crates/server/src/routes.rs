@@ -1,37 +1,46 @@
 //! The route table.
 
-use crate::{App, auth, check_in, containers, error, health, images, log, origin};
+use crate::{App, auth, check_in, containers, error, health, images, log, openapi, origin};
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::post;
 use std::sync::Arc;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// A router that takes a trailing slash for none.
 pub type Routes = NormalizePath<Router>;
 
+/// What takes credentials.
+pub(crate) fn closed() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(images::list))
+        .routes(routes!(containers::list, containers::create))
+        .routes(routes!(containers::show, containers::change, containers::delete))
+        .routes(routes!(openapi::show))
+}
+
+/// What anybody may ask.
+pub(crate) fn open() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(check_in::take))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+}
+
 /// The whole API.
 pub fn api(app: &Arc<App>) -> Routes {
-    let closed = Router::new()
-        .route("/v1/images", get(images::list))
-        .route("/v1/containers", get(containers::list).post(containers::create))
-        .route(
-            "/v1/containers/{id}",
-            get(containers::show).patch(containers::change).delete(containers::delete),
-        )
+    let closed = Router::from(closed())
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), auth::require));
-    let open = Router::new()
-        .route("/v1/check-in", post(check_in::take))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .method_not_allowed_fallback(error::method_not_allowed);
+    let open = Router::from(open()).method_not_allowed_fallback(error::method_not_allowed);
     finish(open.merge(closed).layer(from_fn(origin::refuse_foreign)).with_state(Arc::clone(app)))
 }
 
