@@ -3,7 +3,7 @@
 use crate::known::{self, INSTANCE};
 use crate::{events, ports::NoPorts};
 use anyhow::Context;
-use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Writing};
+use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Unmeasured, Writing};
 use engine::fake::Fake;
 use gateway::Gateway;
 use model::IdlePolicy;
@@ -53,6 +53,7 @@ fn parts(folder: &Path, fake: Fake, bind: bool) -> anyhow::Result<Parts> {
     Ok(Parts {
         engine: Arc::new(fake),
         endpoints,
+        room: Arc::new(Unmeasured),
         store: Box::new(Sqlite::open(folder)?),
         mint: Box::new(control::mint),
         writing: Writing::InGroups,
@@ -72,6 +73,7 @@ fn settings() -> Settings {
             disable_timeouts: false,
         },
         endpoint_ports: 49_153..=65_535,
+        reserves: Default::default(),
         limits: engine::Limits::default(),
         env: Vec::new(),
         authorized_keys: String::new(),

@@ -109,6 +109,8 @@ kinds! {
     UsedUp = "used-up", 503, "No port or no address is left";
     /// The daemon is ending.
     Ending = "ending", 503, "spin-docker is ending";
+    /// A create would leave less memory or disk than is to be kept free.
+    NoRoom = "no-room", 507, "Too little memory or disk would be left";
     /// The disk is full.
     DiskFull = "disk-full", 507, "The disk is full";
 }

@@ -6,6 +6,7 @@ use crate::handle::{Handle, View};
 use crate::ledger::Ledger;
 use crate::reconcile::{self, Reconciler};
 use crate::registry::{FindError, Registry};
+use crate::room::Room;
 use crate::starts::Starts;
 use crate::store::{Change, Contents, Journal, Store, StoreError, Writing};
 use crate::supervisor::{Beginning, Supervisor};
@@ -22,6 +23,8 @@ pub struct Parts {
     pub engine: Arc<dyn Engine>,
     /// What owns the host ports.
     pub endpoints: Arc<dyn Endpoints>,
+    /// What is free on the host.
+    pub room: Arc<dyn Room>,
     /// What remembers.
     pub store: Box<dyn Store>,
     /// How it is written to.
@@ -38,6 +41,7 @@ pub struct Parts {
 pub(crate) struct Shared {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) endpoints: Arc<dyn Endpoints>,
+    pub(crate) room: Arc<dyn Room>,
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
@@ -86,7 +90,7 @@ pub enum LaunchError {
 impl Control {
     /// Takes up what the store and the engine hold. Comes back once every container is known as it is.
     pub async fn launch(parts: Parts) -> Result<Arc<Self>, LaunchError> {
-        let Parts { engine, endpoints, mut store, writing, clock, settings, mint } = parts;
+        let Parts { engine, endpoints, room, mut store, writing, clock, settings, mint } = parts;
         let contents = store.read(&mint)?;
         let network = engine.network(&network_spec(&settings, &contents)?).await?;
         store.commit(&[Change::Subnet(network.subnet)])?;
@@ -107,6 +111,7 @@ impl Control {
             mint,
             engine,
             endpoints,
+            room,
             clock,
             settings,
             network,

@@ -5,6 +5,7 @@ use crate::admission::{Admitted, TooMany};
 use crate::control::Control;
 use crate::handle::{CommandError, View};
 use crate::ledger::LedgerError;
+use crate::room::NoRoom;
 use crate::store::{Change, StoreError};
 use crate::supervisor::{Beginning, Supervisor};
 use engine::{ContainerSpec, EngineError, File};
@@ -51,6 +52,9 @@ pub enum CreateError {
     /// As many creates as there may be are under way and waiting.
     #[error(transparent)]
     TooMany(#[from] TooMany),
+    /// It would leave less memory or disk than is to be kept free.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// No port or no address is left.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -87,6 +91,7 @@ impl Control {
 
     async fn create_now(&self, request: CreateRequest, _: Admitted) -> Result<Arc<View>, CreateError> {
         let image = self.usable_image(&request.image).await?;
+        self.check_room()?;
         let container = self.allot(&request.image, &image)?;
         let intent = vec![Change::Put(Box::new(container.clone())), self.shared.ledger.trails()];
         if let Err(error) = self.shared.journal.commit(intent).await {
@@ -111,6 +116,12 @@ impl Control {
             1..=MAX_ENDPOINTS => Ok(image),
             count => Err(CreateError::TooManyPorts { image: name.to_owned(), count }),
         }
+    }
+
+    fn check_room(&self) -> Result<(), NoRoom> {
+        let settings = &self.shared.settings;
+        let takes = u64::try_from(settings.limits.memory).unwrap_or_default();
+        settings.reserves.check(self.shared.room.as_ref(), takes)
     }
 
     fn allot(&self, name: &str, image: &Image) -> Result<Container, LedgerError> {

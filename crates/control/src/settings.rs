@@ -1,5 +1,6 @@
 //! What the control needs to be told. The binary fills it from its own settings.
 
+use crate::Reserves;
 use engine::Limits;
 use ipnet::Ipv4Net;
 use model::IdlePolicy;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub endpoint_ports: RangeInclusive<u16>,
     /// What containers may not.
     pub limits: Limits,
+    /// What a create must leave free.
+    pub reserves: Reserves,
     /// `NAME=VALUE`, for every container.
     pub env: Vec<String>,
     /// What is written into the file that an image's label names; one key a line.

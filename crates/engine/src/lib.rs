@@ -14,6 +14,7 @@ use futures_util::stream::BoxStream;
 use ipnet::Ipv4Net;
 use model::{EngineId, Image, Observation};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The label that names the instance (the setting) a container or network belongs to.
@@ -89,6 +90,8 @@ pub struct Description {
     pub name: String,
     /// The API version in use, such as `1.41`.
     pub api_version: String,
+    /// Where it keeps images and containers, if that is on this host.
+    pub root: Option<PathBuf>,
     /// What we cannot do here and why, each a full sentence with what to do about it. Rootless engines, engines in a
     /// virtual machine, a missing `br_netfilter`.
     pub limits: Vec<String>,

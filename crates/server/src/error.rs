@@ -68,6 +68,7 @@ impl Failure {
             CreateError::TooMany(error) => {
                 return Self::new(Kind::TooManyCreates, error.to_string()).later(error.retry_after());
             }
+            CreateError::NoRoom(error) => return Self::below(app, Kind::NoRoom, error),
             CreateError::Ledger(error) => return Self::ledger(app, error),
             CreateError::Store(error) => return Self::store(app, error),
             CreateError::Engine(error) => return Self::engine(app, error),

@@ -3,12 +3,13 @@
 mod again;
 mod check_in_door;
 mod host;
+mod room;
 mod ssh_key;
 
 use crate::config::{Config, Environment, Flags, Settings};
 use crate::telemetry::Log;
 use anyhow::Context;
-use control::{Clock, Control, Parts, Sqlite, Writing};
+use control::{Clock, Control, Parts, Reserves, Sqlite, Writing};
 use engine::Engine;
 use engine::docker::Docker;
 use gateway::{Gateway, Options};
@@ -71,11 +72,16 @@ impl Daemon {
             "engine found"
         );
         degraded.extend(described.limits);
+        let room = room::Host::new(&settings.data_dir, described.root);
+        if let Err(error) = reserves(settings).check(&room, 0) {
+            tracing::warn!("every create will be refused: {error}");
+        }
         let gateway =
             Gateway::new(Options { address: settings.endpoint_address, wake_timeout: WAKE_TIMEOUT });
         let parts = Parts {
             engine: Arc::new(engine),
             endpoints: Arc::new(gateway.clone()),
+            room: Arc::new(room),
             store: Box::new(store),
             writing: Writing::InGroups,
             clock: Clock::system(),
@@ -160,6 +166,7 @@ fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
         policy: policy(settings),
         endpoint_ports: settings.endpoint_ports.clone(),
         limits: limits(settings),
+        reserves: reserves(settings),
         env: vec![
             format!("SPIN_DOCKER_ENDPOINTS={reached}"),
             format!("SPIN_DOCKER_CHECK_IN_PORT={}", settings.check_in_port),
@@ -187,6 +194,11 @@ fn limits(settings: &Settings) -> engine::Limits {
         log_size: settings.log_size.clone(),
         log_files: settings.log_files,
     }
+}
+
+fn reserves(settings: &Settings) -> Reserves {
+    let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
+    Reserves { memory: bytes(settings.memory_reserve.0), disk: bytes(settings.disk_reserve.0) }
 }
 
 fn is_loopback(address: IpAddr) -> bool {

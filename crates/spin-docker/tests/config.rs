@@ -185,6 +185,8 @@ fn every_setting_refuses_what_it_does_not_take() {
         ),
         ("pids", "[1]", "[\"1\"]", "a whole number, 0 for no limit"),
         ("pids", "{ most = 1 }", "of the type table", "a whole number, 0 for no limit"),
+        ("memory_reserve", "'-1'", "-1", "bytes, or a size such as 512m or 2g; 0 for no reserve"),
+        ("disk_reserve", "'much'", "\"much\"", "bytes, or a size such as 512m or 2g; 0 for no reserve"),
         ("memory", "'1m'", "\"1m\"", "bytes, or a size such as 512m or 2g, at least 6m; 0 for no limit"),
         ("cpus", "0.001", "\"0.001\"", "a number such as 1.5, at least 0.01; 0 for no limit"),
         ("log_size", "'10mm'", "\"10mm\"", "a size such as 512k, 10m or 1g"),
@@ -208,7 +210,7 @@ fn every_setting_takes_what_it_says() {
     let file = format!(
         "listen = '[::1]:0'\nenvironment = 'production'\nallow_default_password = 'Yes'\nengine_host = 'unix:///run/d.sock'\n\
          instance = 't-1'\ndata_dir = 'here'\nendpoint_ports = '51000-51000'\npublic_host = 'demo.example.org'\nsubnet = '10.9.0.0/29'\n\
-         ssh_authorized_keys = ['{key}']\nmemory = '512M'\ncpus = 1.5\nlog_size = '1g'\nlog = 'info,control=debug'\nlog_format = 'json'"
+         ssh_authorized_keys = ['{key}']\nmemory = '512M'\nmemory_reserve = 0\ndisk_reserve = '2g'\ncpus = 1.5\nlog_size = '1g'\nlog = 'info,control=debug'\nlog_format = 'json'"
     );
     assert_eq!(printed(&Program::new(&file, &[]).run(&["config", "check"])), "ok\n");
 }

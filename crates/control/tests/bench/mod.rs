@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use control::{Clock, Control, CreateRequest, Endpoints, Parts, Settings, Sqlite, Target, View, Writing};
+use control::{
+    Clock, Control, CreateRequest, Endpoints, Parts, Settings, Sqlite, Target, Unmeasured, View, Writing,
+};
 use engine::fake::Fake;
 use model::{IdlePolicy, Reach, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +112,7 @@ impl Bench {
         Parts {
             engine: Arc::new(self.fake.clone()),
             endpoints: Arc::new(self.ports.clone()),
+            room: Arc::new(Unmeasured),
             store: Box::new(Sqlite::open(self.folder.path()).unwrap()),
             writing: self.writing,
             clock: self.clock(),
@@ -119,6 +122,7 @@ impl Bench {
                 policy: self.policy,
                 endpoint_ports: self.range.clone(),
                 limits: engine::Limits::default(),
+                reserves: Default::default(),
                 env: vec![],
                 authorized_keys: String::new(),
                 start_limit: 2,

@@ -3,6 +3,7 @@
 use super::{Docker, QUICK};
 use crate::{Description, Result};
 use bollard::models::SystemInfo;
+use std::path::{Path, PathBuf};
 
 const BRIDGE_FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 
@@ -12,14 +13,25 @@ impl Docker {
         Ok(Description {
             name: format!("Docker {}", info.server_version.as_deref().unwrap_or("of no version")),
             api_version: self.client.client_version().to_string(),
+            root: root(&info),
             limits: limits(&info, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref()),
         })
     }
 }
 
+/// Docker Desktop names a folder of its virtual machine.
+fn root(info: &SystemInfo) -> Option<PathBuf> {
+    let root = info.docker_root_dir.as_ref().filter(|_| !is_desktop(info))?;
+    Path::new(root).is_dir().then(|| root.into())
+}
+
+fn is_desktop(info: &SystemInfo) -> bool {
+    info.operating_system.as_deref().is_some_and(|system| system.contains("Docker Desktop"))
+}
+
 fn limits(info: &SystemInfo, bridge_filter: Option<&str>) -> Vec<String> {
     let rootless = info.security_options.iter().flatten().any(|option| option.contains("name=rootless"));
-    let desktop = info.operating_system.as_deref().is_some_and(|system| system.contains("Docker Desktop"));
+    let desktop = is_desktop(info);
     let mut limits = Vec::new();
     if rootless {
         limits.push(
@@ -55,5 +67,19 @@ mod tests {
         assert!(limits(&rootless, None)[0].contains("rootless"));
         let desktop = SystemInfo { operating_system: Some("Docker Desktop".into()), ..Default::default() };
         assert!(limits(&desktop, None)[0].contains("virtual machine"));
+    }
+
+    #[test]
+    fn the_engines_folder_is_one_of_this_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &Path, system: &str| SystemInfo {
+            docker_root_dir: Some(path.display().to_string()),
+            operating_system: Some(system.into()),
+            ..Default::default()
+        };
+        assert_eq!(root(&at(folder.path(), "Debian")).as_deref(), Some(folder.path()));
+        assert_eq!(root(&at(folder.path(), "Docker Desktop")), None);
+        assert_eq!(root(&at(Path::new("/no/such"), "Debian")), None);
+        assert_eq!(root(&SystemInfo::default()), None);
     }
 }

@@ -7,7 +7,7 @@
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request};
-use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Target, Writing};
+use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Target, Unmeasured, Writing};
 use engine::fake::Fake;
 use model::{IdlePolicy, Reach};
 use serde_json::{Value, json};
@@ -71,6 +71,7 @@ impl Bench {
         let mut parts = Parts {
             engine: Arc::new(fake.clone()),
             endpoints: Arc::new(ports.clone()),
+            room: Arc::new(Unmeasured),
             store: Box::new(Sqlite::open(folder.path()).unwrap()),
             mint: Box::new(control::mint),
             writing: Writing::Inline,
@@ -185,6 +186,7 @@ fn settings() -> Settings {
         },
         endpoint_ports: 50_000..=50_003,
         limits: engine::Limits::default(),
+        reserves: Default::default(),
         env: vec![],
         authorized_keys: String::new(),
         start_limit: 1,

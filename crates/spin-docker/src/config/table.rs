@@ -134,6 +134,12 @@ settings! {
         data_dir: PathBuf = Default::Folder("/var/lib/spin-docker"), one(absolute), "a path";
         /// How many containers start at once.
         start_limit: usize = Default::Text("4"), one(within(1..=64)), "a whole number from 1 to 64";
+        /// Memory that a create must leave available on the host, beside the new container's `memory` limit.
+        memory_reserve: Bytes = Default::Text("256m"), one(value::reserve),
+            "bytes, or a size such as 512m or 2g; 0 for no reserve";
+        /// Space that a create must find free on the disks of `data_dir` and of the engine.
+        disk_reserve: Bytes = Default::Text("1g"), one(value::reserve),
+            "bytes, or a size such as 512m or 2g; 0 for no reserve";
         /// How long requests and connections may take to end after SIGTERM.
         shutdown_grace: Duration = Default::Text("10"), one(value::duration),
             "seconds, or a duration such as 30s or 1m, more than 0";

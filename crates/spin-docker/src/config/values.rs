@@ -57,7 +57,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// An amount of memory; 0 for no limit.
+/// An amount of memory or disk; 0 for no limit, or for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) i64);
 
@@ -138,6 +138,10 @@ pub(super) fn capability(text: &str) -> Option<String> {
 pub(super) fn memory(text: &str) -> Option<Bytes> {
     let bytes = size(text)?;
     (bytes == 0 || bytes >= 6 << 20).then_some(Bytes(bytes))
+}
+
+pub(super) fn reserve(text: &str) -> Option<Bytes> {
+    size(text).map(Bytes)
 }
 
 /// As Docker writes it.
