@@ -128,3 +128,46 @@ async fn a_changed_subnet_is_refused_while_containers_have_addresses_in_the_old_
         "{error}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_at_the_start_is_made_up_for() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    control.shut_down().await;
+    bench.fake.fail(Call::Inspect, 3, false);
+    let again = bench.launch().await;
+    until("its ports forward again", || bench.ports.all()[&50_000] == model::Reach::Forward).await;
+    assert_eq!(status(&again, &id(&view)), Status::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_during_a_call_of_ours_is_seen_after_it() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    bench.fake.slow(Call::Stop, Duration::from_secs(2));
+    handle.stop().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bench.fake.remove_by_hand(&body(&view));
+    until("it is known to be lost", || {
+        handle.view().failure().is_some_and(|failure| failure.contains("removed it"))
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_call_did_all_the_same_is_seen() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    handle.stop().await.unwrap();
+    until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
+    bench.fake.fail(Call::Events, 1_000_000, false);
+    bench.fake.break_events();
+    bench.fake.fail(Call::Start, 1, true);
+    handle.start().await.unwrap_err();
+    until("it runs", || status(&control, &id(&view)) == Status::Running).await;
+}

@@ -5,6 +5,7 @@
 //! the program ends; what is under way then is taken up again at the next start.
 
 mod calls;
+mod compare;
 mod ports;
 mod transition;
 
@@ -13,7 +14,7 @@ use crate::handle::{Answer, Command, CommandError, Handle, View};
 use crate::{Traffic, handle};
 use calls::Calls;
 use engine::ContainerSpec;
-use model::{Container, Evidence, Input, Observation, Phase, step};
+use model::{Container, Evidence, Input, Phase, step};
 use ports::Ports;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -39,6 +40,10 @@ pub(crate) struct Supervisor {
     moved_at_look: u64,
     killed_by_hand: bool,
     resumed: bool,
+    /// A look at the engine's side is owed: the last one failed or told old news, or came during a call of ours.
+    owes_look: bool,
+    /// When to look again after one that failed.
+    look_again: Option<tokio::time::Instant>,
     /// Its application can serve, as far as its image lets us ask.
     ready: bool,
 }
@@ -71,6 +76,8 @@ impl Supervisor {
             moved_at_look: 0,
             killed_by_hand: false,
             resumed,
+            owes_look: false,
+            look_again: None,
             ready: true,
             shared: Arc::clone(&shared),
         };
@@ -92,6 +99,7 @@ impl Supervisor {
                 result = self.calls.result() => self.take_result(result).await,
                 Some(command) = self.commands.recv() => self.take(command).await,
                 () = at(look) => self.look().await,
+                () = at(self.look_again) => self.make_up(),
                 () = self.ports.retry() => self.publish(),
             }
         }
@@ -123,11 +131,7 @@ impl Supervisor {
             }
             Command::CheckIn(value) => self.fact(Input::CheckIn(value)).await,
             Command::Used => self.fact(Input::Used).await,
-            Command::Compare(done) => match &self.container.engine_id {
-                Some(body) => self.calls.inspect(body.clone(), done),
-                None if !self.resumed => self.resume(Observation::Missing).await,
-                None => {}
-            },
+            Command::Compare(done) => self.compare(done).await,
             Command::Killed => self.killed_by_hand = true,
             Command::StoppedByHand => {
                 // An inspect of its end may still be under way.
@@ -144,38 +148,17 @@ impl Supervisor {
 
     async fn take_result(&mut self, result: calls::Outcome) {
         match result {
-            calls::Outcome::Called(input) => self.fact(input).await,
+            calls::Outcome::Called(input) => self.called(input).await,
             calls::Outcome::Ready { .. } => {
                 self.ready = true;
                 self.ports.reach(self.reach());
             }
             calls::Outcome::Inspected { seen, fresh, done } => {
-                match seen {
-                    Some(seen) if !self.resumed => self.resume(seen).await,
-                    Some(seen) if fresh => self.fact(Input::Observed(self.with_hand(seen))).await,
-                    _ => {}
-                }
+                self.compared(seen, fresh).await;
                 drop(done);
             }
         }
-    }
-
-    /// The first thing that is known of it since the daemon came up.
-    async fn resume(&mut self, seen: Observation) {
-        self.resumed = true;
-        self.fact(Input::Resumed(seen)).await;
-        self.ports.reach(self.reach());
-        self.publish();
-    }
-
-    /// An inspect cannot tell who ended it; the events before it could.
-    fn with_hand(&self, seen: Observation) -> Observation {
-        match seen {
-            Observation::Exited { name, code, out_of_memory, .. } => {
-                Observation::Exited { name, code, out_of_memory, by_hand: self.killed_by_hand }
-            }
-            other => other,
-        }
+        self.pay_look();
     }
 
     /// The clock may have been set back a little since the timer was: a look before its time would forget what moved.

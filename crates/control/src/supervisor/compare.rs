@@ -1,0 +1,84 @@
+//! Keeps what we know of a container true to what the engine has. While a call of ours is under way its result is what
+//! counts; a look that fell into it, told old news or failed is made up for, so that nothing that happened is missed.
+
+use super::{Done, Supervisor};
+use model::{Input, Observation};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long after an inspect that failed the next one comes.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Somebody says that it may have changed. Who waits for an answer gets one at once.
+    pub(super) async fn compare(&mut self, done: Done) {
+        match &self.container.engine_id {
+            Some(_) if done.is_none() && self.resumed && !self.container.phase.is_settled() => {
+                self.owes_look = true;
+            }
+            Some(body) => self.calls.inspect(body.clone(), done),
+            None if !self.resumed => self.resume(Observation::Missing).await,
+            None => {}
+        }
+    }
+
+    /// An inspect returned, with nothing where it failed.
+    pub(super) async fn compared(&mut self, seen: Option<Observation>, fresh: bool) {
+        self.look_again = seen.is_none().then(|| Instant::now() + LOOK_AGAIN);
+        match seen {
+            Some(seen) if !self.resumed => self.resume(seen).await,
+            Some(seen) if fresh => {
+                self.owes_look |= !self.container.phase.is_settled();
+                self.fact(Input::Observed(self.with_hand(seen))).await;
+            }
+            Some(_) => self.owes_look = true,
+            None => {}
+        }
+    }
+
+    /// A call of ours returned. What one that failed did all the same, only a look shows.
+    pub(super) async fn called(&mut self, input: Input) {
+        self.owes_look |= matches!(input, Input::StartFailed(_) | Input::StopFailed(_));
+        self.fact(input).await;
+    }
+
+    /// Looks, if one is owed and no call of ours is under way.
+    pub(super) fn pay_look(&mut self) {
+        if self.owes_look && self.container.phase.is_settled() {
+            self.owes_look = false;
+            self.look_now();
+        }
+    }
+
+    /// Where the engine is away, its return compares everything.
+    pub(super) fn make_up(&mut self) {
+        self.look_again = None;
+        if self.shared.reconciler.is_following() {
+            self.look_now();
+        }
+    }
+
+    fn look_now(&mut self) {
+        if let Some(body) = &self.container.engine_id {
+            self.calls.inspect(body.clone(), None);
+        }
+    }
+
+    /// The first thing that is known of it since the daemon came up.
+    async fn resume(&mut self, seen: Observation) {
+        self.resumed = true;
+        self.fact(Input::Resumed(seen)).await;
+        self.ports.reach(self.reach());
+        self.publish();
+    }
+
+    /// An inspect cannot tell who ended it; the events before it could.
+    fn with_hand(&self, seen: Observation) -> Observation {
+        match seen {
+            Observation::Exited { name, code, out_of_memory, .. } => {
+                Observation::Exited { name, code, out_of_memory, by_hand: self.killed_by_hand }
+            }
+            other => other,
+        }
+    }
+}
