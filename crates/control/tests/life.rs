@@ -241,3 +241,20 @@ async fn connections_are_held_until_the_image_says_that_its_application_can_serv
     assert_eq!(status(&again, &id(&view)), Status::Running);
     until("one that runs already is not asked again", || bench.ports.all()[&50_000] == Reach::Forward).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_end_cannot_be_saved_is_undone_and_not_acknowledged() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    bench.fake.slow(Call::Start, Duration::from_secs(5));
+    let creating = tokio::spawn({
+        let control = control.clone();
+        async move { control.create(CreateRequest { image: "image".into(), env: vec![] }).await }
+    });
+    until("its start is under way", || bench.fake.calls().iter().any(|(call, _)| *call == Call::Start)).await;
+    bench.full.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = creating.await.unwrap().unwrap_err();
+    assert!(matches!(error, CreateError::Failed(CommandError::Store(_))), "{error:?}");
+    until("nothing of it is left", || bench.fake.bodies().is_empty() && bench.ports.all().is_empty()).await;
+    assert!(control.list().is_empty());
+}

@@ -38,6 +38,9 @@ impl Supervisor {
 
     /// A call of ours returned. What one that failed did all the same, only a look shows.
     pub(super) async fn called(&mut self, input: Input) {
+        if self.is_first_start(&input) {
+            return self.first_started().await;
+        }
         self.owes_look |= matches!(input, Input::StartFailed(_) | Input::StopFailed(_));
         self.fact(input).await;
     }

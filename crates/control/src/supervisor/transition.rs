@@ -20,14 +20,15 @@ impl Supervisor {
     /// One transition: decided, written down, published, acted on. On an error nothing has changed, except by a fact.
     pub(super) async fn advance(&mut self, input: Input) -> Result<(), CommandError> {
         let now = self.shared.clock.now();
-        let is_command = matches!(input, Input::Start | Input::Stop | Input::Delete);
+        let must_be_saved =
+            matches!(input, Input::Start | Input::Stop | Input::Delete) || self.is_first_start(&input);
         let is_minor = is_minor(&input);
         let (next, effect) = step(&self.container, input, now, &self.shared.policy.get());
         if next == self.container && effect.is_none() {
             return Ok(());
         }
         let saved = if is_minor { self.note(&next) } else { self.save(&next).await };
-        if is_command {
+        if must_be_saved {
             saved.clone()?;
         }
         self.move_to(next);
@@ -35,6 +36,20 @@ impl Supervisor {
             self.act(effect);
         }
         saved
+    }
+
+    /// Its create is about to be acknowledged: only what is on disk may be.
+    pub(super) fn is_first_start(&self, input: &Input) -> bool {
+        *input == Input::Started && matches!(self.container.phase, Phase::Starting { first: true, .. })
+    }
+
+    /// A first start that cannot be saved is undone: after a crash nothing would know what its owner was told.
+    pub(super) async fn first_started(&mut self) {
+        if let Err(error) = self.advance(Input::Started).await {
+            let why = crate::chain(&error);
+            self.waiting.drain(..).for_each(|answer| reply(answer, Err(error.clone())));
+            self.fact(Input::StartFailed(why)).await;
+        }
     }
 
     fn note(&self, next: &Container) -> Result<(), CommandError> {

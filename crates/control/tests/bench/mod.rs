@@ -4,14 +4,16 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+use control::store::{Change, Contents};
 use control::{
-    Clock, Control, CreateRequest, Endpoints, Parts, Settings, Sqlite, Target, Unmeasured, View, Writing,
+    Clock, Control, CreateRequest, Endpoints, Parts, Settings, Sqlite, Store, StoreError, Target, Unmeasured,
+    View, Writing,
 };
 use engine::fake::Fake;
 use model::{IdlePolicy, Reach, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -27,6 +29,27 @@ pub struct Bench {
     pub writing: Writing,
     pub range: std::ops::RangeInclusive<u16>,
     pub wall: Arc<AtomicI64>,
+    /// Nothing more can be written.
+    pub full: Arc<AtomicBool>,
+}
+
+/// The real store, on a disk that may be full.
+struct Disk {
+    store: Sqlite,
+    full: Arc<AtomicBool>,
+}
+
+impl Store for Disk {
+    fn read(&mut self, mint: &dyn Fn() -> String) -> Result<Contents, StoreError> {
+        self.store.read(mint)
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(StoreError::Full { path: "the disk".into() });
+        }
+        self.store.commit(changes)
+    }
 }
 
 /// What each claimed port meets.
@@ -95,6 +118,7 @@ impl Bench {
             policy,
             range: 50_000..=50_099,
             wall,
+            full: Arc::default(),
         }
     }
 
@@ -113,7 +137,10 @@ impl Bench {
             engine: Arc::new(self.fake.clone()),
             endpoints: Arc::new(self.ports.clone()),
             room: Arc::new(Unmeasured),
-            store: Box::new(Sqlite::open(self.folder.path()).unwrap()),
+            store: Box::new(Disk {
+                store: Sqlite::open(self.folder.path()).unwrap(),
+                full: self.full.clone(),
+            }),
             writing: self.writing,
             clock: self.clock(),
             settings: Settings {
