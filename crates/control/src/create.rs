@@ -95,8 +95,8 @@ impl Control {
         let container = self.allot(&request.image, &image)?;
         let intent = vec![Change::Put(Box::new(container.clone())), self.shared.ledger.trails()];
         if let Err(error) = self.shared.journal.commit(intent).await {
-            let ports: Vec<u16> = container.host_ports().collect();
-            self.shared.ledger.give_back(&ports, container.address, self.shared.clock.now());
+            self.shared.ledger.let_go(&container);
+            self.shared.ledger.give_back(&container, self.shared.clock.now());
             return Err(CreateError::Store(error));
         }
         let spec = self.spec(&container, &image, request.env);

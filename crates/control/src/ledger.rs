@@ -121,12 +121,23 @@ impl Ledger {
         }
     }
 
-    /// Takes back what a container had; it rests from now on.
-    pub(crate) fn give_back(&self, ports: &[u16], address: Ipv4Addr, now: Timestamp) {
-        ports.iter().for_each(|port| self.endpoints.release(*port));
+    /// Takes back what a container had; it rests from now on. Its sockets stay, until they are let go.
+    pub(crate) fn give_back(&self, container: &Container, now: Timestamp) {
         let mut ranges = self.lock();
-        ports.iter().for_each(|port| ranges.ports.give_back((*port).into(), now));
-        ranges.addresses.give_back(address.into(), now);
+        container.host_ports().for_each(|port| ranges.ports.give_back(port.into(), now));
+        ranges.addresses.give_back(container.address.into(), now);
+    }
+
+    /// Closes the sockets that stand for a container's ports.
+    pub(crate) fn let_go(&self, container: &Container) {
+        container.host_ports().for_each(|port| self.endpoints.release(port));
+    }
+
+    /// The wall clock was set, or the host slept: what rests, rests for as long as before.
+    pub(crate) fn clock_shifted(&self, by_millis: i64) {
+        let mut ranges = self.lock();
+        ranges.ports.clock_shifted(by_millis);
+        ranges.addresses.clock_shifted(by_millis);
     }
 
     /// Where the two ranges go on, for the store.

@@ -32,6 +32,7 @@ async fn beat(shared: &Shared) {
                 milliseconds = by,
                 "the clock jumped, or the host slept; each next look counts as a first one"
             );
+            shared.ledger.clock_shifted(by);
             for handle in &handles {
                 handle.send_waiting(Command::ClockShifted(by)).await;
             }

@@ -5,7 +5,8 @@
 mod bench;
 
 use bench::{Bench, create, id, status, until};
-use control::{CommandError, CreateError, CreateRequest};
+use control::store::{Change, Contents};
+use control::{CommandError, CreateError, CreateRequest, StoreError};
 use engine::fake::Call;
 use model::{Reach, Status};
 use std::time::Duration;
@@ -257,4 +258,53 @@ async fn a_create_whose_end_cannot_be_saved_is_undone_and_not_acknowledged() {
     assert!(matches!(error, CreateError::Failed(CommandError::Store(_))), "{error:?}");
     until("nothing of it is left", || bench.fake.bodies().is_empty() && bench.ports.all().is_empty()).await;
     assert!(control.list().is_empty());
+}
+
+/// A store whose last write is the one that forgets a container, as before a crash.
+struct UntilForgotten {
+    store: Box<dyn control::Store>,
+    over: bool,
+}
+
+impl control::Store for UntilForgotten {
+    fn read(&mut self, mint: &dyn Fn() -> String) -> Result<Contents, StoreError> {
+        self.store.read(mint)
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        if self.over {
+            return Err(StoreError::Closed);
+        }
+        self.over = changes.iter().any(|change| matches!(change, Change::Forget(_)));
+        self.store.commit(changes)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_deleted_container_had_rests_after_a_crash_too() {
+    let bench = Bench { range: 50_000..=50_003, ..Bench::inline() };
+    let parts = bench.parts();
+    let store = UntilForgotten { store: parts.store, over: false };
+    let control = control::Control::launch(control::Parts { store: Box::new(store), ..parts }).await.unwrap();
+    let view = create(&control).await;
+    control.find(&id(&view)).unwrap().delete().await.unwrap();
+    until("its ports are free", || bench.ports.all().is_empty()).await;
+    control.shut_down().await;
+    let again = bench.launch().await;
+    create(&again).await;
+    let error = again.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
+    assert!(error.to_string().contains("2 in use, 2 resting"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_ends_no_rest() {
+    let bench = Bench { range: 50_000..=50_001, ..Bench::inline() };
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    control.find(&id(&view)).unwrap().delete().await.unwrap();
+    until("its ports are free", || bench.ports.all().is_empty()).await;
+    bench.jump(Duration::from_secs(3600));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let error = control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
+    assert!(error.to_string().contains("2 resting"), "{error}");
 }

@@ -83,6 +83,11 @@ impl NextFit {
         self.used.remove(&number);
     }
 
+    /// The wall clock was set, or the host slept: what rests, rests for as long as before.
+    pub fn clock_shifted(&mut self, by_millis: i64) {
+        self.resting.values_mut().for_each(|until| *until = until.shifted(by_millis));
+    }
+
     /// What to keep for the next run.
     pub fn trail(&self) -> Trail {
         Trail { cursor: self.cursor, resting: self.resting.clone() }
@@ -111,7 +116,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+    const NOW: Timestamp = Timestamp::from_millis(10_000_000);
 
     #[test]
     fn hands_out_in_turn_and_wraps() {
@@ -131,6 +136,19 @@ mod tests {
         assert_eq!((error.size, error.used, error.resting), (2, 1, 1));
         assert_eq!(error.retry_after, Duration::from_secs(1));
         assert_eq!(range.take(NOW.plus(REST)), Ok(10));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_shortens_and_lengthens_no_rest() {
+        for by in [-3_600_000, 3_600_000] {
+            let mut range = NextFit::new(10, 10, Trail::default());
+            range.take(NOW).unwrap();
+            range.give_back(10, NOW);
+            range.clock_shifted(by);
+            let now = NOW.shifted(by);
+            assert!(range.take(now.plus(Duration::from_secs(59))).is_err());
+            assert_eq!(range.take(now.plus(REST)), Ok(10));
+        }
     }
 
     #[test]

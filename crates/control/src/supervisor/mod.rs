@@ -186,18 +186,11 @@ impl Supervisor {
         }
     }
 
-    /// The container is no more: its ports and its address rest, and nobody finds it.
+    /// The container is no more: its ports and its address rest already, and nobody finds it.
     fn leave(&mut self) {
         self.turn_away();
         self.shared.registry.forget(&self.container.key);
-        let ports: Vec<u16> = self.container.host_ports().collect();
-        self.shared.ledger.give_back(&ports, self.container.address, self.shared.clock.now());
-        let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(async move {
-            if let Err(error) = shared.journal.commit(vec![shared.ledger.trails()]).await {
-                tracing::warn!(error = %crate::chain(error.as_ref()), "cannot save which ports rest");
-            }
-        });
+        self.shared.ledger.let_go(&self.container);
     }
 
     fn turn_away(&mut self) {

@@ -58,7 +58,13 @@ impl Supervisor {
     }
 
     async fn save(&self, next: &Container) -> Result<(), CommandError> {
-        self.shared.journal.commit(vec![Change::of(next)]).await.map_err(CommandError::Store)
+        let mut changes = vec![Change::of(next)];
+        if next.phase == Phase::Gone {
+            // In one write: a crash between the two would hand out at once what must rest.
+            self.shared.ledger.give_back(next, self.shared.clock.now());
+            changes.push(self.shared.ledger.trails());
+        }
+        self.shared.journal.commit(changes).await.map_err(CommandError::Store)
     }
 
     fn move_to(&mut self, next: Container) {
