@@ -115,15 +115,20 @@ impl Drop for Daemon {
         if std::thread::panicking() {
             eprintln!("the daemon's log:\n{}", self.log());
         }
-        let filter = format!("label=spin-docker.instance={}", self.instance);
-        let containers = docker_quietly(&["ps", "-aq", "--filter", &filter]).unwrap_or_default();
-        for id in containers.split_whitespace() {
-            if let Err(error) = docker_quietly(&["rm", "-fv", id]) {
-                eprintln!("left over: container {id}: {error}");
-            }
+        // An engine of the test's own takes everything with it.
+        if self.settings.iter().any(|(name, _)| name == "engine_host") {
+            return;
         }
-        if let Err(error) = docker_quietly(&["network", "rm", &self.network()]) {
-            eprintln!("left over: network {}: {error}", self.network());
+        let filter = format!("label=spin-docker.instance={}", self.instance);
+        for (list, remove) in [
+            (&["ps", "-aq", "--filter", &filter][..], &["rm", "-fv"][..]),
+            (&["network", "ls", "-q", "--filter", &filter], &["network", "rm"]),
+        ] {
+            for id in docker_quietly(list).unwrap_or_default().split_whitespace() {
+                if let Err(error) = docker_quietly(&[remove, &[id]].concat()) {
+                    eprintln!("left over: {remove:?} {id}: {error}");
+                }
+            }
         }
     }
 }

@@ -5,10 +5,12 @@
 
 mod daemon;
 mod docker;
+mod dockerd;
 mod http;
 
 pub use daemon::{Daemon, Settings};
 pub use docker::{docker, docker_quietly, test_image};
+pub use dockerd::Dockerd;
 pub use http::{Answer, Client};
 
 use std::io::{BufRead, BufReader, Write};

@@ -42,12 +42,12 @@ impl Control {
 
     /// Sends what containers say to port `from` of their gateway to port `to` there.
     pub async fn redirect_check_ins(&self, from: u16, to: u16) -> Result<(), EngineError> {
-        self.shared.engine.redirect(&self.shared.network, from, to).await
+        self.shared.engine.redirect(&self.network(), from, to).await
     }
 
     /// Takes that back.
     pub async fn undo_redirect(&self) -> Result<(), EngineError> {
-        self.shared.engine.undo_redirect(&self.shared.network).await
+        self.shared.engine.undo_redirect(&self.network()).await
     }
 
     /// Says that somebody listens. The first container that runs tries the way.
@@ -57,6 +57,20 @@ impl Control {
             self.list().iter().find(|view| view.container.phase.status() == model::Status::Running)
         {
             try_once(&self.shared, &view.container);
+        }
+    }
+}
+
+impl Shared {
+    /// The bridge of a network that was made again is another: the redirect is for it alone.
+    pub(crate) async fn move_redirect(&self, before: &Network, now: &Network) {
+        let Some(door) = self.door.door.get().filter(|door| door.inside != door.listening) else { return };
+        let moved = async {
+            self.engine.undo_redirect(before).await?;
+            self.engine.redirect(now, door.inside, door.listening).await
+        };
+        if let Err(error) = moved.await {
+            tracing::warn!(error = %crate::chain(&error), "check-ins are off: the redirect was not moved to the new network");
         }
     }
 }
@@ -77,11 +91,12 @@ pub(crate) fn try_once(shared: &Arc<Shared>, container: &Container) {
 }
 
 async fn try_door(shared: &Shared, body: &EngineId, door: Door) {
-    let to = SocketAddrV4::new(shared.network.gateway, door.inside);
+    let network = shared.ground.now();
+    let to = SocketAddrV4::new(network.gateway, door.inside);
     match shared.engine.connect_from_inside(body, to, TRY_WITHIN).await {
         Ok(Inside::Connected) => tracing::debug!(%to, "check-ins arrive"),
         Ok(Inside::NotTried) => tracing::debug!(%to, "the way of check-ins was not tried: no right to"),
-        Ok(Inside::Refused | Inside::TimedOut) => tracing::warn!("{}", blocked(&shared.network, door)),
+        Ok(Inside::Refused | Inside::TimedOut) => tracing::warn!("{}", blocked(&network, door)),
         Err(error) => {
             shared.door.tried.store(false, Ordering::Relaxed);
             tracing::debug!(error = %crate::chain(&error), "the way of check-ins could not be tried");
@@ -112,6 +127,7 @@ mod tests {
             subnet: "172.18.0.0/16".parse().unwrap(),
             gateway: "172.18.0.1".parse().unwrap(),
             bridge: "br-1".into(),
+            taken: Vec::new(),
         };
         let text = blocked(&network, Door { inside: 80, listening: DOOR_PORT });
         assert!(text.contains("ufw allow in on br-1 to 172.18.0.1 port 48080 proto tcp"), "{text}");

@@ -4,6 +4,7 @@ use crate::admission::Admission;
 use crate::check_in::CheckInDoor;
 use crate::handle::{Handle, View};
 use crate::ledger::Ledger;
+use crate::network::Ground;
 use crate::reconcile::{self, Reconciler};
 use crate::registry::{FindError, Registry};
 use crate::room::Room;
@@ -48,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) policy: policy::Current,
     pub(crate) owner: String,
     pub(crate) mint: Box<dyn Fn() -> String + Send + Sync>,
-    pub(crate) network: Network,
+    pub(crate) ground: Ground,
     pub(crate) registry: Registry,
     pub(crate) ledger: Ledger,
     pub(crate) admission: Admission,
@@ -92,8 +93,12 @@ impl Control {
     pub async fn launch(parts: Parts) -> Result<Arc<Self>, LaunchError> {
         let Parts { engine, endpoints, room, mut store, writing, clock, settings, mint } = parts;
         let contents = store.read(&mint)?;
-        let network = engine.network(&network_spec(&settings, &contents)?).await?;
-        store.commit(&[Change::Subnet(network.subnet)])?;
+        let ground = Ground::prepare(&*engine, network_spec(&settings, &contents)?).await?;
+        let network = ground.now();
+        // Nothing new is not written: a full disk is no reason not to start.
+        if contents.subnet != Some(network.subnet) {
+            store.commit(&[Change::Subnet(network.subnet)])?;
+        }
         let trails = (contents.ports, contents.addresses);
         let range = &settings.endpoint_ports;
         let shared = Arc::new(Shared {
@@ -114,7 +119,7 @@ impl Control {
             room,
             clock,
             settings,
-            network,
+            ground,
         });
         for container in contents.containers {
             shared.ledger.enter(&container);
@@ -152,14 +157,14 @@ impl Control {
     }
 
     /// The network that our containers stand on.
-    pub fn network(&self) -> &Network {
-        &self.shared.network
+    pub fn network(&self) -> Network {
+        self.shared.ground.now()
     }
 
     /// The subnets of every spin-docker's containers on this engine: nobody there is to reach the API or an endpoint.
     pub async fn our_subnets(&self) -> Result<Vec<Ipv4Net>, EngineError> {
         let mut subnets = self.shared.engine.our_subnets().await?;
-        subnets.push(self.shared.network.subnet);
+        subnets.push(self.network().subnet);
         subnets.sort_unstable();
         subnets.dedup();
         Ok(subnets)

@@ -152,7 +152,7 @@ impl Control {
             owner: self.shared.owner.clone(),
             instance: settings.instance.clone(),
             image: container.image.clone(),
-            network: settings.network(),
+            network: self.network().name,
             address: Some(container.address),
             env: settings.env.iter().cloned().chain(env).collect(),
             files: self.authorized_keys(image).into_iter().collect(),

@@ -45,6 +45,9 @@ pub enum CommandError {
     /// The engine could not start it.
     #[error("the container does not start{}", because(.0))]
     NotStarted(Option<String>),
+    /// The engine is away, and has to be there for this.
+    #[error("the engine does not answer; try again once it is back")]
+    EngineAway,
     /// Another command overtook this one.
     #[error("the container was stopped by another request meanwhile")]
     Overtaken,
@@ -80,6 +83,8 @@ pub(crate) enum Command {
     Killed,
     /// Somebody has ended it through the engine, or we have.
     StoppedByHand,
+    /// The engine's events broke off: who ends it now is not seen.
+    Unfollowed,
     ClockShifted(i64),
     PolicyChanged,
 }

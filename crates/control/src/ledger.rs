@@ -4,6 +4,7 @@ use crate::Endpoints;
 use ipnet::Ipv4Net;
 use model::next_fit::{NextFit, Trail, UsedUp};
 use model::{Container, Timestamp};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ pub(crate) struct Ledger {
 struct Ranges {
     ports: NextFit,
     addresses: NextFit,
+    /// Of strangers on our network.
+    avoided: BTreeSet<Ipv4Addr>,
 }
 
 /// What a new container gets.
@@ -68,7 +71,7 @@ impl Ledger {
         let ports = NextFit::new((*ports.start()).into(), (*ports.end()).into(), trails.0);
         let mut addresses = NextFit::new(first, last, trails.1);
         addresses.occupy(gateway.into());
-        Self { ranges: Mutex::new(Ranges { ports, addresses }), endpoints }
+        Self { ranges: Mutex::new(Ranges { ports, addresses, avoided: BTreeSet::new() }), endpoints }
     }
 
     /// Enters what a container of the store has.
@@ -80,8 +83,8 @@ impl Ledger {
 
     /// Hands out and claims `count` ports, and an address. All or nothing.
     pub(crate) fn allot(&self, count: usize, now: Timestamp) -> Result<Allotment, LedgerError> {
-        let address = self.lock().addresses.take(now).map_err(LedgerError::Addresses)?;
-        let mut allotment = Allotment { ports: Vec::with_capacity(count), address: address.into() };
+        let address = self.lock().take_address(now).map_err(LedgerError::Addresses)?;
+        let mut allotment = Allotment { ports: Vec::with_capacity(count), address };
         while allotment.ports.len() < count {
             match self.claim_one(now) {
                 Ok(port) => allotment.ports.push(port),
@@ -92,6 +95,11 @@ impl Ledger {
             }
         }
         Ok(allotment)
+    }
+
+    /// Strangers have these on our network at present: they are given to nobody. Replaces what was said before.
+    pub(crate) fn avoid(&self, addresses: BTreeSet<Ipv4Addr>) {
+        self.lock().avoided = addresses;
     }
 
     /// Nobody was told of it: nothing of it rests.
@@ -148,6 +156,19 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Ranges> {
         self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ranges {
+    /// One that a stranger has is passed over, and rests.
+    fn take_address(&mut self, now: Timestamp) -> Result<Ipv4Addr, UsedUp> {
+        loop {
+            let number = self.addresses.take(now)?;
+            if !self.avoided.contains(&number.into()) {
+                return Ok(number.into());
+            }
+            self.addresses.give_back(number, now);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod create;
 pub mod endpoints;
 mod handle;
 mod ledger;
+mod network;
 mod policy;
 mod pulse;
 mod reconcile;

@@ -6,6 +6,7 @@
 
 use crate::control::Shared;
 use crate::handle::{Command, Handle};
+use crate::network;
 use backon::{ExponentialBuilder, Retryable};
 use engine::{EngineError, Event, EventKind, Listed};
 use futures_util::StreamExt;
@@ -57,7 +58,9 @@ pub(crate) async fn begin(shared: &Arc<Shared>) -> Result<(), EngineError> {
 /// Compares every container with the engine.
 pub(crate) async fn audit(shared: &Shared) -> Result<(), EngineError> {
     let listed = shared.engine.list(&shared.settings.instance).await?;
-    report_strangers(shared, &listed);
+    let strangers: Vec<&Listed> = listed.iter().filter(|entry| !is_ours(shared, entry)).collect();
+    report(shared, &strangers);
+    restore_network(shared, &strangers).await;
     let compares =
         shared.registry.all().into_iter().map(|handle: Handle| async move { handle.compare().await });
     stream::iter(compares).buffer_unordered(AT_ONCE).collect::<()>().await;
@@ -68,6 +71,9 @@ async fn follow_for_good(shared: &Shared, mut events: Events) {
     loop {
         follow(shared, events).await;
         shared.reconciler.following.store(false, Ordering::Relaxed);
+        for handle in shared.registry.all() {
+            handle.send_waiting(Command::Unfollowed).await;
+        }
         let pause = ExponentialBuilder::default()
             .with_min_delay(FIRST_RETRY)
             .with_max_delay(LONGEST_RETRY)
@@ -117,10 +123,26 @@ fn apply(shared: &Shared, event: &Event) {
     }
 }
 
-fn report_strangers(shared: &Shared, listed: &[Listed]) {
-    for entry in listed {
-        let ours = entry.owner == shared.owner && shared.registry.has(&entry.key);
-        if !ours && shared.reconciler.is_news(entry) {
+fn is_ours(shared: &Shared, entry: &Listed) -> bool {
+    entry.owner == shared.owner && shared.registry.has(&entry.key)
+}
+
+/// What of others stands on our network keeps its address. Without a network, containers that run still do.
+async fn restore_network(shared: &Shared, strangers: &[&Listed]) {
+    match network::restore(shared).await {
+        Ok(network) => {
+            let running =
+                network.taken.into_iter().filter(|taken| shared.registry.by_address(*taken).is_none());
+            let sleeping = strangers.iter().filter_map(|stranger| stranger.address);
+            shared.ledger.avoid(running.chain(sleeping).collect());
+        }
+        Err(error) => tracing::error!(error = %crate::chain(&error), "the network cannot be had"),
+    }
+}
+
+fn report(shared: &Shared, strangers: &[&Listed]) {
+    for entry in strangers {
+        if shared.reconciler.is_news(entry) {
             tracing::warn!(name = %entry.name, engine_id = %entry.engine_id,
                 "a container carries this instance's label and is not in the store; it is left alone");
         }

@@ -74,6 +74,16 @@ impl EngineError {
         matches!(self, Self::Unreachable { .. } | Self::PermissionDenied { .. } | Self::TimedOut { .. })
     }
 
+    /// Whether there is nobody to ask: what was asked for was not begun, or nobody knows how far it came.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::PermissionDenied { .. })
+    }
+
+    /// Whether the network that a container stands on is not there.
+    pub fn is_network_missing(&self) -> bool {
+        matches!(self, Self::NotFound { what } if what.starts_with("network"))
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -37,7 +37,8 @@ pub trait Engine: Send + Sync + 'static {
     /// One image. [`EngineError::NotFound`] where there is none of that name.
     async fn image(&self, name: &str) -> Result<Image>;
 
-    /// Finds our network, or makes it.
+    /// Finds our network, or makes it. Ours is what carries our owner id. Where another's has the name, ours is made
+    /// under another name.
     async fn network(&self, wanted: &NetworkSpec) -> Result<Network>;
 
     /// Removes a network of ours. One that is gone is no error.
@@ -48,6 +49,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Makes the body of a container, not started, with its files in it. Where a step fails, nothing is left behind.
     async fn create(&self, spec: &ContainerSpec) -> Result<Created>;
+
+    /// Puts one that does not run onto a network of ours that was made again since: to the engine it still names the old one.
+    async fn attach(&self, id: &EngineId, network: &str, address: Ipv4Addr) -> Result<()>;
 
     /// Starts it. One that runs is no error.
     async fn start(&self, id: &EngineId) -> Result<()>;
@@ -123,6 +127,8 @@ pub struct Network {
     pub gateway: Ipv4Addr,
     /// The bridge's interface name on the engine's host.
     pub bridge: String,
+    /// The addresses of whatever runs on it, whosever it is.
+    pub taken: Vec<Ipv4Addr>,
 }
 
 /// The body that we want.
@@ -198,6 +204,8 @@ pub struct Listed {
     pub key: String,
     /// The label; empty where there is none.
     pub owner: String,
+    /// The address that it was given for life, if any.
+    pub address: Option<Ipv4Addr>,
     /// Whether it runs.
     pub running: bool,
 }

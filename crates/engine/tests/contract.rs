@@ -43,7 +43,7 @@ impl Bench {
         let host = u32::from(self.network.subnet.network()) + 7;
         ContainerSpec {
             key: "k".into(),
-            owner: "o".into(),
+            owner: self.instance.clone(),
             instance: self.instance.clone(),
             image: self.image.into(),
             network: self.network.name.clone(),
@@ -81,7 +81,7 @@ fn network_spec(instance: &str) -> NetworkSpec {
     NetworkSpec {
         name: format!("spin-docker-{instance}"),
         instance: instance.into(),
-        owner: "o".into(),
+        owner: instance.into(),
         subnet: None,
     }
 }
@@ -175,7 +175,7 @@ async fn only_its_own_instance_is_listed(bench: &Bench) {
     let listed = bench.engine.list(&bench.instance).await.unwrap();
     let one: Vec<_> =
         listed.iter().map(|e| (&e.engine_id, e.key.as_str(), e.owner.as_str(), e.running)).collect();
-    assert_eq!(one, [(&id, "k", "o", true)]);
+    assert_eq!(one, [(&id, "k", bench.instance.as_str(), true)]);
     assert!(bench.engine.list("t-somebody-elses").await.unwrap().is_empty());
 }
 

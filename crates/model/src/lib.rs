@@ -15,6 +15,6 @@ pub use container::{After, Container, Endpoint, Phase, Reach, Status, StopReason
 pub use idle::{Evidence, IdlePolicy, Looks, Stage, Verdict};
 pub use ids::{ContainerId, EngineId, Key};
 pub use image::{Image, PortSpec, Protocol};
-pub use lifecycle::{Effect, Input, Observation, step};
+pub use lifecycle::{Effect, Ending, Input, Observation, step};
 pub use next_fit::{NextFit, UsedUp};
 pub use time::Timestamp;

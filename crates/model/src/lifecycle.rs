@@ -71,11 +71,22 @@ pub enum Observation {
         code: i64,
         /// The kernel ended it for want of memory.
         out_of_memory: bool,
-        /// Somebody stopped it through the engine, as `docker stop` does. An inspect cannot tell; the events can.
-        by_hand: bool,
+        /// How, as far as anybody saw. An inspect cannot tell; the events can.
+        ending: Ending,
     },
     /// The engine knows it no more.
     Missing,
+}
+
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, while we followed it.
+    ByItself,
+    /// Somebody stopped it through the engine, as `docker stop` does.
+    ByHand,
+    /// While we, or the engine, were away: by itself, by hand, or with the engine.
+    Unseen,
 }
 
 /// The engine call that a transition asks for.
@@ -279,11 +290,11 @@ impl Container {
             (Phase::Stopped { .. }, Observation::Running { .. }) => self.runs(now, policy),
             // It is there again, as after a restored disk of the engine's.
             (Phase::Stopped { reason: StopReason::Lost }, _) => self.rests(StopReason::Exited, None),
-            (Phase::Running { .. }, Observation::Exited { by_hand: true, .. }) => {
+            (Phase::Running { .. }, Observation::Exited { ending: Ending::ByHand, .. }) => {
                 self.rests(StopReason::Asked, None)
             }
-            (Phase::Running { .. }, Observation::Exited { code, out_of_memory, .. }) => {
-                self.rests(StopReason::Exited, Some(how_it_ended(code, out_of_memory)));
+            (Phase::Running { .. }, Observation::Exited { code, out_of_memory, ending, .. }) => {
+                self.rests(StopReason::Exited, Some(how_it_ended(code, out_of_memory, ending)));
             }
             _ => {}
         }
@@ -409,10 +420,15 @@ fn how_it_was_lost(name: &str) -> String {
     )
 }
 
-fn how_it_ended(code: i64, out_of_memory: bool) -> String {
+fn how_it_ended(code: i64, out_of_memory: bool, ending: Ending) -> String {
     if out_of_memory {
         "it ran out of memory and was ended by the kernel; give its image a higher limit or less to do"
             .to_owned()
+    } else if ending == Ending::Unseen {
+        format!(
+            "it ended with exit code {code} while spin-docker or the engine was away: with the engine, by hand or by \
+             itself; start it again, or see `docker logs` for its last words"
+        )
     } else {
         format!("it ended by itself with exit code {code}; `docker logs` shows its last words")
     }

@@ -54,8 +54,12 @@ fn seen_running() -> Observation {
     Observation::Running { name: "/b".into() }
 }
 
-fn seen_exited(by_hand: bool) -> Observation {
-    Observation::Exited { name: "/b".into(), code: 3, out_of_memory: false, by_hand }
+fn ending() -> impl Strategy<Value = Ending> {
+    prop_oneof![Just(Ending::ByItself), Just(Ending::ByHand), Just(Ending::Unseen)]
+}
+
+fn seen_exited(ending: Ending) -> Observation {
+    Observation::Exited { name: "/b".into(), code: 3, out_of_memory: false, ending }
 }
 
 #[test]
@@ -116,18 +120,19 @@ fn what_the_engine_shows() {
     let exited = || Phase::Stopped { reason: StopReason::Exited };
     let table = vec![
         (running(), seen_running(), running()),
-        (running(), seen_exited(false), exited()),
-        (running(), seen_exited(true), STOPPED),
+        (running(), seen_exited(Ending::ByItself), exited()),
+        (running(), seen_exited(Ending::Unseen), exited()),
+        (running(), seen_exited(Ending::ByHand), STOPPED),
         (running(), Observation::Missing, LOST),
         (STOPPED, seen_running(), running()),
-        (STOPPED, seen_exited(false), STOPPED),
+        (STOPPED, seen_exited(Ending::ByItself), STOPPED),
         (STOPPED, Observation::Missing, LOST),
         (LOST, Observation::Missing, LOST),
-        (LOST, seen_exited(false), exited()),
+        (LOST, seen_exited(Ending::ByItself), exited()),
         (LOST, seen_running(), running()),
         // While a call of ours is under way, its result is what counts.
-        (starting(false, Stay), seen_exited(false), starting(false, Stay)),
-        (stopping(Start), seen_exited(false), stopping(Start)),
+        (starting(false, Stay), seen_exited(Ending::ByItself), starting(false, Stay)),
+        (stopping(Start), seen_exited(Ending::ByItself), stopping(Start)),
         (stopping(Remove), Observation::Missing, stopping(Remove)),
     ];
     for (before, seen, expected) in table {
@@ -140,17 +145,17 @@ fn what_the_engine_shows() {
 fn a_restart_of_the_daemon_takes_up_what_was_under_way() {
     use After::{Remove, Start, Stay, Stop};
     let table = vec![
-        (starting(true, Stay), seen_exited(false), Phase::Removing, Some(Effect::Remove)),
+        (starting(true, Stay), seen_exited(Ending::ByItself), Phase::Removing, Some(Effect::Remove)),
         (starting(true, Stay), seen_running(), running(), None),
-        (starting(false, Stay), seen_exited(false), starting(false, Stay), Some(Effect::Start)),
-        (starting(false, Stop), seen_exited(false), STOPPED, None),
+        (starting(false, Stay), seen_exited(Ending::ByItself), starting(false, Stay), Some(Effect::Start)),
+        (starting(false, Stop), seen_exited(Ending::ByItself), STOPPED, None),
         (starting(false, Stop), seen_running(), stopping(Stay), Some(Effect::Stop)),
-        (starting(false, Remove), seen_exited(false), Phase::Removing, Some(Effect::Remove)),
+        (starting(false, Remove), seen_exited(Ending::ByItself), Phase::Removing, Some(Effect::Remove)),
         (stopping(Start), seen_running(), stopping(Start), Some(Effect::Stop)),
-        (stopping(Stay), seen_exited(false), stopping(Stay), Some(Effect::Stop)),
+        (stopping(Stay), seen_exited(Ending::ByItself), stopping(Stay), Some(Effect::Stop)),
         (Phase::Removing, seen_running(), Phase::Removing, Some(Effect::Remove)),
         (running(), seen_running(), running(), None),
-        (running(), seen_exited(false), Phase::Stopped { reason: StopReason::Exited }, None),
+        (running(), seen_exited(Ending::ByItself), Phase::Stopped { reason: StopReason::Exited }, None),
         (STOPPED, seen_running(), running(), None),
         (running(), Observation::Missing, LOST, None),
         (STOPPED, Observation::Missing, LOST, None),
@@ -318,7 +323,7 @@ fn the_words_on_the_wire() {
 
 fn any_input() -> impl Strategy<Value = Input> {
     let observation =
-        prop_oneof![Just(seen_running()), any::<bool>().prop_map(seen_exited), Just(Observation::Missing),];
+        prop_oneof![Just(seen_running()), ending().prop_map(seen_exited), Just(Observation::Missing),];
     prop_oneof![
         Just(Input::Start),
         Just(Input::Stop),

@@ -94,9 +94,7 @@ impl Failure {
                 Self::new(Kind::Busy, capitalised(&error.to_string())).later(Duration::from_secs(1))
             }
             CommandError::Store(error) => Self::store(app, error),
-            CommandError::NotStarted(_) if !app.control.is_ready() => {
-                Self::below(app, Kind::EngineAway, error).later(ENGINE_AWAY)
-            }
+            CommandError::EngineAway => Self::below(app, Kind::EngineAway, error).later(ENGINE_AWAY),
             CommandError::NotStarted(_) => Self::below(app, Kind::NotStarted, error),
         }
     }

@@ -3,10 +3,12 @@
 
 use super::Done;
 use crate::control::Shared;
+use crate::network;
 use crate::starts::Priority;
 use backon::{ExponentialBuilder, Retryable};
 use engine::{ContainerSpec, EngineError};
 use model::{EngineId, Input, Key, Observation};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -21,6 +23,8 @@ const FIRST_ASK: Duration = Duration::from_millis(10);
 const LONGEST_ASK: Duration = Duration::from_millis(250);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// While the engine is away.
+const AWAY_RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Calls {
     shared: Arc<Shared>,
@@ -36,7 +40,11 @@ pub(crate) struct Calls {
 /// What came of a call.
 pub(crate) enum Outcome {
     /// A call that changes it returned.
-    Called(Input),
+    Called {
+        input: Input,
+        /// There was no engine to do it.
+        away: bool,
+    },
     /// The application can serve, or was asked for long enough.
     Ready { epoch: u64 },
     /// An inspect returned, with nothing where it failed; stale if the container changed under it.
@@ -119,22 +127,19 @@ impl Calls {
     pub(crate) fn create(&mut self, spec: ContainerSpec) {
         let engine = Arc::clone(&self.shared.engine);
         self.running.spawn(async move {
-            Outcome::Called(match engine.create(&spec).await {
-                Ok(created) => Input::Created { engine_id: created.engine_id, name: created.name },
-                Err(error) => Input::CreateFailed(crate::chain(&error)),
-            })
+            let created = engine.create(&spec).await;
+            let created = created.map(|made| Input::Created { engine_id: made.engine_id, name: made.name });
+            called(created, Input::CreateFailed)
         });
     }
 
-    pub(crate) fn start(&mut self, body: Option<EngineId>, priority: Priority) {
+    pub(crate) fn start(&mut self, body: Option<EngineId>, address: Ipv4Addr, priority: Priority) {
         let Some(body) = body else { return };
         let shared = Arc::clone(&self.shared);
         self.running.spawn(async move {
             let _permit = shared.starts.permit(priority).await;
-            Outcome::Called(match shared.engine.start(&body).await {
-                Ok(()) => Input::Started,
-                Err(error) => Input::StartFailed(crate::chain(&error)),
-            })
+            let started = network::start_on_it(&shared, &body, address).await;
+            called(started.map(|()| Input::Started), Input::StartFailed)
         });
     }
 
@@ -145,10 +150,10 @@ impl Calls {
             let stop = || engine.stop(&body, GRACE);
             let pause =
                 ExponentialBuilder::default().with_min_delay(FIRST_RETRY).with_max_times(STOP_RETRIES);
-            let stopped = stop.retry(pause).notify(|error, after| complain("stop", error, after)).await;
-            Outcome::Called(match stopped {
-                Ok(()) => Input::Stopped,
-                Err(error) => Input::StopFailed(format!("it could not be stopped: {}", crate::chain(&error))),
+            let stop = stop.retry(pause).adjust(until_it_is_back);
+            let stopped = stop.notify(|error, after| complain("stop", error, after)).await;
+            called(stopped.map(|()| Input::Stopped), |why| {
+                Input::StopFailed(format!("it could not be stopped: {why}"))
             })
         });
     }
@@ -162,10 +167,11 @@ impl Calls {
                 .with_max_delay(LONGEST_RETRY)
                 .without_max_times();
             let remove = || remove_body(&shared, body.as_ref(), &key);
-            let removed = remove.retry(pause).notify(|error, after| complain("remove", error, after)).await;
-            Outcome::Called(
-                removed.map_or_else(|_| unreachable!("it is tried without end"), |()| Input::Removed),
-            )
+            let remove = remove.retry(pause).adjust(until_it_is_back);
+            match remove.notify(|error, after| complain("remove", error, after)).await {
+                Ok(()) => Outcome::Called { input: Input::Removed, away: false },
+                Err(_) => unreachable!("it is tried without end"),
+            }
         });
     }
 }
@@ -181,6 +187,16 @@ async fn remove_body(shared: &Shared, body: Option<&EngineId>, key: &Key) -> Res
         shared.engine.remove(&entry.engine_id).await?;
     }
     Ok(())
+}
+
+fn called(result: Result<Input, EngineError>, failed: impl FnOnce(String) -> Input) -> Outcome {
+    let away = result.as_ref().is_err_and(EngineError::is_away);
+    Outcome::Called { input: result.unwrap_or_else(|error| failed(crate::chain(&error))), away }
+}
+
+/// What an engine that is away could not do is no failure of its: it is asked again, and soon after it is back.
+fn until_it_is_back(error: &EngineError, pause: Option<Duration>) -> Option<Duration> {
+    if error.is_away() { Some(AWAY_RETRY) } else { pause }
 }
 
 fn complain(doing: &str, error: &EngineError, after: Duration) {

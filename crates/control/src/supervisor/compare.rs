@@ -2,7 +2,7 @@
 //! counts; a look that fell into it, told old news or failed is made up for, so that nothing that happened is missed.
 
 use super::{Done, Supervisor};
-use model::{Input, Observation};
+use model::{Ending, Input, Observation};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,7 +29,8 @@ impl Supervisor {
             Some(seen) if !self.resumed => self.resume(seen).await,
             Some(seen) if fresh => {
                 self.owes_look |= !self.container.phase.is_settled();
-                self.fact(Input::Observed(self.with_hand(seen))).await;
+                let seen = self.with_hand(seen);
+                self.fact(Input::Observed(seen)).await;
             }
             Some(_) => self.owes_look = true,
             None => {}
@@ -76,10 +77,14 @@ impl Supervisor {
     }
 
     /// An inspect cannot tell who ended it; the events before it could.
-    fn with_hand(&self, seen: Observation) -> Observation {
+    fn with_hand(&mut self, seen: Observation) -> Observation {
+        let ending = self.ending;
+        if ending == Ending::Unseen {
+            self.ending = Ending::ByItself;
+        }
         match seen {
             Observation::Exited { name, code, out_of_memory, .. } => {
-                Observation::Exited { name, code, out_of_memory, by_hand: self.killed_by_hand }
+                Observation::Exited { name, code, out_of_memory, ending }
             }
             other => other,
         }

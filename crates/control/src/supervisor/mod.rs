@@ -14,7 +14,7 @@ use crate::handle::{Answer, Command, CommandError, Handle, View};
 use crate::{Traffic, handle};
 use calls::Calls;
 use engine::ContainerSpec;
-use model::{Container, Evidence, Input, Phase, step};
+use model::{Container, Ending, Evidence, Input, Phase, step};
 use ports::Ports;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -38,7 +38,10 @@ pub(crate) struct Supervisor {
     calls: Calls,
     waiting: Vec<Answer>,
     moved_at_look: u64,
-    killed_by_hand: bool,
+    /// The last engine call of ours met no engine.
+    away: bool,
+    /// What its next end counts as, as far as the events tell.
+    ending: Ending,
     resumed: bool,
     /// A look at the engine's side is owed: the last one failed or told old news, or came during a call of ours.
     owes_look: bool,
@@ -74,7 +77,8 @@ impl Supervisor {
             calls,
             waiting: Vec::new(),
             moved_at_look: 0,
-            killed_by_hand: false,
+            away: false,
+            ending: Ending::ByItself,
             resumed,
             owes_look: false,
             look_again: None,
@@ -117,7 +121,7 @@ impl Supervisor {
 
     async fn take(&mut self, command: Command) {
         match command {
-            Command::Start(answer) => match self.advance(Input::Start).await {
+            Command::Start(answer) => match self.start().await {
                 Ok(()) => self.answer_when_settled(answer),
                 Err(error) => reply(answer, Err(error)),
             },
@@ -132,12 +136,13 @@ impl Supervisor {
             Command::CheckIn(value) => self.fact(Input::CheckIn(value)).await,
             Command::Used => self.fact(Input::Used).await,
             Command::Compare(done) => self.compare(done).await,
-            Command::Killed => self.killed_by_hand = true,
+            Command::Killed => self.ending = Ending::ByHand,
             Command::StoppedByHand => {
                 // An inspect of its end may still be under way.
-                self.killed_by_hand = true;
+                self.ending = Ending::ByHand;
                 self.fact(Input::StoppedByHand).await;
             }
+            Command::Unfollowed => self.ending = Ending::Unseen,
             Command::ClockShifted(by) => self.fact(Input::ClockShifted(by)).await,
             Command::PolicyChanged => {
                 self.fact(Input::PolicyChanged).await;
@@ -148,7 +153,10 @@ impl Supervisor {
 
     async fn take_result(&mut self, result: calls::Outcome) {
         match result {
-            calls::Outcome::Called(input) => self.called(input).await,
+            calls::Outcome::Called { input, away } => {
+                self.away = away;
+                self.called(input).await;
+            }
             calls::Outcome::Ready { .. } => {
                 self.ready = true;
                 self.ports.reach(self.reach());
@@ -159,6 +167,15 @@ impl Supervisor {
             }
         }
         self.pay_look();
+    }
+
+    /// While the engine is away nothing is begun that it is needed for, and nothing is changed.
+    async fn start(&mut self) -> Result<(), CommandError> {
+        let stopped = matches!(self.container.phase, Phase::Stopped { .. });
+        if stopped && !self.shared.reconciler.is_following() {
+            return Err(CommandError::EngineAway);
+        }
+        self.advance(Input::Start).await
     }
 
     /// The clock may have been set back a little since the timer was: a look before its time would forget what moved.

@@ -5,7 +5,7 @@ use crate::check_in;
 use crate::handle::{Answer, CommandError, View};
 use crate::starts::Priority;
 use crate::store::Change;
-use model::{Container, Effect, Input, Phase, Reach, step};
+use model::{Container, Effect, Ending, Input, Phase, Reach, step};
 use std::sync::Arc;
 
 impl Supervisor {
@@ -71,7 +71,7 @@ impl Supervisor {
         let before = std::mem::replace(&mut self.container, next);
         let (was, is) = (before.phase.status(), self.container.phase.status());
         if was != is || before.container_id != self.container.container_id {
-            self.killed_by_hand = false;
+            self.ending = Ending::ByItself;
             self.calls.outdate();
             let failure = self.container.failure.as_deref();
             tracing::info!(container = %self.name(), image = %self.container.image, from = was.as_str(),
@@ -122,7 +122,7 @@ impl Supervisor {
     fn act(&mut self, effect: Effect) {
         let body = self.container.engine_id.clone();
         match effect {
-            Effect::Start => self.calls.start(body, self.priority()),
+            Effect::Start => self.calls.start(body, self.container.address, self.priority()),
             Effect::Stop => self.calls.stop(body),
             Effect::Remove => self.calls.remove(body, self.container.key.clone()),
         }
@@ -148,6 +148,7 @@ impl Supervisor {
         let why = self.container.failure.clone();
         let result = match &self.container.phase {
             Phase::Running { .. } => Ok(self.handle.view()),
+            _ if self.away => Err(CommandError::EngineAway),
             Phase::Stopped { .. } if why.is_none() => Err(CommandError::Overtaken),
             Phase::Stopped { .. } => Err(CommandError::NotStarted(why)),
             _ if why.is_some() => Err(CommandError::NotStarted(why)),

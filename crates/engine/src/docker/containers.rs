@@ -5,16 +5,17 @@ use crate::{
     ContainerSpec, Created, EngineError, INSTANCE_LABEL, KEY_LABEL, Limits, Listed, OWNER_LABEL, Result,
 };
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum,
-    EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, NetworkingConfig,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryNetworkSettings,
+    ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
+    HostConfigLogConfig, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StartContainerOptions,
     StopContainerOptions,
 };
-use model::{EngineId, Observation};
+use model::{Ending, EngineId, Observation};
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// What a stop may take beyond its grace.
@@ -187,11 +188,15 @@ fn log_config(limits: &Limits) -> Option<HostConfigLogConfig> {
 }
 
 fn networking(spec: &ContainerSpec) -> NetworkingConfig {
-    let ipam = spec
-        .address
-        .map(|address| EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..Default::default() });
-    let endpoint = EndpointSettings { ipam_config: ipam, ..Default::default() };
+    let endpoint = endpoint(spec.address);
     NetworkingConfig { endpoints_config: Some(HashMap::from([(spec.network.clone(), endpoint)])) }
+}
+
+/// Where it stands on a network.
+pub(super) fn endpoint(address: Option<Ipv4Addr>) -> EndpointSettings {
+    let ipam = address
+        .map(|address| EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..Default::default() });
+    EndpointSettings { ipam_config: ipam, ..Default::default() }
 }
 
 fn observation(seen: ContainerInspectResponse) -> Observation {
@@ -201,7 +206,13 @@ fn observation(seen: ContainerInspectResponse) -> Observation {
         return Observation::Running { name };
     }
     let (code, out_of_memory) = (state.exit_code.unwrap_or_default(), state.oom_killed.unwrap_or_default());
-    Observation::Exited { name, code, out_of_memory, by_hand: false }
+    Observation::Exited { name, code, out_of_memory, ending: Ending::Unseen }
+}
+
+/// The one that it was given for life, which it may come back to. Ours stand on one network.
+fn address(networks: Option<ContainerSummaryNetworkSettings>) -> Option<Ipv4Addr> {
+    let mut endpoints = networks?.networks?.into_values();
+    endpoints.find_map(|endpoint| endpoint.ipam_config?.ipv4_address?.parse().ok())
 }
 
 fn entry(summary: ContainerSummary) -> Listed {
@@ -213,6 +224,7 @@ fn entry(summary: ContainerSummary) -> Listed {
         name: summary.names.unwrap_or_default().into_iter().next().unwrap_or_default(),
         key: label(KEY_LABEL),
         owner: label(OWNER_LABEL),
+        address: address(summary.network_settings),
         running: matches!(
             state,
             Some(ContainerSummaryStateEnum::RUNNING | ContainerSummaryStateEnum::PAUSED)

@@ -22,7 +22,7 @@ use futures_util::stream::BoxStream;
 use ipnet::Ipv4Net;
 use model::{EngineId, Image, Observation};
 use std::future::Future;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 /// How long the engine may take for what it should know or do at once.
@@ -104,6 +104,10 @@ impl Engine for Docker {
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Created> {
         self.create_container(spec).await
+    }
+
+    async fn attach(&self, id: &EngineId, network: &str, address: Ipv4Addr) -> Result<()> {
+        self.attach_container(id, network, address).await
     }
 
     async fn start(&self, id: &EngineId) -> Result<()> {

@@ -1,13 +1,17 @@
 //! Our network: a bridge of our own with inter-container traffic off, and a subnet that stays ours.
 //!
-//! Containers' addresses are ours to choose only where the subnet was given explicitly. So where none is wanted, the
+//! Ours is the one that carries our owner id: a name proves nothing. Containers' addresses are ours to choose only where the subnet was given explicitly. So where none is wanted, the
 //! engine chooses once, and the network is made again with what it chose.
 
+use super::containers::endpoint;
 use super::{Docker, QUICK};
 use crate::{EngineError, INSTANCE_LABEL, Network, NetworkSpec, OWNER_LABEL, Result};
-use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
+use bollard::models::{
+    Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+};
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptions};
 use ipnet::Ipv4Net;
+use model::EngineId;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -15,11 +19,56 @@ const NO_ICC: &str = "com.docker.network.bridge.enable_icc";
 
 impl Docker {
     pub(super) async fn find_or_make_network(&self, wanted: &NetworkSpec) -> Result<Network> {
-        match self.find_network(&wanted.name).await {
-            Ok(found) => agree(found, wanted),
-            Err(error) if error.is_not_found() => self.make_network(wanted).await,
-            Err(error) => Err(error),
+        if let Some(found) = self.find_ours(wanted).await? {
+            return agree(found, wanted);
         }
+        let named = NetworkSpec { name: self.free_name(wanted).await?, ..wanted.clone() };
+        match self.make_network(&named).await {
+            Ok(made) => Ok(made),
+            // Another call of ours may have been quicker.
+            Err(error) => match self.find_ours(wanted).await? {
+                Some(found) => agree(found, wanted),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Ours is what carries our owner id, whatever it is called.
+    async fn find_ours(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
+        let filters = HashMap::from([("label".to_owned(), vec![format!("{OWNER_LABEL}={}", wanted.owner)])]);
+        let options = ListNetworksOptions { filters: Some(filters) };
+        let ours = self.call("list its networks", QUICK, self.client.list_networks(Some(options))).await?;
+        match ours.into_iter().find_map(|network| network.name) {
+            Some(name) => self.find_network(&name).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A name that is somebody else's, such as that of a store that was lost, is left to them.
+    async fn free_name(&self, wanted: &NetworkSpec) -> Result<String> {
+        match self.find_network(&wanted.name).await {
+            Err(error) if error.is_not_found() => Ok(wanted.name.clone()),
+            Err(error) if error.is_away() => Err(error),
+            _ => Ok(format!("{}-{}", wanted.name, wanted.owner.get(..8).unwrap_or(&wanted.owner))),
+        }
+    }
+
+    /// The engine keeps the id of the network in the container: it is let go of that first.
+    pub(super) async fn attach_container(
+        &self,
+        id: &EngineId,
+        network: &str,
+        address: Ipv4Addr,
+    ) -> Result<()> {
+        let leave = NetworkDisconnectRequest { container: id.as_str().to_owned(), force: Some(true) };
+        let left = self.client.disconnect_network(network, leave);
+        self.call("take the container off its old network", QUICK, left).await?;
+        let join = NetworkConnectRequest {
+            container: id.as_str().to_owned(),
+            endpoint_config: Some(endpoint(Some(address))),
+        };
+        let joined = self.client.connect_network(network, join);
+        self.call("put the container onto the network", QUICK, joined).await
     }
 
     async fn find_network(&self, name: &str) -> Result<Network> {
@@ -40,7 +89,10 @@ impl Docker {
                 format!("the network {name} is there and lets its containers talk to each other; remove it");
             return Err(refused(why));
         }
-        Ok(Network { name: name.to_owned(), id, subnet, gateway, bridge })
+        let standing = found.containers.unwrap_or_default().into_values();
+        let taken = standing.filter_map(|endpoint| endpoint.ipv4_address?.parse::<Ipv4Net>().ok());
+        let taken = taken.map(|net| net.addr()).collect();
+        Ok(Network { name: name.to_owned(), id, subnet, gateway, bridge, taken })
     }
 
     async fn make_network(&self, wanted: &NetworkSpec) -> Result<Network> {

@@ -222,13 +222,14 @@ impl Engine for Fake {
         made
     }
 
+    async fn attach(&self, id: &EngineId, network: &str, _: Ipv4Addr) -> Result<()> {
+        let mut state = self.state();
+        state.reachable()?;
+        state.attach(id, network)
+    }
+
     async fn start(&self, id: &EngineId) -> Result<()> {
-        self.call(Call::Start, id.as_str(), |state| {
-            state.body(id)?;
-            state.run(id);
-            Ok(())
-        })
-        .await
+        self.call(Call::Start, id.as_str(), |state| state.start(id)).await
     }
 
     async fn stop(&self, id: &EngineId, _: Duration) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::{Call, SUBNET};
 use crate::{ContainerSpec, Created, EngineError, Event, EventKind, Listed, Network, NetworkSpec, Result};
 use ipnet::Ipv4Net;
-use model::{EngineId, Image, Observation};
+use model::{Ending, EngineId, Image, Observation};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub(super) struct State {
     pub(super) away: bool,
     pub(super) exit_code: i64,
     born: u64,
+    networks_made: u64,
 }
 
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Fault {
 #[derive(Debug)]
 pub(super) struct Body {
     spec: ContainerSpec,
+    /// The id of the network that it stands on; empty for a stranger's.
+    network: String,
     name: String,
     pub(super) running: bool,
     code: i64,
@@ -43,7 +46,7 @@ impl Body {
         if self.running {
             Observation::Running { name }
         } else {
-            Observation::Exited { name, code: self.code, out_of_memory: false, by_hand: false }
+            Observation::Exited { name, code: self.code, out_of_memory: false, ending: Ending::Unseen }
         }
     }
 }
@@ -68,7 +71,7 @@ impl State {
             return Err(EngineError::NotFound { what: format!("image: {}", spec.image) });
         }
         if !self.networks.contains_key(&spec.network) {
-            return Err(EngineError::NotFound { what: format!("network: {}", spec.network) });
+            return Err(EngineError::NotFound { what: format!("network {}", spec.network) });
         }
         Ok(self.add(spec.clone()))
     }
@@ -77,12 +80,32 @@ impl State {
         self.born += 1;
         let (engine_id, name) =
             (EngineId::new(format!("{:064x}", self.born)), format!("/name_{}", self.born));
-        self.bodies.insert(engine_id.clone(), Body { spec, name: name.clone(), running: false, code: 0 });
+        let network = self.networks.get(&spec.network).map(|network| network.id.clone()).unwrap_or_default();
+        let body = Body { spec, network, name: name.clone(), running: false, code: 0 };
+        self.bodies.insert(engine_id.clone(), body);
         Created { engine_id, name }
     }
 
     pub(super) fn body(&self, id: &EngineId) -> Result<&Body> {
         self.bodies.get(id).ok_or_else(|| EngineError::NotFound { what: format!("container: {id}") })
+    }
+
+    /// As Docker: one whose network is gone does not start, also if there is another of its name.
+    pub(super) fn start(&mut self, id: &EngineId) -> Result<()> {
+        let network = &self.body(id)?.network;
+        if !network.is_empty() && !self.networks.values().any(|there| there.id == *network) {
+            return Err(EngineError::NotFound { what: format!("network {network}") });
+        }
+        self.run(id);
+        Ok(())
+    }
+
+    pub(super) fn attach(&mut self, id: &EngineId, network: &str) -> Result<()> {
+        let there = self.networks.get(network).map(|network| network.id.clone());
+        let there = there.ok_or_else(|| EngineError::NotFound { what: format!("network {network}") })?;
+        self.body(id)?;
+        self.bodies.entry(id.clone()).and_modify(|body| body.network = there);
+        Ok(())
     }
 
     pub(super) fn run(&mut self, id: &EngineId) {
@@ -120,6 +143,7 @@ impl State {
             name: body.name.clone(),
             key: body.spec.key.clone(),
             owner: body.spec.owner.clone(),
+            address: body.spec.address,
             running: body.running,
         };
         ours.map(entry).collect()
@@ -128,15 +152,18 @@ impl State {
     pub(super) fn network(&mut self, wanted: &NetworkSpec) -> Result<Network> {
         self.reachable()?;
         let chosen = Ipv4Net::new(SUBNET.0, SUBNET.1).expect("the prefix is short enough");
+        let id = format!("{:064x}", self.networks_made);
         let found = self.networks.entry(wanted.name.clone()).or_insert_with(|| {
+            self.networks_made += 1;
             let subnet = wanted.subnet.unwrap_or(chosen);
             let gateway = Ipv4Addr::from(u32::from(subnet.network()) + 1);
             Network {
                 name: wanted.name.clone(),
-                id: "0".repeat(64),
+                id,
                 subnet,
                 gateway,
                 bridge: "br-fake".into(),
+                taken: Vec::new(),
             }
         });
         if wanted.subnet.is_some_and(|subnet| subnet != found.subnet) {
