@@ -26,6 +26,7 @@ type Events = BoxStream<'static, Result<Event, EngineError>>;
 #[derive(Debug, Default)]
 pub(crate) struct Reconciler {
     following: AtomicBool,
+    away: AtomicBool,
     reported: Mutex<BTreeSet<String>>,
 }
 
@@ -33,6 +34,11 @@ impl Reconciler {
     /// Whether the event stream stands.
     pub(crate) fn is_following(&self) -> bool {
         self.following.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody answered when the engine was last asked for its events.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
     }
 
     /// Whether this one was not reported before.
@@ -79,8 +85,10 @@ async fn follow_for_good(shared: &Shared, mut events: Events) {
             .with_max_delay(LONGEST_RETRY)
             .without_max_times();
         let again = || subscribe(shared);
-        let complain =
-            |error: &EngineError, _| tracing::warn!(error = %crate::chain(error), "the engine is away");
+        let complain = |error: &EngineError, _| {
+            shared.reconciler.away.store(error.is_away(), Ordering::Relaxed);
+            tracing::warn!(error = %crate::chain(error), "the engine cannot be followed; trying again");
+        };
         match again.retry(pause).notify(complain).await {
             Ok(anew) => events = anew,
             Err(error) => {
@@ -95,6 +103,7 @@ async fn follow_for_good(shared: &Shared, mut events: Events) {
 async fn subscribe(shared: &Shared) -> Result<Events, EngineError> {
     let events = shared.engine.events(&shared.settings.instance).await?;
     audit(shared).await?;
+    shared.reconciler.away.store(false, Ordering::Relaxed);
     shared.reconciler.following.store(true, Ordering::Relaxed);
     Ok(events)
 }

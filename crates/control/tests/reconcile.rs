@@ -171,3 +171,27 @@ async fn what_a_failed_call_did_all_the_same_is_seen() {
     handle.start().await.unwrap_err();
     until("it runs", || status(&control, &id(&view)) == Status::Running).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_the_engine_makes_after_its_create_was_cut_off_is_removed() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    create(&control).await;
+    let owner = engine::Engine::list(&bench.fake, INSTANCE).await.unwrap()[0].owner.clone();
+    bench.fake.slow(Call::Create, Duration::from_secs(600));
+    let creates = || bench.fake.calls().into_iter().filter(|(call, _)| *call == Call::Create);
+    let creating = tokio::spawn({
+        let control = control.clone();
+        async move { control.create(control::CreateRequest { image: "image".into(), env: vec![] }).await }
+    });
+    until("the engine was asked", || creates().count() == 2).await;
+    control.shut_down().await;
+    assert!(creating.await.unwrap().is_err());
+    let again = bench.launch().await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let key = creates().last().unwrap().1;
+    bench.fake.add_stranger(INSTANCE, &owner, &key);
+    until("it is removed", || bench.fake.bodies().len() == 1).await;
+    until("its ports are given back", || bench.ports.all().len() == 2).await;
+    assert_eq!(again.list().len(), 1);
+}

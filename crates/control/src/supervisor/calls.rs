@@ -6,12 +6,13 @@ use crate::control::Shared;
 use crate::network;
 use crate::starts::Priority;
 use backon::{ExponentialBuilder, Retryable};
-use engine::{ContainerSpec, EngineError};
+use engine::{ContainerSpec, Created, EngineError};
 use model::{EngineId, Input, Key, Observation};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// What a container has to end itself after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
@@ -25,6 +26,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// While the engine is away.
 const AWAY_RETRY: Duration = Duration::from_secs(1);
+/// How long the engine may go on with a create whose caller is gone, and how often we look whether it did.
+const LATE_BODY: Duration = Duration::from_secs(150);
+const LATE_BODY_CHECK: Duration = Duration::from_secs(2);
 
 pub(crate) struct Calls {
     shared: Arc<Shared>,
@@ -35,6 +39,8 @@ pub(crate) struct Calls {
     /// Those who wait for the inspect after the one under way.
     again: Option<(EngineId, Vec<Done>)>,
     inspected_epoch: u64,
+    /// Until when a body that nobody told us of may still be made.
+    unborn_until: Option<Instant>,
 }
 
 /// What came of a call.
@@ -45,6 +51,8 @@ pub(crate) enum Outcome {
         /// There was no engine to do it.
         away: bool,
     },
+    /// The engine fell silent over a create: it may make the body all the same, later.
+    CreateUnanswered { why: String, away: bool },
     /// The application can serve, or was asked for long enough.
     Ready { epoch: u64 },
     /// An inspect returned, with nothing where it failed; stale if the container changed under it.
@@ -53,7 +61,15 @@ pub(crate) enum Outcome {
 
 impl Calls {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, running: JoinSet::new(), inspecting: false, epoch: 0, again: None, inspected_epoch: 0 }
+        Self {
+            shared,
+            running: JoinSet::new(),
+            inspecting: false,
+            epoch: 0,
+            again: None,
+            inspected_epoch: 0,
+            unborn_until: None,
+        }
     }
 
     /// The next result; never while nothing is under way. Cancel safe.
@@ -127,9 +143,15 @@ impl Calls {
     pub(crate) fn create(&mut self, spec: ContainerSpec) {
         let engine = Arc::clone(&self.shared.engine);
         self.running.spawn(async move {
-            let created = engine.create(&spec).await;
-            let created = created.map(|made| Input::Created { engine_id: made.engine_id, name: made.name });
-            called(created, Input::CreateFailed)
+            match engine.create(&spec).await {
+                Err(error) if error.is_unreachable() => {
+                    Outcome::CreateUnanswered { why: crate::chain(&error), away: error.is_away() }
+                }
+                other => {
+                    let born = |Created { engine_id, name }| Input::Created { engine_id, name };
+                    called(other.map(born), Input::CreateFailed)
+                }
+            }
         });
     }
 
@@ -158,15 +180,21 @@ impl Calls {
         });
     }
 
+    /// A create was cut off: its body may come into being for as long as a create may take.
+    pub(crate) fn expect_late_body(&mut self) {
+        self.unborn_until = Some(Instant::now() + LATE_BODY);
+    }
+
     /// Tried until it is done: a deleted container is never left behind.
     pub(crate) fn remove(&mut self, body: Option<EngineId>, key: Key) {
         let shared = Arc::clone(&self.shared);
+        let unborn_until = self.unborn_until;
         self.running.spawn(async move {
             let pause = ExponentialBuilder::default()
                 .with_min_delay(FIRST_RETRY)
                 .with_max_delay(LONGEST_RETRY)
                 .without_max_times();
-            let remove = || remove_body(&shared, body.as_ref(), &key);
+            let remove = || remove_body(&shared, body.as_ref(), &key, unborn_until);
             let remove = remove.retry(pause).adjust(until_it_is_back);
             match remove.notify(|error, after| complain("remove", error, after)).await {
                 Ok(()) => Outcome::Called { input: Input::Removed, away: false },
@@ -176,17 +204,31 @@ impl Calls {
     }
 }
 
-/// The body is known by its id; that of a half-made container by its labels alone.
-async fn remove_body(shared: &Shared, body: Option<&EngineId>, key: &Key) -> Result<(), EngineError> {
+/// The body is known by its id; that of a half-made container by its labels alone, and perhaps not at once.
+async fn remove_body(
+    shared: &Shared,
+    body: Option<&EngineId>,
+    key: &Key,
+    unborn_until: Option<Instant>,
+) -> Result<(), EngineError> {
     if let Some(body) = body {
         return shared.engine.remove(body).await;
     }
-    let listed = shared.engine.list(&shared.settings.instance).await?;
-    let half_made = listed.iter().filter(|entry| entry.key == key.as_str() && entry.owner == shared.owner);
-    for entry in half_made {
-        shared.engine.remove(&entry.engine_id).await?;
+    loop {
+        let listed = shared.engine.list(&shared.settings.instance).await?;
+        let half_made =
+            listed.iter().filter(|entry| entry.key == key.as_str() && entry.owner == shared.owner);
+        for entry in half_made.clone() {
+            shared.engine.remove(&entry.engine_id).await?;
+        }
+        if half_made.count() > 0 {
+            return Ok(());
+        }
+        if unborn_until.is_none_or(|until| until <= Instant::now()) {
+            return Ok(());
+        }
+        tokio::time::sleep(LATE_BODY_CHECK).await;
     }
-    Ok(())
 }
 
 fn called(result: Result<Input, EngineError>, failed: impl FnOnce(String) -> Input) -> Outcome {

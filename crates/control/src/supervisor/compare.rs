@@ -17,7 +17,10 @@ impl Supervisor {
                 self.owes_look = true;
             }
             Some(body) => self.calls.inspect(body.clone(), done),
-            None if !self.resumed => self.resume(Observation::Missing).await,
+            None if !self.resumed => {
+                self.calls.expect_late_body();
+                self.resume(Observation::Missing).await;
+            }
             None => {}
         }
     }

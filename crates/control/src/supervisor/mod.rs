@@ -157,6 +157,11 @@ impl Supervisor {
                 self.away = away;
                 self.called(input).await;
             }
+            calls::Outcome::CreateUnanswered { why, away } => {
+                self.away = away;
+                self.calls.expect_late_body();
+                self.fact(Input::CreateFailed(why)).await;
+            }
             calls::Outcome::Ready { .. } => {
                 self.ready = true;
                 self.ports.reach(self.reach());
@@ -172,7 +177,7 @@ impl Supervisor {
     /// While the engine is away nothing is begun that it is needed for, and nothing is changed.
     async fn start(&mut self) -> Result<(), CommandError> {
         let stopped = matches!(self.container.phase, Phase::Stopped { .. });
-        if stopped && !self.shared.reconciler.is_following() {
+        if stopped && self.shared.reconciler.is_away() {
             return Err(CommandError::EngineAway);
         }
         self.advance(Input::Start).await
