@@ -63,7 +63,9 @@ fn methods_and_paths_behave() {
             "{path}"
         );
     }
-    for path in ["/v1/containers/%ff", "/v1/containers?audit=1&audit=2"] {
+    let queries = ["audit=1&audit=2", "audit=maybe", "audit=", "audti=true"];
+    let queries = queries.map(|query| format!("/v1/containers?{query}"));
+    for path in queries.iter().map(String::as_str).chain(["/v1/containers/%ff"]) {
         assert_eq!(client.get(path).json()["type"], "urn:spin-docker:problem:path-unreadable", "{path}");
     }
     let id = client.get("/v1/images");
@@ -149,9 +151,11 @@ fn env_goes_into_the_container() {
     assert_eq!(made.status, 201, "{}", made.text);
     let port = made.json()["app_port"].as_str().unwrap().to_owned();
     assert_eq!(tests::ask(&port, "hello").unwrap(), "it: hello");
-    let bad = json!({"image": test_image(), "env": {"A=B": "c"}}).to_string();
-    assert_eq!(
-        daemon.client.send("POST", "/v1/containers", &[], Some(("application/json", &bad))).status,
-        422
-    );
+    for env in
+        [json!({"A=B": "c"}), json!({"": "c"}), json!({"A": "b\u{0}c"}), json!({"A": null}), json!("A=b")]
+    {
+        let bad = json!({"image": test_image(), "env": env}).to_string();
+        let answer = daemon.client.send("POST", "/v1/containers", &[], Some(("application/json", &bad)));
+        assert_eq!(answer.status, 422, "{env}");
+    }
 }

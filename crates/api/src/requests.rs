@@ -1,8 +1,9 @@
 //! What clients send. Every field is optional here: which one must be there, and what it may be, is said with a message. The
-//! schemas say it too. `null` is no value of any field.
+//! schemas say it too.
 
 use crate::schema;
 use serde::{Deserialize, Deserializer};
+use serde_json::json;
 use std::collections::BTreeMap;
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
 use utoipa::openapi::{RefOr, Type};
@@ -12,7 +13,6 @@ use utoipa::{PartialSchema, ToSchema};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct CreateContainer {
     /// Any name that the engine knows.
-    #[serde(default, deserialize_with = "present")]
     #[schema(schema_with = schema::image, required)]
     pub image: Option<String>,
     /// Environment beside the image's own. JSON bodies only; given to the engine and kept nowhere else.
@@ -21,20 +21,25 @@ pub struct CreateContainer {
     pub env: Option<BTreeMap<String, String>>,
 }
 
-/// What it takes as a form, as in 2014.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "forms are read as the JSON that says the same")]
-pub struct CreateForm {
-    /// Any name that the engine knows.
-    #[schema(schema_with = schema::image, required)]
-    image: String,
+/// What it takes as a form, as in 2014: an environment takes JSON.
+pub struct CreateForm;
+
+impl ToSchema for CreateForm {}
+
+impl PartialSchema for CreateForm {
+    fn schema() -> RefOr<Schema> {
+        let no_env = [("not", json!({"required": ["env"]}))];
+        let form = ObjectBuilder::new().property("image", schema::image()).required("image");
+        form.description(Some("An environment takes JSON"))
+            .extensions(Some(no_env.into_iter().collect()))
+            .into()
+    }
 }
 
 /// What `PATCH /v1/containers/ID` takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct ChangeContainer {
     /// `running` or `stopped`.
-    #[serde(default, deserialize_with = "present")]
     #[schema(schema_with = schema::wish, required)]
     pub status: Option<String>,
 }
@@ -50,6 +55,7 @@ pub struct CheckIn {
     active: Option<Scalar>,
 }
 
+/// A field that is there has a value: `null` is none.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

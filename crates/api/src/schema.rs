@@ -47,12 +47,14 @@ pub(crate) fn id() -> Object {
 }
 
 pub(crate) fn image() -> Object {
-    text().pattern(Some(r"^[\x21-\x7e]+$")).examples(["atbaker/sd-postgres"]).build()
+    // What every engine takes for a name; it may know others, such as those with a registry's port.
+    let name = r"^[a-z0-9]+([._/-][a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$";
+    text().pattern(Some(name)).max_length(Some(200)).examples(["atbaker/sd-postgres"]).build()
 }
 
 pub(crate) fn env() -> Object {
-    let name = text().pattern(Some("^[^=\0]+$"));
-    let value = text().pattern(Some("^[^\0]*$"));
+    let name = text().pattern(Some(r"^[^=\x00]+$"));
+    let value = text().pattern(Some(r"^[^\x00]*$"));
     let example = json!({"POSTGRES_PASSWORD": "secret"});
     ObjectBuilder::new()
         .property_names(Some(name))

@@ -6,7 +6,10 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserializer;
 use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
+use serde_json::Value;
 use std::time::Duration;
 
 /// The most that a body may hold.
@@ -78,7 +81,7 @@ fn kind(headers: &HeaderMap, bytes: &[u8]) -> Result<Written, Failure> {
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
-    let value: serde_json::Value = serde_json::from_slice(bytes)
+    let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Failure::new(Kind::BodyUnreadable, format!("The body is not JSON: {error}")))?;
     if !value.is_object() {
         return Err(Failure::new(Kind::InvalidField, "The body must be a JSON object"));
@@ -89,19 +92,17 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 fn from_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes)
         .map_err(|error| Failure::new(Kind::BodyUnreadable, format!("The body is not a form: {error}")))?;
-    let mut fields = serde_json::Map::new();
-    for (name, value) in pairs {
-        if let Some((name, _)) = fields.remove_entry(&name) {
-            return Err(Failure::new(Kind::InvalidField, format!("{name} is there twice")));
-        }
-        fields.insert(name, value.into());
-    }
-    typed(fields.into())
+    // As pairs, so that a field of ours that is there twice is told.
+    let pairs = pairs.into_iter().map(|(name, value)| (name, Value::String(value)));
+    typed(MapDeserializer::<_, serde_json::Error>::new(pairs))
 }
 
-fn typed<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Failure> {
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| Failure::new(Kind::InvalidField, format!("{}: {}", error.path(), error.inner())))
+fn typed<'de, T: DeserializeOwned, D: Deserializer<'de>>(fields: D) -> Result<T, Failure> {
+    serde_path_to_error::deserialize(fields).map_err(|error| {
+        let path = error.path().to_string();
+        let place = if path == "." { String::new() } else { path + ": " };
+        Failure::new(Kind::InvalidField, format!("{place}{}", error.inner()))
+    })
 }
 
 #[cfg(test)]
@@ -128,7 +129,9 @@ mod tests {
         assert_eq!(image(JSON, r#"{"image": "a/b:c"}"#).await, a);
         assert_eq!(image(FORM, r#" {"image": "a/b:c"}"#).await, a);
         assert_eq!(image(FORM, "image=a&image=b").await, Err(422));
-        assert_eq!(image(JSON, r#"{"image": null}"#).await, Err(422));
+        assert_eq!(image(FORM, "other=a&image=b&other=c").await, Ok(Some("b".to_owned())));
+        assert_eq!(image(FORM, "image=a&env=b").await, Err(422));
+        assert_eq!(image(JSON, r#"{"env": null}"#).await, Err(422));
         assert_eq!(image(JSON, "").await, Ok(None));
         assert_eq!(image(FORM, "").await, Ok(None));
         assert_eq!(image(JSON, r#"{"image": "#).await, Err(400));

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use control::{CreateRequest, Handle, View};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
@@ -21,6 +22,7 @@ const ID: &str =
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     /// Compare every container with the engine first.
     #[serde(default, deserialize_with = "truth")]
@@ -78,21 +80,23 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Fields(asked): Fields<CreateContainer>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Shown), Failure> {
-    let env = asked.env.unwrap_or_default();
-    if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
-        return Err(Failure::new(
-            Kind::InvalidField,
-            format!("env: {name:?} cannot be the name of a variable"),
-        ));
-    }
-    if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
-        return Err(Failure::new(Kind::InvalidField, format!("env: the value of {name:?} holds a NUL")));
-    }
-    let env = env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let env = variables(asked.env.unwrap_or_default())?;
     let request = CreateRequest { image: asked.image.unwrap_or_default().trim().to_owned(), env };
     let view = app.control.create(request).await.map_err(|error| Failure::create(&app, &error))?;
     let body = shown(&app, &view);
     Ok((StatusCode::CREATED, [(header::LOCATION, body.uri.clone())], Json(body)))
+}
+
+/// As `NAME=VALUE`. What no process can have in its environment is a mistake.
+fn variables(env: BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
+    let mistake = |words| Err(Failure::new(Kind::InvalidField, format!("env: {words}")));
+    if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+        return mistake(format!("{name:?} cannot be the name of a variable"));
+    }
+    if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
+        return mistake(format!("the value of {name:?} holds a NUL"));
+    }
+    Ok(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
 /// Show one container

@@ -25,7 +25,8 @@ const COMMAND: &[Kind] = &[Gone, Busy, Ending, DiskFull];
 /// One that waits until a container runs.
 const START: &[Kind] = &[NotStarted, EngineAway, Overtaken];
 /// One that makes a container.
-const CREATE: &[Kind] = &[ImageBlank, NoSuchImage, NoPorts, TooManyPorts, UsedUp];
+const CREATE: &[Kind] =
+    &[ImageBlank, InvalidImage, NoSuchImage, NoPorts, TooManyPorts, TooManyCreates, NoRoom, UsedUp];
 
 macro_rules! operations {
     ($($name:ident: $($kinds:ident),+;)*) => {$(
