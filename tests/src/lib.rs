@@ -7,11 +7,13 @@ mod daemon;
 mod docker;
 mod dockerd;
 mod http;
+mod tools;
 
 pub use daemon::{Daemon, Settings};
 pub use docker::{docker, docker_quietly, test_image};
 pub use dockerd::Dockerd;
 pub use http::{Answer, Client};
+pub use tools::{succeeds, tool};
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

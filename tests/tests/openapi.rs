@@ -1,0 +1,37 @@
+//! The OpenAPI document: valid, behind the password, and true to what the program does.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use serde_json::Value;
+use tests::{Client, Daemon, succeeds, test_image, tool};
+
+#[test]
+fn the_document_is_valid_and_is_the_kept_copy() {
+    let daemon = Daemon::start(&[]);
+    assert_eq!(Client::anonymous(&daemon.base).get("/v1/openapi.json").status, 401);
+    let answer = daemon.client.get("/v1/openapi.json");
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    let kept: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    assert!(answer.json() == kept, "docs/openapi.json is what is served");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("openapi.json");
+    std::fs::write(&path, &answer.text).unwrap();
+    succeeds(tool("openapi-spec-validator").arg(&path));
+}
+
+/// Some 400 requests, right and wrong, and sequences of them. What it makes is an image of ours and what the engine has
+/// beside, and is stopped after a few seconds; what is left goes with the daemon.
+#[test]
+fn schemathesis_finds_nothing() {
+    let daemon = Daemon::start(&[("initial_timeout_interval", "1"), ("timeout_interval", "1")]);
+    let text = daemon.client.get("/v1/openapi.json").text;
+    let text = text.replace(r#""atbaker/sd-postgres""#, &format!("{:?}", test_image()));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("openapi.json"), text).unwrap();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis.toml");
+    let mut schemathesis = tool("schemathesis");
+    schemathesis.current_dir(folder.path()).args(["--config-file", config, "run", "openapi.json"]);
+    schemathesis.args(["--url", &daemon.base, "--auth", "admin:spindocker", "--checks", "all"]);
+    let said = succeeds(&mut schemathesis);
+    assert!(said.contains("No issues found"), "{said}");
+}
