@@ -65,7 +65,11 @@ pub enum Verdict {
 impl Looks {
     /// As they are when the daemon comes up again. The counters of traffic ended with it; a use that was recorded after
     /// the first look makes the next one a first look again.
-    pub fn resumed(self, last_activity: Timestamp, policy: &IdlePolicy) -> Self {
+    /// An interval that is counted from a time yet to come is counted from now: the clock was set back while nobody watched.
+    pub fn resumed(self, last_activity: Timestamp, now: Timestamp, policy: &IdlePolicy) -> Self {
+        if self.since > now {
+            return Self { since: now, next: now.plus(self.next.since(self.since)), ..self }.once_more();
+        }
         let used = last_activity.plus(policy.timeout_interval) > self.next;
         if used { self.once_more() } else { self }
     }

@@ -342,7 +342,8 @@ impl Container {
             Phase::Starting { .. } => Some(Effect::Start),
             Phase::Stopping { .. } => Some(Effect::Stop),
             Phase::Running { looks } if runs => {
-                let resumed = looks.map(|looks| looks.resumed(self.last_activity, policy));
+                self.last_activity = self.last_activity.min(now);
+                let resumed = looks.map(|looks| looks.resumed(self.last_activity, now, policy));
                 *looks = policy.moved(resumed, now);
                 None
             }

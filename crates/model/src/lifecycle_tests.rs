@@ -188,7 +188,7 @@ fn a_use_after_the_first_look_is_not_forgotten_by_a_restart() {
     let (kept, _) = step(&idle, Input::Resumed(seen_running()), NOW, &POLICY);
     assert_eq!(kept.phase, at(Stage::Last, next));
     let (used, _) = step(&idle, Input::Used, NOW.plus(Duration::from_secs(1)), &POLICY);
-    let (kept, _) = step(&used, Input::Resumed(seen_running()), NOW, &POLICY);
+    let (kept, _) = step(&used, Input::Resumed(seen_running()), NOW.plus(Duration::from_secs(2)), &POLICY);
     assert_eq!(kept.phase, at(Stage::First, next));
 }
 
@@ -234,6 +234,16 @@ fn a_wish_that_shows_after_the_end_makes_it_a_stop() {
         let before = container(phase);
         assert_eq!(step(&before, Input::StoppedByHand, NOW, &POLICY), (before.clone(), None));
     }
+}
+
+#[test]
+fn a_clock_that_was_set_back_while_nobody_watched_delays_no_look() {
+    let earlier = NOW.shifted(-1_000_000);
+    let looks = Looks { stage: Stage::Last, ..POLICY.another_look(NOW).unwrap() };
+    let before = container(Phase::Running { looks: Some(looks) });
+    let (after, _) = step(&before, Input::Resumed(seen_running()), earlier, &POLICY);
+    assert_eq!(after.phase, Phase::Running { looks: POLICY.another_look(earlier) });
+    assert_eq!(after.last_activity, earlier);
 }
 
 #[test]

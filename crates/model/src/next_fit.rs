@@ -63,6 +63,8 @@ impl NextFit {
 
     /// The next number that neither is out nor rests.
     pub fn take(&mut self, now: Timestamp) -> Result<u32, UsedUp> {
+        // Longer than a rest lasts nothing rests, wherever the clock was.
+        self.resting.values_mut().for_each(|until| *until = (*until).min(now.plus(REST)));
         self.resting.retain(|_, until| *until > now);
         let free = (self.cursor..=self.last).chain(self.first..self.cursor).find(|n| self.is_free(*n));
         let number = free.ok_or_else(|| self.used_up(now))?;
@@ -149,6 +151,17 @@ mod tests {
             assert!(range.take(now.plus(Duration::from_secs(59))).is_err());
             assert_eq!(range.take(now.plus(REST)), Ok(10));
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_while_nobody_watched_lengthens_no_rest() {
+        let mut range = NextFit::new(10, 10, Trail::default());
+        range.take(NOW).unwrap();
+        range.give_back(10, NOW);
+        let set_back = NOW.shifted(-3_600_000);
+        let mut next_run = NextFit::new(10, 10, range.trail());
+        assert!(next_run.take(set_back).is_err());
+        assert_eq!(next_run.take(set_back.plus(REST)), Ok(10));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Bench {
     pub writing: Writing,
     pub range: std::ops::RangeInclusive<u16>,
     pub wall: Arc<AtomicI64>,
+    /// Restarts do not set the clock back.
+    pub begun: std::sync::OnceLock<tokio::time::Instant>,
     /// Nothing more can be written.
     pub full: Arc<AtomicBool>,
 }
@@ -118,6 +120,7 @@ impl Bench {
             policy,
             range: 50_000..=50_099,
             wall,
+            begun: Default::default(),
             full: Arc::default(),
         }
     }
@@ -160,7 +163,8 @@ impl Bench {
 
     /// The wall clock, which runs with tokio's and jumps when told to.
     fn clock(&self) -> Clock {
-        let (begun, wall) = (tokio::time::Instant::now(), Arc::clone(&self.wall));
+        let begun = *self.begun.get_or_init(tokio::time::Instant::now);
+        let wall = Arc::clone(&self.wall);
         let millis =
             move || i64::try_from(begun.elapsed().as_millis()).unwrap() + wall.load(Ordering::Relaxed);
         Clock::over(move || Timestamp::from_millis(1_000_000_000).shifted(millis()))
