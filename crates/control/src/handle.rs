@@ -3,7 +3,7 @@
 use crate::Traffic;
 use crate::store::StoreError;
 use model::container::NO_CHECK_IN;
-use model::{Container, IdlePolicy, Key, Status, Timestamp};
+use model::{Container, IdlePolicy, Key, Phase, Status, Timestamp};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -119,7 +119,11 @@ impl Handle {
     pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
         self.commands.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Busy,
-            mpsc::error::TrySendError::Closed(_) => CommandError::Gone(None),
+            // A supervisor ends with its container, or with the program.
+            mpsc::error::TrySendError::Closed(_) if self.view().container.phase == Phase::Gone => {
+                CommandError::Gone(None)
+            }
+            mpsc::error::TrySendError::Closed(_) => CommandError::Ending,
         })
     }
 

@@ -308,3 +308,13 @@ async fn a_clock_that_jumps_ends_no_rest() {
     let error = control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
     assert!(error.to_string().contains("2 resting"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_while_the_program_ends_is_not_told_that_the_container_is_gone() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    control.shut_down().await;
+    assert!(matches!(handle.stop().await, Err(CommandError::Ending)));
+}
