@@ -33,6 +33,9 @@ async fn beat(shared: &Shared) {
                 "the clock jumped, or the host slept; each next look counts as a first one"
             );
             shared.ledger.clock_shifted(by);
+            if let Err(error) = shared.journal.commit(vec![shared.ledger.trails()]).await {
+                tracing::warn!(error = %crate::chain(error.as_ref()), "cannot save until when ports rest");
+            }
             for handle in &handles {
                 handle.send_waiting(Command::ClockShifted(by)).await;
             }
