@@ -195,3 +195,18 @@ async fn a_body_that_the_engine_makes_after_its_create_was_cut_off_is_removed() 
     until("its ports are given back", || bench.ports.all().len() == 2).await;
     assert_eq!(again.list().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_comes_before_the_first_look_has_the_engine_to_itself() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    control.shut_down().await;
+    bench.fake.fail(Call::Inspect, 1, false);
+    let again = bench.launch().await;
+    bench.fake.slow(Call::Stop, Duration::from_secs(5));
+    again.find(&id(&view)).unwrap().stop().await.unwrap();
+    until("it is stopped", || status(&again, &id(&view)) == Status::Stopped).await;
+    let stops = bench.fake.calls().iter().filter(|(call, _)| *call == Call::Stop).count();
+    assert_eq!(stops, 1);
+}

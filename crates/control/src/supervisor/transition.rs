@@ -121,6 +121,8 @@ impl Supervisor {
 
     fn act(&mut self, effect: Effect) {
         let body = self.container.engine_id.clone();
+        // Whoever commands does not wait until the engine was asked what became of it: from here on, this call tells.
+        self.resumed = true;
         match effect {
             Effect::Start => self.calls.start(body, self.container.address, self.priority()),
             Effect::Stop => self.calls.stop(body),
