@@ -57,10 +57,11 @@ impl Supervisor {
         }
     }
 
-    /// Where the engine is away, its return compares everything.
+    /// After a look that failed. While the engine is away there is nothing to see.
     pub(super) fn make_up(&mut self) {
-        self.look_again = None;
-        if self.shared.reconciler.is_following() {
+        let away = !self.shared.reconciler.is_following();
+        self.look_again = away.then(|| Instant::now() + LOOK_AGAIN);
+        if !away {
             self.look_now();
         }
     }
