@@ -104,6 +104,11 @@ impl Fake {
         self.state().bodies.iter().map(|(id, body)| (id.clone(), body.running)).collect()
     }
 
+    /// The same, as a list of all instances shows them.
+    pub fn all(&self) -> Vec<Listed> {
+        self.state().list(None)
+    }
+
     /// A container that is not ours, with these labels.
     pub fn add_stranger(&self, instance: &str, owner: &str, key: &str) -> EngineId {
         let spec = ContainerSpec {
@@ -256,7 +261,7 @@ impl Engine for Fake {
     }
 
     async fn list(&self, instance: &str) -> Result<Vec<Listed>> {
-        self.call(Call::List, instance, |state| Ok(state.list(instance))).await
+        self.call(Call::List, instance, |state| Ok(state.list(Some(instance)))).await
     }
 
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {

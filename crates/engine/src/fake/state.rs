@@ -136,8 +136,9 @@ impl State {
         self.bodies.remove(id);
     }
 
-    pub(super) fn list(&self, instance: &str) -> Vec<Listed> {
-        let ours = self.bodies.iter().filter(|(_, body)| body.spec.instance == instance);
+    /// Those of an instance, or all.
+    pub(super) fn list(&self, instance: Option<&str>) -> Vec<Listed> {
+        let ours = self.bodies.iter().filter(|(_, body)| instance.is_none_or(|of| body.spec.instance == of));
         let entry = |(id, body): (&EngineId, &Body)| Listed {
             engine_id: id.clone(),
             name: body.name.clone(),

@@ -1,0 +1,275 @@
+//! What may happen next: clients ask, people use the docker CLI, programs and the weather do what they do.
+
+use crate::clients::Ask;
+use crate::life::Session;
+use crate::world::INSTANCE;
+use control::{CommandError, CreateError, CreateRequest};
+use model::EngineId;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Create,
+    Start,
+    Stop,
+    Delete,
+    Audit,
+    CheckIn,
+    MoveBytes,
+    Connect,
+    Disconnect,
+    // By hand, behind our back.
+    HandStop,
+    HandStart,
+    HandRemove,
+    HandRename,
+    Exit,
+    CopyLabels,
+    // The weather.
+    EngineAway,
+    EngineBack,
+    EngineRestarts,
+    EventsBreak,
+    DiskFull,
+    DiskFree,
+    ClockJumps,
+    ClockDrifts,
+    PortTaken,
+    PortsFreed,
+    // The end of a run.
+    Crash,
+    ShutDown,
+}
+
+/// How often each comes, beside the others.
+const CLIENTS: &[(Act, u64)] = &[
+    (Act::Create, 14),
+    (Act::Start, 12),
+    (Act::Stop, 12),
+    (Act::Delete, 8),
+    (Act::Audit, 3),
+    (Act::CheckIn, 6),
+    (Act::MoveBytes, 8),
+    (Act::Connect, 4),
+    (Act::Disconnect, 4),
+    (Act::EventsBreak, 2),
+    (Act::PortTaken, 3),
+    (Act::PortsFreed, 2),
+    (Act::CopyLabels, 1),
+];
+const HANDS: &[(Act, u64)] =
+    &[(Act::HandStop, 4), (Act::HandStart, 4), (Act::HandRemove, 2), (Act::HandRename, 2), (Act::Exit, 3)];
+const ABSENCES: &[(Act, u64)] = &[(Act::EngineAway, 2), (Act::EngineBack, 5), (Act::EngineRestarts, 1)];
+const FULL_DISKS: &[(Act, u64)] = &[(Act::DiskFull, 2), (Act::DiskFree, 6)];
+const CLOCKS: &[(Act, u64)] = &[(Act::ClockJumps, 2), (Act::ClockDrifts, 1)];
+const CRASHES: &[(Act, u64)] = &[(Act::Crash, 4), (Act::ShutDown, 1)];
+
+impl Session {
+    pub fn draw(&self) -> Act {
+        let weather = &self.world.weather;
+        let groups = [
+            (true, CLIENTS),
+            (weather.hands, HANDS),
+            (weather.absences, ABSENCES),
+            (weather.full_disks, FULL_DISKS),
+            (weather.clocks, CLOCKS),
+            (weather.crashes, CRASHES),
+        ];
+        let acts = groups.iter().filter(|(has, _)| *has).flat_map(|(_, acts)| acts.iter());
+        let total: u64 = acts.clone().map(|(_, often)| often).sum();
+        let mut at = self.world.below(total);
+        for (act, often) in acts {
+            if at < *often {
+                return *act;
+            }
+            at -= often;
+        }
+        unreachable!("the draw is below the total")
+    }
+
+    /// Does it. What ends the run is the caller's.
+    pub fn perform(&self, act: Act) {
+        self.world.say(format_args!("-- {act:?}"));
+        match act {
+            Act::Create => self.create(),
+            Act::Start | Act::Stop | Act::Delete => self.command(act),
+            Act::Audit => self.audit(),
+            Act::CheckIn => self.check_in(),
+            Act::MoveBytes | Act::Connect => self.traffic(act),
+            Act::Disconnect => self.world.disconnect_one(),
+            Act::HandStop | Act::HandStart | Act::HandRemove | Act::HandRename | Act::Exit => {
+                self.by_hand(act)
+            }
+            Act::CopyLabels => self.copy_labels(),
+            Act::ClockJumps | Act::ClockDrifts => self.move_clock(act),
+            _ => self.change_weather(act),
+        }
+    }
+
+    fn create(&self) {
+        let image = self.world.pick(&["image", "image", "image", "slow-to-serve", "silent", "nowhere"]);
+        let request = CreateRequest { image: image.unwrap_or("image").to_owned(), env: Vec::new() };
+        let control = Arc::clone(&self.control);
+        self.client(Ask::Create, async move {
+            control.create(request).await.map_err(|error| match error {
+                CreateError::Failed(error) => error,
+                other => CommandError::NotStarted(Some(control::chain(&other))),
+            })
+        });
+    }
+
+    fn command(&self, act: Act) {
+        let ids = self.world.oracle().clients.ids();
+        let Some(id) = self.world.pick(&ids) else { return };
+        let Ok(handle) = self.control.find(&id) else { return };
+        match act {
+            Act::Start => self.client(Ask::Start(id), async move { handle.start().await }),
+            Act::Stop => self.client(Ask::Stop(id), async move { handle.stop().await }),
+            _ => self.client(Ask::Delete(id), async move { handle.delete().await }),
+        }
+    }
+
+    fn audit(&self) {
+        let (control, world) = (Arc::clone(&self.control), Arc::clone(&self.world));
+        let number = world.oracle().clients.ask(Ask::Audit, world.now());
+        tokio::spawn(async move {
+            let error = control.audit().await.err().map(|error| control::chain(&error));
+            world.say(format_args!("client {number}: audited: {error:?}"));
+            let gone = Err(&CommandError::Ending);
+            world.oracle().clients.told(number, gone, |_| false);
+        });
+    }
+
+    fn check_in(&self) {
+        let ids = self.world.oracle().clients.ids();
+        let Some(handle) = self.world.pick(&ids).and_then(|id| self.control.find(&id).ok()) else { return };
+        let view = handle.view();
+        let value = self.world.pick(&["0", "0", "1", "7"]).unwrap_or("0");
+        self.control.check_in(IpAddr::V4(view.container.address), value);
+        let now = self.world.now();
+        self.world.oracle().looks.checked_in(&view.container.key, value, now);
+    }
+
+    fn traffic(&self, act: Act) {
+        let Some((port, target)) = self.world.pick(&self.world.host.open()) else { return };
+        let listed = self.control.list();
+        let of = listed.iter().find(|view| view.container.address == *target.address.ip());
+        let Some(key) = of.map(|view| &view.container.key) else { return };
+        if act == Act::Connect {
+            return self.world.connect(port, key, &target);
+        }
+        let now = self.world.now();
+        self.world.oracle().looks.bytes_moved(key, now);
+        target.traffic.count(1);
+    }
+
+    fn by_hand(&self, act: Act) {
+        let bodies: Vec<EngineId> = self.world.bodies().into_iter().map(|(id, _)| id).collect();
+        let Some(body) = self.world.pick(&bodies).filter(|_| !self.world.weather.is_away()) else { return };
+        self.world.say(format_args!("by hand: {}", body.as_str().trim_start_matches('0')));
+        if act != Act::HandRename {
+            self.world.oracle().clients.behind_our_back(&body);
+        }
+        let fake = &self.world.fake;
+        match act {
+            Act::HandStop => fake.stop_by_hand(&body),
+            Act::HandStart => fake.start_by_hand(&body),
+            Act::HandRemove => fake.remove_by_hand(&body),
+            Act::HandRename => fake.rename(&body, &format!("/renamed_{}", self.world.below(1_000))),
+            _ => fake.exit(&body, i64::try_from(self.world.below(3)).expect("it is small")),
+        }
+    }
+
+    /// As `docker run` of an image that `docker commit` made of one of ours.
+    fn copy_labels(&self) {
+        let ids = self.world.oracle().clients.ids();
+        let Some(handle) = self.world.pick(&ids).and_then(|id| self.control.find(&id).ok()) else { return };
+        let owner = self.world.pick(&[self.world.oracle().owner().to_owned(), "somebody".to_owned()]);
+        let stranger = self.world.fake.add_stranger(
+            INSTANCE,
+            &owner.unwrap_or_default(),
+            handle.view().container.key.as_str(),
+        );
+        let runs = self.world.chance(500);
+        if runs {
+            self.world.fake.start_by_hand(&stranger);
+        }
+        self.world.oracle().add_stranger(stranger, runs);
+    }
+
+    fn move_clock(&self, act: Act) {
+        let far = if act == Act::ClockJumps { 7_200_000 } else { 900 };
+        let by =
+            i64::try_from(self.world.below(2 * far)).expect("it is small") - i64::try_from(far).unwrap_or(0);
+        self.world.say(format_args!("clock: {by} ms"));
+        self.world.set_wall(by);
+        let now = self.world.now();
+        self.world.oracle().clock_moved(now);
+    }
+
+    fn change_weather(&self, act: Act) {
+        let (world, weather) = (&self.world, &self.world.weather);
+        match act {
+            Act::EngineAway => self.engine_goes(),
+            Act::EngineBack => weather.set_away(false),
+            Act::EngineRestarts => {
+                self.engine_goes();
+                world.end_every_body();
+            }
+            Act::EventsBreak => world.fake.break_events(),
+            Act::DiskFull => weather.set_full(true),
+            Act::DiskFree => weather.set_full(false),
+            Act::PortTaken => drop(world.host.take_by_another(crate::life::first_port() + world.port())),
+            Act::PortsFreed => world.host.free_others(),
+            _ => {}
+        }
+    }
+
+    fn engine_goes(&self) {
+        self.world.weather.set_away(true);
+        self.world.fake.break_events();
+    }
+
+    /// A client asks, and waits for the answer.
+    fn client(
+        &self,
+        what: Ask,
+        answer: impl Future<Output = Result<Arc<control::View>, CommandError>> + Send + 'static,
+    ) {
+        let world = Arc::clone(&self.world);
+        let number = world.oracle().clients.ask(what.clone(), world.now());
+        world.say(format_args!("client {number}: {what:?}"));
+        tokio::spawn(async move {
+            let answer = answer.await;
+            let text = answer.as_ref().map(|view| view.container.phase.clone()).map_err(ToString::to_string);
+            world.say(format_args!("client {number}: told {text:?}"));
+            let bodies = world.fake.bodies();
+            let runs = |body: &EngineId| bodies.iter().any(|(id, running)| id == body && *running);
+            let mut oracle = world.oracle();
+            if let Some(complaint) = oracle.clients.told(number, answer.as_deref(), runs) {
+                oracle.violated(complaint);
+            }
+        });
+    }
+
+    /// Some time passes: often none but a few turns of the tasks, seldom minutes.
+    pub async fn let_time_pass(&self) {
+        let world = &self.world;
+        match world.below(100) {
+            0..40 => self.some_turns(12).await,
+            40..75 => world.pass(world.millis(50)).await,
+            75..90 => world.pass(world.millis(2_000)).await,
+            90..99 => world.pass(world.millis(20_000)).await,
+            _ => world.pass(Duration::from_secs(60) + world.millis(120_000)).await,
+        }
+    }
+
+    /// The runtime polls one task a turn: a crash after so many may come between any two awaits.
+    pub async fn some_turns(&self, most: u64) {
+        for _ in 0..self.world.below(most) {
+            tokio::task::yield_now().await;
+        }
+    }
+}

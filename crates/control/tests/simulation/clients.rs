@@ -1,0 +1,222 @@
+//! What clients asked for and were told, and what follows from it.
+
+use control::{CommandError, Control, View};
+use model::{EngineId, Phase, Status};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// What a client may ask for; the id is a container's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    Create,
+    Start(String),
+    Stop(String),
+    Delete(String),
+    Audit,
+    ShutDown,
+}
+
+impl Ask {
+    /// The deadlines of the engine's calls, added up: a start may wait for a stop's four tries and for starts before it.
+    fn within(&self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Create | Self::Start(_) => 1_500,
+            Self::Stop(_) | Self::Delete(_) => 1,
+            Self::Audit => 90,
+            Self::ShutDown => 30,
+        })
+    }
+}
+
+/// What a client who was told last may count on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Runs,
+    Rests,
+}
+
+/// A container as clients know it.
+struct Known {
+    body: EngineId,
+    address: Ipv4Addr,
+    ports: Vec<u16>,
+    wish: Option<Wish>,
+    /// Raised by whatever else may start or stop it: a wish outlives none of that.
+    others: u64,
+    under_way: u64,
+    deletion_asked: bool,
+    deleted: bool,
+}
+
+struct Asked {
+    what: Ask,
+    since: Duration,
+    /// Where [`Known::others`] stood.
+    others: u64,
+    alone: bool,
+}
+
+#[derive(Default)]
+pub struct Clients {
+    known: BTreeMap<String, Known>,
+    asked: BTreeMap<u64, Asked>,
+    numbers: u64,
+}
+
+impl Clients {
+    pub fn ask(&mut self, what: Ask, now: Duration) -> u64 {
+        let mut asked = Asked { what, since: now, others: 0, alone: false };
+        if let (Ask::Start(id) | Ask::Stop(id) | Ask::Delete(id), clients) = (&asked.what, &mut self.known)
+            && let Some(known) = clients.get_mut(id)
+        {
+            known.others += 1;
+            known.wish = None;
+            known.deletion_asked |= matches!(asked.what, Ask::Delete(_));
+            (asked.others, asked.alone) = (known.others, known.under_way == 0);
+            known.under_way += 1;
+        }
+        self.numbers += 1;
+        self.asked.insert(self.numbers, asked);
+        self.numbers
+    }
+
+    /// Somebody was answered. `runs` says what the engine has at this moment.
+    pub fn told(
+        &mut self,
+        number: u64,
+        answer: Result<&View, &CommandError>,
+        runs: impl Fn(&EngineId) -> bool,
+    ) -> Option<String> {
+        let asked = self.asked.remove(&number)?;
+        if let (Ask::Create, Ok(view)) = (&asked.what, answer) {
+            return self.created(view, runs);
+        }
+        let (Ask::Start(id) | Ask::Stop(id) | Ask::Delete(id)) = &asked.what else { return None };
+        let known = self.known.get_mut(id)?;
+        known.under_way = known.under_way.saturating_sub(1);
+        if let Err(CommandError::Gone(_)) = answer {
+            return (!known.deletion_asked).then(|| format!("{id} is called gone, and nobody deleted it"));
+        }
+        let view = answer.ok()?;
+        let unrivalled = asked.alone && asked.others == known.others && !known.deletion_asked;
+        let (shown, real) = (view.container.phase.status(), runs(&known.body));
+        match asked.what {
+            Ask::Start(_) if shown != Status::Running => {
+                return Some(format!("{id} was started and is {shown:?}"));
+            }
+            Ask::Start(_) if unrivalled && real => known.wish = Some(Wish::Runs),
+            Ask::Stop(_) if unrivalled && (shown == Status::Stopping || !real) => {
+                known.wish = Some(Wish::Rests)
+            }
+            Ask::Delete(_) => known.deleted = true,
+            _ => {}
+        }
+        None
+    }
+
+    fn created(&mut self, view: &View, runs: impl Fn(&EngineId) -> bool) -> Option<String> {
+        let container = &view.container;
+        let (Some(id), Some(body)) = (&container.container_id, &container.engine_id) else {
+            return Some("a create was answered without an id".to_owned());
+        };
+        self.know(view);
+        if let Some(known) = self.known.get_mut(id.as_str()).filter(|known| known.others == 0 && runs(body)) {
+            known.wish = Some(Wish::Runs);
+        }
+        let running = matches!(container.phase, Phase::Running { .. });
+        (!running).then(|| format!("{body} was created and is {:?}", container.phase))
+    }
+
+    /// Learns of a container from a list, as a client does whose create was cut off.
+    fn know(&mut self, view: &View) {
+        let container = &view.container;
+        let (Some(id), Some(body)) = (&container.container_id, &container.engine_id) else { return };
+        self.known.entry(id.to_string()).or_insert_with(|| Known {
+            body: body.clone(),
+            address: container.address,
+            ports: container.host_ports().collect(),
+            wish: None,
+            others: 0,
+            under_way: 0,
+            deletion_asked: false,
+            deleted: false,
+        });
+    }
+
+    /// Somebody else started, stopped or removed it, or it ended.
+    pub fn behind_our_back(&mut self, body: &EngineId) {
+        for known in self.known.values_mut().filter(|known| known.body == *body) {
+            known.others += 1;
+            known.wish = None;
+        }
+    }
+
+    /// The program ended: nobody is answered any more.
+    pub fn cut_off(&mut self) {
+        self.asked.clear();
+        self.known.values_mut().for_each(|known| known.under_way = 0);
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Those that a client may ask for something.
+    pub fn ids(&self) -> Vec<String> {
+        self.known.iter().filter(|(_, known)| !known.deleted).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Every wait ends.
+    pub fn overdue(&self, now: Duration) -> Vec<String> {
+        let late = self.asked.values().filter(|asked| now.saturating_sub(asked.since) > asked.what.within());
+        late.map(|asked| format!("{:?} has waited since {:?}", asked.what, asked.since)).collect()
+    }
+
+    /// What was told holds on the list.
+    pub fn check_list(&mut self, control: &Control) -> Vec<String> {
+        let listed = control.list();
+        let id =
+            |view: &View| view.container.container_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let shown: BTreeSet<String> = listed.iter().map(|view| id(view)).collect();
+        let mut complaints = Vec::new();
+        for (id, known) in &self.known {
+            match shown.contains(id) {
+                true if known.deleted => complaints.push(format!("{id} was deleted and is listed")),
+                false if !known.deletion_asked => {
+                    complaints.push(format!("{id} was told of and is not listed"))
+                }
+                _ => {}
+            }
+        }
+        for view in listed.iter().filter(|view| matches!(view.container.phase, Phase::Running { .. })) {
+            self.know(view);
+            let known = &self.known[&id(view)];
+            let ports: Vec<u16> = view.container.host_ports().collect();
+            if (&known.ports, known.address) != (&ports, view.container.address) {
+                complaints.push(format!("{} has other addresses than before", id(view)));
+            }
+        }
+        complaints
+    }
+
+    /// What was told holds at rest.
+    pub fn check_wishes(&self, control: &Control) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for view in control.list() {
+            let Some(id) = &view.container.container_id else { continue };
+            let wish = self.known.get(id.as_str()).and_then(|known| known.wish);
+            let status = view.container.phase.status();
+            match wish {
+                Some(Wish::Runs) if status != Status::Running => {
+                    complaints.push(format!("{id} was told to run and is {status:?}: {:?}", view.failure()));
+                }
+                Some(Wish::Rests) if status != Status::Stopped => {
+                    complaints.push(format!("{id} was told to stop and is {status:?}"));
+                }
+                _ => {}
+            }
+        }
+        complaints
+    }
+}

@@ -1,0 +1,198 @@
+//! The idle monitor, judged from outside: an active container is not stopped by a look, and an idle one is in time.
+
+use control::Control;
+use model::container::NO_CHECK_IN;
+use model::{Container, IdlePolicy, Key, Phase, Status, StopReason};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// By how much a drifting wall clock, timers and our own steps may move a look.
+const SLACK: Duration = Duration::from_secs(3);
+/// A use that came so shortly before a crash may not be on record.
+const UNRECORDED: Duration = Duration::from_secs(13);
+
+#[derive(Default)]
+pub struct Looks {
+    runs: BTreeMap<Key, Run>,
+}
+
+/// One stretch of running.
+struct Run {
+    since: Duration,
+    /// When bytes last moved; the beginning, if none did.
+    moved: Duration,
+    /// The use before that, should a crash make us forget the last.
+    recorded: Duration,
+    /// When a connection last closed, or a check-in came.
+    touched: Duration,
+    connections: u32,
+    checked_in: bool,
+    /// When something last happened that lets looks be later: a jump, a drift, a restart, a stop that failed.
+    excused: Duration,
+    restarted: Duration,
+    /// Whether a crash may have cost uses that we know of.
+    doubted: bool,
+    /// It was to stop, and that could not be written.
+    uncertain: bool,
+}
+
+impl Run {
+    fn begins(now: Duration, excused: Duration) -> Self {
+        Self {
+            since: now,
+            moved: now,
+            recorded: now,
+            touched: now,
+            connections: 0,
+            checked_in: false,
+            excused,
+            restarted: Duration::ZERO,
+            doubted: false,
+            uncertain: false,
+        }
+    }
+
+    /// Why a look may not stop it.
+    fn may_stop(&self, is: &Container, now: Duration, policy: &IdlePolicy) -> Option<String> {
+        let by_look = matches!(is.phase, Phase::Stopping { reason: StopReason::Idle, .. });
+        if !by_look || self.doubted {
+            return None;
+        }
+        let never = policy.disable_timeouts.then(|| "timeouts are disabled".to_owned());
+        never.or_else(|| self.is_active(now, policy))
+    }
+
+    /// What a look at this moment sees. What happens while it is being written down, it does not.
+    fn is_active(&self, now: Duration, policy: &IdlePolicy) -> Option<String> {
+        let interval = policy.timeout_interval;
+        // Two looks found it idle, and the first of them looked back one interval more; counters end with the daemon.
+        let window = if self.restarted > self.moved { interval } else { 2 * interval };
+        let moved = self.moved > self.since && self.moved < now && self.moved + window > now + SLACK;
+        let touched = self.touched > self.since && self.touched + interval > now + SLACK;
+        match () {
+            () if self.connections > 0 && self.moved < now => Some("a connection is open".to_owned()),
+            () if self.checked_in && self.excused < now => Some("it checked in".to_owned()),
+            () if moved => Some(format!("bytes moved {:?} ago", now.saturating_sub(self.moved))),
+            () if touched => Some(format!("a connection closed {:?} ago", now.saturating_sub(self.touched))),
+            () => None,
+        }
+    }
+
+    /// A look must have stopped it by then, had nobody used it.
+    fn due(&self, policy: &IdlePolicy) -> Duration {
+        let (initial, interval) = (policy.initial_timeout_interval, policy.timeout_interval);
+        let used = self.moved.max(self.touched);
+        if used <= self.since && self.excused <= self.since {
+            return self.since + initial + interval + Duration::from_secs(1);
+        }
+        let counted_from =
+            (self.since + initial).max(used + interval).max(self.excused + initial.max(interval));
+        counted_from + 2 * interval + SLACK
+    }
+}
+
+impl Looks {
+    /// A container's state is being written. A command that could not be written was not obeyed, and a fact was: which of
+    /// the two it was, the next write tells.
+    pub fn moved(
+        &mut self,
+        before: Option<&Container>,
+        is: &Container,
+        ok: bool,
+        now: Duration,
+        policy: &IdlePolicy,
+    ) -> Option<String> {
+        let ran = before.is_some_and(|before| matches!(before.phase, Phase::Running { .. }));
+        match (is.phase.status(), self.runs.get_mut(&is.key)) {
+            (Status::Running, Some(run)) if run.uncertain => {
+                (run.uncertain, run.doubted, run.excused) = (false, true, now);
+                run.checked_in = is.check_in != NO_CHECK_IN;
+            }
+            (Status::Running, _) if !ran => {
+                let excused = if is.failure.is_some() { now } else { Duration::ZERO };
+                self.runs.insert(is.key.clone(), Run::begins(now, excused));
+            }
+            (Status::Running, _) | (_, None) => {}
+            (_, Some(run)) => {
+                let complaint = run.may_stop(is, now, policy);
+                if ok {
+                    self.runs.remove(&is.key);
+                } else {
+                    run.uncertain = true;
+                }
+                return complaint.map(|why| format!("{} is stopped by a look, and {why}", is.key));
+            }
+        }
+        None
+    }
+
+    pub fn ended(&mut self, key: &Key) {
+        self.runs.remove(key);
+    }
+
+    pub fn bytes_moved(&mut self, key: &Key, now: Duration) {
+        if let Some(run) = self.runs.get_mut(key) {
+            (run.recorded, run.moved) = (run.moved, now);
+        }
+    }
+
+    pub fn connected(&mut self, key: &Key, now: Duration) {
+        self.bytes_moved(key, now);
+        self.runs.entry(key.clone()).and_modify(|run| run.connections += 1);
+    }
+
+    pub fn disconnected(&mut self, key: &Key, now: Duration) {
+        if let Some(run) = self.runs.get_mut(key) {
+            run.connections = run.connections.saturating_sub(1);
+            run.touched = now;
+        }
+    }
+
+    pub fn checked_in(&mut self, key: &Key, value: &str, now: Duration) {
+        if let Some(run) = self.runs.get_mut(key) {
+            run.checked_in = value != NO_CHECK_IN;
+            run.excused = now;
+        }
+    }
+
+    /// The clock was moved: looks keep their distance, and may begin anew.
+    pub fn clock_moved(&mut self, now: Duration) {
+        self.runs.values_mut().for_each(|run| run.excused = now);
+    }
+
+    /// The daemon came up again. What was not on record is forgotten, and its connections are closed.
+    pub fn restarted(
+        &mut self,
+        written: &BTreeMap<Key, Container>,
+        crashed: Duration,
+        now: Duration,
+        doubted: bool,
+    ) {
+        for (key, run) in &mut self.runs {
+            let last = if run.moved + UNRECORDED > crashed { run.recorded } else { run.moved };
+            let recent = last + UNRECORDED > crashed;
+            run.moved = if recent { run.since } else { last };
+            run.touched = run.since;
+            run.connections = 0;
+            run.checked_in = written.get(key).is_some_and(|c| c.check_in != NO_CHECK_IN);
+            (run.restarted, run.excused) = (now, now);
+            run.doubted |= doubted;
+        }
+    }
+
+    /// Who runs and should have been stopped.
+    pub fn overdue(&self, control: &Control, now: Duration, policy: &IdlePolicy) -> Vec<String> {
+        if policy.disable_timeouts {
+            return Vec::new();
+        }
+        let listed = control.list();
+        let running = listed.iter().filter(|view| matches!(view.container.phase, Phase::Running { .. }));
+        let runs = running.filter_map(|view| Some((view, self.runs.get(&view.container.key)?)));
+        let idle = runs.filter(|(view, run)| {
+            run.connections == 0 && view.container.check_in == NO_CHECK_IN && run.due(policy) < now
+        });
+        let late = |run: &Run| now - run.due(policy);
+        let said = idle.map(|(view, run)| (&view.container.key, late(run)));
+        said.map(|(key, late)| format!("{key} is idle, and still runs {late:?} after")).collect()
+    }
+}

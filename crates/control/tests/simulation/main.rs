@@ -1,0 +1,150 @@
+//! The simulation: the real rules, control and store over an engine in memory, on one runtime whose clock stands still, with
+//! one seed for everything. Clients, people with the docker CLI, faults of every call, full disks, jumping clocks and
+//! crashes between any two awaits; after each step, what must never happen is looked for.
+//!
+//! Read `life.rs` first (a seed's life), then `acts.rs` (what may happen), `oracle.rs`, `clients.rs`, `leases.rs` and
+//! `looks.rs` (what must hold at any moment), `rest.rs` (what must hold once the faults cease). `unsteady.rs`, `disk.rs`
+//! and `sockets.rs` are the world as the control meets it; `weather.rs` says how bad a day it is.
+//!
+//! A seed that fails is printed with the end of its trace. To see all of it, with the control's own log:
+//!
+//! ```console
+//! $ SEED=42 cargo nextest run -p control --test simulation --no-capture one_seed
+//! ```
+//!
+//! A longer soak: `SIM_SEEDS=5000 SIM_FROM=1000000 cargo nextest run -p control --test simulation steps`. A seed that once
+//! found a bug goes into `ONCE_FOUND`, and is run for good.
+
+#![allow(unreachable_pub, reason = "one program")]
+
+mod acts;
+mod clients;
+mod disk;
+mod leases;
+mod life;
+mod looks;
+mod oracle;
+mod rest;
+mod sabotage;
+mod sockets;
+mod unsteady;
+mod weather;
+mod world;
+
+use life::{Failure, STEPS, live};
+use sabotage::Sabotage;
+
+/// Seeds that found a bug of the product, once.
+const ONCE_FOUND: &[u64] = &[];
+/// Each shard lives through so many seeds: 4 × 125 × 200 is 100,000 steps.
+const SEEDS: u64 = 125;
+/// Where a failure's trace begins to be of interest.
+const LINES: usize = 120;
+
+impl Failure {
+    fn report(&self) -> String {
+        let Self { seed, step, what, trace } = self;
+        let end = trace[trace.len().saturating_sub(LINES)..].join("\n");
+        format!(
+            "seed {seed}, step {step}: {what}\n{end}\nseed {seed}, step {step}: {what}\nreplay it: SEED={seed} cargo \
+             nextest run -p control --test simulation --no-capture one_seed"
+        )
+    }
+}
+
+fn said(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+fn steps() -> u64 {
+    said("SIM_STEPS").unwrap_or(STEPS)
+}
+
+fn shard(n: u64) {
+    let (seeds, from) = (said("SIM_SEEDS").unwrap_or(SEEDS), said("SIM_FROM").unwrap_or(1));
+    let first = from + n * seeds;
+    let failures: Vec<_> =
+        (first..first + seeds).filter_map(|seed| live(seed, steps(), None).err()).collect();
+    let Some(failure) = failures.first() else { return };
+    let seeds: Vec<_> = failures.iter().map(|f| (f.seed, f.what.as_str())).collect();
+    panic!("{} of {} seeds fail: {seeds:#?}\n{}", failures.len(), SEEDS, failure.report());
+}
+
+#[test]
+fn a_hundred_thousand_steps_1_of_4() {
+    shard(0);
+}
+
+#[test]
+fn a_hundred_thousand_steps_2_of_4() {
+    shard(1);
+}
+
+#[test]
+fn a_hundred_thousand_steps_3_of_4() {
+    shard(2);
+}
+
+#[test]
+fn a_hundred_thousand_steps_4_of_4() {
+    shard(3);
+}
+
+#[test]
+fn seeds_once_found() {
+    for seed in ONCE_FOUND {
+        if let Err(failure) = live(*seed, STEPS, None) {
+            panic!("{}", failure.report());
+        }
+    }
+}
+
+/// The one that `SEED` names, with its whole trace.
+#[test]
+fn one_seed() {
+    let Some(seed) = said("SEED") else { return };
+    match live(seed, steps(), None) {
+        Ok(trace) => println!("{}\nseed {seed} holds", trace.join("\n")),
+        Err(failure) => panic!("{}\n{}", failure.trace.join("\n"), failure.report()),
+    }
+}
+
+#[test]
+fn a_seed_replays_to_the_letter() {
+    for seed in 1..6 {
+        let trace = |_| live(seed, STEPS, None).unwrap_or_else(|failure| failure.trace);
+        let (one, two) = (trace(1), trace(2));
+        let differs = one.iter().zip(&two).position(|(a, b)| a != b);
+        assert_eq!(differs.map(|at| (&one[at], &two[at])), None, "seed {seed}");
+        assert_eq!(one.len(), two.len());
+    }
+}
+
+/// A test of the test: how many steps it takes to find this bug.
+fn found(sabotage: Sabotage, telling: &str) {
+    let budget = 4 * SEEDS;
+    let failure = (1..=budget).find_map(|seed| live(seed, STEPS, Some(sabotage)).err());
+    let failure = failure.unwrap_or_else(|| panic!("{sabotage:?} is not found by {budget} seeds"));
+    println!("{sabotage:?}: seed {}, step {}: {}", failure.seed, failure.step, failure.what);
+    assert!(failure.what.contains(telling), "{}", failure.report());
+}
+
+#[test]
+fn an_effect_before_its_intent_is_found() {
+    found(Sabotage::EffectBeforeIntent, "no intent of it is on disk");
+}
+
+#[test]
+fn a_lost_event_is_found() {
+    found(Sabotage::LostEvent, "its body");
+}
+
+#[test]
+fn a_port_freed_early_is_found() {
+    found(Sabotage::PortFreedEarly, "is given up");
+}
+
+#[test]
+fn a_rest_forgotten_by_a_crash_is_found() {
+    found(Sabotage::RestForgotten, "of rest");
+}

@@ -1,0 +1,186 @@
+//! What must hold at any moment, whatever the weather: told of every write and every engine call as they come, it knows what
+//! each of them may be.
+
+use crate::clients::Clients;
+use crate::leases::Leases;
+use crate::looks::Looks;
+use crate::world::World;
+use control::Control;
+use control::store::{Change, Contents};
+use engine::ContainerSpec;
+use engine::fake::{Call, Fake};
+use model::{Container, EngineId, Key, Phase, StopReason};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+#[derive(Default)]
+pub struct Oracle {
+    pub clients: Clients,
+    pub leases: Leases,
+    pub looks: Looks,
+    violations: Vec<String>,
+    /// What the store took.
+    written: BTreeMap<Key, Container>,
+    /// What the store was asked to take, last: a fact is acted on even if the disk is full.
+    asked: BTreeMap<Key, Container>,
+    strangers: BTreeMap<EngineId, bool>,
+    owner: String,
+    write_failed: Duration,
+    clock_moved: Duration,
+}
+
+impl Oracle {
+    pub fn violated(&mut self, what: impl Into<String>) {
+        self.violations.push(what.into());
+    }
+
+    pub fn violation(&self) -> Option<String> {
+        self.violations.first().cloned()
+    }
+
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    pub fn add_stranger(&mut self, id: EngineId, running: bool) {
+        self.strangers.insert(id, running);
+    }
+
+    pub fn is_stranger(&self, id: &EngineId) -> bool {
+        self.strangers.contains_key(id)
+    }
+
+    // What befell the world.
+
+    /// The wall clock was set. Until that was noticed, a crash would hide it.
+    pub fn clock_moved(&mut self, now: Duration) {
+        self.clock_moved = now;
+        self.looks.clock_moved(now);
+    }
+
+    /// The program ended, and is about to be started again.
+    pub fn restarted(&mut self, crashed: Duration, now: Duration) {
+        let recent = |what: Duration| what + Duration::from_secs(15) > crashed;
+        let doubted = recent(self.write_failed) || recent(self.clock_moved);
+        if doubted {
+            self.leases.forget_rests();
+        }
+        self.clients.cut_off();
+        self.looks.restarted(&self.written, crashed, now, doubted);
+    }
+
+    // What is written.
+
+    pub fn check_contents(&mut self, contents: &Contents) {
+        self.owner.clone_from(&contents.owner);
+        let read: BTreeMap<_, _> = contents.containers.iter().map(|c| (c.key.clone(), c.clone())).collect();
+        if read != self.written {
+            self.violated("the store does not hold what it acknowledged");
+        }
+        self.asked = read;
+    }
+
+    pub fn wrote(&mut self, change: &Change, ok: bool, now: Duration, world: &World) {
+        if !ok {
+            self.write_failed = now;
+        }
+        match change {
+            Change::Put(container) => self.wrote_container(container, ok, now, world),
+            Change::Forget(key) => self.forgot(key, ok, now, &world.fake),
+            Change::Trails { .. } | Change::Subnet(_) => {}
+        }
+    }
+
+    fn wrote_container(&mut self, container: &Container, ok: bool, now: Duration, world: &World) {
+        let before = self.asked.get(&container.key);
+        if before.is_none() && ok {
+            let complaint = self.leases.begun(container, now);
+            self.violations.extend(complaint);
+        }
+        let complaint = self.looks.moved(before, container, ok, now, &world.weather.policy);
+        self.violations.extend(complaint);
+        let stopping_idle = matches!(container.phase, Phase::Stopping { reason: StopReason::Idle, .. });
+        let stop_failed = container.failure.as_ref().is_some_and(|why| why.contains("could not be stopped"));
+        if let Some(body) = container.engine_id.as_ref().filter(|_| stopping_idle || stop_failed) {
+            self.clients.behind_our_back(body);
+        }
+        if before.is_some() || ok {
+            self.asked.insert(container.key.clone(), container.clone());
+        }
+        if ok {
+            self.written.insert(container.key.clone(), container.clone());
+        }
+    }
+
+    fn forgot(&mut self, key: &Key, ok: bool, now: Duration, fake: &Fake) {
+        let left = self.bodies_of(key, fake);
+        if !left.is_empty() {
+            self.violated(format!("{key} is forgotten, and its body {} is there", left[0]));
+        }
+        if let Some(container) = self.asked.remove(key) {
+            self.leases.ended(&container, now);
+            self.looks.ended(key);
+        }
+        if ok {
+            self.written.remove(key);
+        }
+    }
+
+    fn bodies_of(&self, key: &Key, fake: &Fake) -> Vec<EngineId> {
+        let all = fake.all().into_iter().filter(|entry| entry.key == key.as_str());
+        all.map(|entry| entry.engine_id).filter(|id| !self.is_stranger(id)).collect()
+    }
+
+    // What the engine is asked for.
+
+    /// The intent is on disk before its effect.
+    pub fn asked_to_create(&mut self, spec: &ContainerSpec) {
+        let intent = self.written.get(&Key::new(&spec.key));
+        if intent.is_none_or(|container| container.phase != Phase::Creating) {
+            self.violated(format!("{} is made, and no intent of it is on disk", spec.key));
+        }
+    }
+
+    pub fn asked_to(&mut self, call: Call, id: &EngineId, fake: &Fake) {
+        if self.is_stranger(id) {
+            return self.violated(format!("{call:?} of {id}, which is not ours"));
+        }
+        let Some(entry) = fake.all().into_iter().find(|entry| entry.engine_id == *id) else { return };
+        let phase = self.asked.get(&Key::new(entry.key)).map(|container| &container.phase);
+        let meant = match call {
+            Call::Start => matches!(phase, Some(Phase::Starting { .. } | Phase::Creating)),
+            Call::Stop => matches!(phase, Some(Phase::Stopping { .. })),
+            _ => matches!(phase, Some(Phase::Removing)),
+        };
+        if !meant {
+            self.violated(format!("{call:?} of {id}, and no intent of it is on disk: {phase:?}"));
+        }
+    }
+
+    // What must hold between any two steps.
+
+    pub fn check(&mut self, world: &World, control: Option<&Control>) {
+        let now = world.now();
+        self.check_bodies(&world.fake);
+        self.violations.extend(self.clients.overdue(now));
+        if let Some(control) = control {
+            self.violations.extend(self.clients.check_list(control));
+            self.violations.extend(self.looks.overdue(control, now, &world.weather.policy));
+        }
+    }
+
+    fn check_bodies(&mut self, fake: &Fake) {
+        let all = fake.all();
+        for (id, running) in &self.strangers {
+            if !all.iter().any(|entry| entry.engine_id == *id && entry.running == *running) {
+                self.violations.push(format!("{id} is not ours, and was touched"));
+            }
+        }
+        for entry in all.iter().filter(|entry| !self.strangers.contains_key(&entry.engine_id)) {
+            if !self.asked.contains_key(&Key::new(&entry.key)) {
+                self.violations
+                    .push(format!("{} is an orphan: nothing knows {}", entry.engine_id, entry.key));
+            }
+        }
+    }
+}

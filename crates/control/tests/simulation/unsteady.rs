@@ -1,0 +1,264 @@
+//! An engine like a real one on a bad day: slow, failing before or after the deed, silent until the deadline, and going on
+//! with what it began after its caller went away. Its events are lost, doubled and late, and their stream breaks.
+
+use crate::world::{Deed, World};
+use async_trait::async_trait;
+use engine::fake::{Call, Fake};
+use engine::*;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use ipnet::Ipv4Net;
+use model::{EngineId, Image, Observation};
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The deadlines of the real one.
+const QUICK: Duration = Duration::from_secs(20);
+const SLOW: Duration = Duration::from_secs(120);
+
+pub struct Unsteady(pub Arc<World>);
+
+/// How a call goes: so long until the deed, so long until the answer.
+struct Course {
+    before: Duration,
+    after: Duration,
+    fails: Option<Failing>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Failing {
+    BeforeTheDeed,
+    AfterIt,
+}
+
+impl Course {
+    fn draw(world: &World, within: Duration) -> Self {
+        let weather = &world.weather;
+        let mut course = Self { before: world.millis(4), after: world.millis(4), fails: None };
+        if weather.is_calm() {
+            return course;
+        }
+        if world.chance(weather.hang) {
+            (course.before, course.after) = (world.millis(within.as_millis() as u64 * 5 / 4), within);
+        } else if world.chance(weather.slow) {
+            (course.before, course.after) = (world.millis(8_000), world.millis(8_000));
+        } else if world.chance(weather.fail) {
+            let which = world.pick(&[Failing::BeforeTheDeed, Failing::AfterIt]);
+            course.fails = which;
+        }
+        course
+    }
+}
+
+/// A deed that the engine goes on with if its caller goes away.
+struct Begun<'a> {
+    world: &'a World,
+    number: u64,
+    deed: Option<Deed>,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if let Some(deed) = self.deed.take() {
+            self.world.leave(self.number, deed);
+        }
+    }
+}
+
+impl Unsteady {
+    /// A call that only asks.
+    async fn ask<T>(&self, doing: &str, within: Duration, ask: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        let course = Course::draw(&self.0, within);
+        self.call(doing, within, course, ask).await
+    }
+
+    /// A call that changes something.
+    async fn change<T: Send + 'static>(
+        &self,
+        doing: &str,
+        within: Duration,
+        body: Option<&EngineId>,
+        deed: impl Fn(&Fake) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let course = Course::draw(&self.0, within);
+        let (deed, world) = (Arc::new(deed), Arc::clone(&self.0));
+        let (late, what, body) = (Arc::clone(&deed), doing.to_owned(), body.cloned());
+        let late: Deed = Arc::new(move || {
+            if !world.weather.is_away() {
+                let done = late(&world.fake).is_ok();
+                world.say(format_args!("engine: {what}, late: {done}"));
+                body.iter().for_each(|body| world.oracle().clients.behind_our_back(body));
+            }
+        });
+        let late = (course.fails != Some(Failing::BeforeTheDeed)).then_some(late);
+        let mut begun = Begun { world: &self.0, number: self.0.number_call(), deed: late };
+        let (world, begun) = (&self.0, &mut begun);
+        let act = async || {
+            begun.deed = None;
+            deed(&world.fake)
+        };
+        self.call(doing, within, course, act).await
+    }
+
+    async fn call<T>(
+        &self,
+        doing: &str,
+        within: Duration,
+        course: Course,
+        act: impl AsyncFnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let _on_its_way = self.0.on_its_way();
+        self.0.say(format_args!("engine: to {doing}"));
+        let work = async {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(course.before).await;
+            if self.0.weather.is_away() {
+                return Err(EngineError::Unreachable { at: "sim".into(), source: "it is away".into() });
+            }
+            if course.fails == Some(Failing::BeforeTheDeed) {
+                return Err(broken(doing));
+            }
+            let result = act().await;
+            tokio::time::sleep(course.after).await;
+            if course.fails.is_some() { result.and(Err(broken(doing))) } else { result }
+        };
+        let late = |_| EngineError::TimedOut { doing: doing.to_owned(), seconds: within.as_secs() };
+        let result = tokio::time::timeout(within, work).await.map_err(late).flatten();
+        let error = result.as_ref().err().map(|error| control::chain(error));
+        self.0.say(format_args!("engine: {doing}: {}", error.as_deref().unwrap_or("done")));
+        result
+    }
+}
+
+fn broken(doing: &str) -> EngineError {
+    EngineError::Refused { doing: doing.into(), status: 500, message: "a fault".into() }
+}
+
+/// The fake, unlike this one, answers at once.
+fn at_once<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+    call.now_or_never().expect("the engine in memory answers at once")
+}
+
+fn short(id: &EngineId) -> &str {
+    id.as_str().trim_start_matches('0')
+}
+
+#[async_trait]
+impl Engine for Unsteady {
+    async fn describe(&self) -> Result<Description> {
+        self.0.fake.describe().await
+    }
+
+    async fn images(&self) -> Result<Vec<String>> {
+        self.0.fake.images().await
+    }
+
+    async fn image(&self, name: &str) -> Result<Image> {
+        self.ask("inspect the image", QUICK, async || self.0.fake.image(name).await).await
+    }
+
+    async fn network(&self, wanted: &NetworkSpec) -> Result<Network> {
+        self.ask("give the network", QUICK, async || self.0.fake.network(wanted).await).await
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<()> {
+        self.0.fake.remove_network(name).await
+    }
+
+    async fn our_subnets(&self) -> Result<Vec<Ipv4Net>> {
+        self.0.fake.our_subnets().await
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<Created> {
+        self.0.oracle().asked_to_create(spec);
+        let spec = spec.clone();
+        let doing = format!("create {}", &spec.key[..4]);
+        self.change(&doing, SLOW, None, move |fake| at_once(fake.create(&spec))).await
+    }
+
+    async fn start(&self, id: &EngineId) -> Result<()> {
+        self.0.oracle().asked_to(Call::Start, id, &self.0.fake);
+        let body = id.clone();
+        let deed = move |fake: &Fake| at_once(fake.start(&body));
+        self.change(&format!("start {}", short(id)), SLOW, Some(id), deed).await
+    }
+
+    async fn stop(&self, id: &EngineId, grace: Duration) -> Result<()> {
+        self.0.oracle().asked_to(Call::Stop, id, &self.0.fake);
+        let body = id.clone();
+        let deed = move |fake: &Fake| at_once(fake.stop(&body, grace));
+        self.change(&format!("stop {}", short(id)), grace + QUICK, Some(id), deed).await
+    }
+
+    async fn remove(&self, id: &EngineId) -> Result<()> {
+        self.0.oracle().asked_to(Call::Remove, id, &self.0.fake);
+        let body = id.clone();
+        let deed = move |fake: &Fake| at_once(fake.remove(&body));
+        self.change(&format!("remove {}", short(id)), SLOW, Some(id), deed).await
+    }
+
+    async fn inspect(&self, id: &EngineId) -> Result<Observation> {
+        let doing = format!("inspect {}", short(id));
+        self.ask(&doing, QUICK, async || self.0.fake.inspect(id).await).await
+    }
+
+    async fn list(&self, instance: &str) -> Result<Vec<Listed>> {
+        self.ask("list", QUICK, async || self.0.fake.list(instance).await).await
+    }
+
+    async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
+        let events = self.ask("subscribe", QUICK, async || self.0.fake.events(instance).await).await?;
+        Ok(distort(Arc::clone(&self.0), events))
+    }
+
+    async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
+        self.ask("exec", within, async || self.0.fake.exec(id, command, within).await).await
+    }
+
+    async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside> {
+        self.0.fake.connect_from_inside(id, to, within).await
+    }
+
+    async fn redirect(&self, network: &Network, from: u16, to: u16) -> Result<()> {
+        self.0.fake.redirect(network, from, to).await
+    }
+
+    async fn undo_redirect(&self, network: &Network) -> Result<()> {
+        self.0.fake.undo_redirect(network).await
+    }
+}
+
+/// Loses, doubles and delays, and breaks off.
+fn distort(
+    world: Arc<World>,
+    events: BoxStream<'static, Result<Event>>,
+) -> BoxStream<'static, Result<Event>> {
+    let state = (world, events, None);
+    stream::unfold(state, |(world, mut events, again): (_, _, Option<Event>)| async move {
+        if let Some(event) = again {
+            return Some((Ok(event), (world, events, None)));
+        }
+        loop {
+            let Some(Ok(event)) = events.next().await else { return None };
+            let (weather, calm) = (&world.weather, world.weather.is_calm());
+            if !calm && world.chance(weather.delay) {
+                let _on_its_way = world.on_its_way();
+                tokio::time::sleep(world.millis(4_000)).await;
+            }
+            if !calm && world.chance(weather.lose) {
+                world.say(format_args!("event of {}: lost", short(&event.engine_id)));
+                weather.set_blind(true);
+                continue;
+            }
+            if !calm && world.chance(weather.broken) {
+                world.say("events: broken off");
+                return None;
+            }
+            world.say(format_args!("event of {}: {:?}", short(&event.engine_id), event.kind));
+            let again = (!calm && world.chance(weather.double)).then(|| event.clone());
+            return Some((Ok(event), (world, events, again)));
+        }
+    })
+    .boxed()
+}

@@ -1,0 +1,107 @@
+//! Which faults a seed knows, how often, and what is wrong at the moment. Not every seed has all of them: a bug that one
+//! fault hides, another seed shows.
+
+use model::IdlePolicy;
+use rand::Rng;
+use rand::rngs::StdRng;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The chances are in thousandths.
+pub struct Weather {
+    pub policy: IdlePolicy,
+    /// Of a call: it fails, before or after its deed.
+    pub fail: u32,
+    /// Of a call: it takes seconds.
+    pub slow: u32,
+    /// Of a call: it does not answer in time.
+    pub hang: u32,
+    /// Of an event.
+    pub lose: u32,
+    pub double: u32,
+    pub delay: u32,
+    /// Of an event: the stream breaks.
+    pub broken: u32,
+    /// Whether there are, at all:
+    pub crashes: bool,
+    pub absences: bool,
+    pub full_disks: bool,
+    pub clocks: bool,
+    pub hands: bool,
+    now: Now,
+}
+
+/// What is wrong at the moment.
+#[derive(Default)]
+struct Now {
+    calm: AtomicBool,
+    full: AtomicBool,
+    away: AtomicBool,
+    /// An event was lost, and nothing has made it good yet.
+    blind: AtomicBool,
+}
+
+impl Weather {
+    pub fn draw(dice: &mut StdRng) -> Self {
+        let mut some = |most: u32| if dice.random_bool(0.5) { 0 } else { dice.random_range(0..=most) };
+        let chances = [some(80), some(100), some(20), some(60), some(100), some(200), some(40)];
+        let [fail, slow, hang, lose, double, delay, broken] = chances;
+        let mut often = || dice.random_bool(0.7);
+        let [crashes, absences, full_disks, clocks, hands] = [often(), often(), often(), often(), often()];
+        let policy = IdlePolicy {
+            initial_timeout_interval: Duration::from_secs(dice.random_range(30..120)),
+            timeout_interval: Duration::from_secs(dice.random_range(20..50)),
+            disable_timeouts: dice.random_bool(0.1),
+        };
+        let now = Now::default();
+        Self {
+            policy,
+            fail,
+            slow,
+            hang,
+            lose,
+            double,
+            delay,
+            broken,
+            crashes,
+            absences,
+            full_disks,
+            clocks,
+            hands,
+            now,
+        }
+    }
+
+    /// No fault from now on, or as before.
+    pub fn set_calm(&self, calm: bool) {
+        self.now.calm.store(calm, Ordering::Relaxed);
+    }
+
+    pub fn is_calm(&self) -> bool {
+        self.now.calm.load(Ordering::Relaxed)
+    }
+
+    pub fn set_full(&self, full: bool) {
+        self.now.full.store(full, Ordering::Relaxed);
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.now.full.load(Ordering::Relaxed)
+    }
+
+    pub fn set_away(&self, away: bool) {
+        self.now.away.store(away, Ordering::Relaxed);
+    }
+
+    pub fn is_away(&self) -> bool {
+        self.now.away.load(Ordering::Relaxed)
+    }
+
+    pub fn set_blind(&self, blind: bool) {
+        self.now.blind.store(blind, Ordering::Relaxed);
+    }
+
+    pub fn is_blind(&self) -> bool {
+        self.now.blind.load(Ordering::Relaxed)
+    }
+}
