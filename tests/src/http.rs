@@ -48,6 +48,17 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<(&str, &str)>,
     ) -> Answer {
+        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// The same, where no answer is an answer too.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<(&str, &str)>,
+    ) -> Result<Answer, ureq::Error> {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(credentials) = &self.credentials {
             request = request.header("authorization", format!("Basic {}", STANDARD.encode(credentials)));
@@ -63,9 +74,9 @@ impl Client {
             }
             None => self.agent.run(request.body(()).expect("a valid request")),
         };
-        let mut response = result.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let text = response.body_mut().read_to_string().unwrap_or_default();
-        Answer { status: response.status().as_u16(), headers: response.headers().clone(), text }
+        let mut response = result?;
+        let text = response.body_mut().read_to_string()?;
+        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), text })
     }
 
     /// `GET`.

@@ -132,8 +132,9 @@ fn apply(shared: &Shared, event: &Event) {
     }
 }
 
+/// A copy carries the labels of its original, and is another body.
 fn is_ours(shared: &Shared, entry: &Listed) -> bool {
-    entry.owner == shared.owner && shared.registry.has(&entry.key)
+    entry.owner == shared.owner && shared.registry.may_be_body_of(&entry.engine_id, &entry.key)
 }
 
 /// What of others stands on our network keeps its address. Without a network, containers that run still do.

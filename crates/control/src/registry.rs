@@ -113,9 +113,13 @@ impl Registry {
             .cloned()
     }
 
-    /// Whether there is one of this key.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.read().handles.contains_key(&Key::new(key))
+    /// Whether this is the body of this key's container, or that one has none yet that we know of.
+    pub(crate) fn may_be_body_of(&self, body: &EngineId, key: &str) -> bool {
+        let index = self.read();
+        let handle = index.handles.get(&Key::new(key));
+        handle.is_some_and(|handle| {
+            handle.view().container.engine_id.as_ref().is_none_or(|known| known == body)
+        })
     }
 
     /// Whose body this is.

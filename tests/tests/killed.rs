@@ -1,0 +1,251 @@
+//! The daemon is killed without a word, again and again, in the middle of two hundred operations: whatever it acknowledged
+//! holds, nothing is orphaned, and nothing of the user's own is touched.
+//!
+//! A seed decides what is done and when it is killed; `SEED=N` takes another than a random one.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tests::{Answer, Client, Daemon, ask, docker, docker_quietly, test_image, text, until};
+
+const OPERATIONS: u32 = 200;
+const HANDS: u64 = 4;
+/// How many containers one hand has at most.
+const AT_MOST: usize = 3;
+/// How long it lives between two deaths, in milliseconds.
+const LIFE: std::ops::Range<u64> = 50..3_000;
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What a container's owner was told last. None: the answer did not come, and either may be.
+#[derive(Debug)]
+struct Mine {
+    uri: String,
+    app_port: String,
+    told: Option<Told>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Runs,
+    Stops,
+    Gone,
+}
+
+/// What all hands share.
+struct Table {
+    client: RwLock<Client>,
+    done: AtomicU32,
+    unanswered: AtomicU32,
+}
+
+impl Table {
+    /// One request; nothing where no answer came. A daemon that is not there was not asked.
+    fn ask(&self, method: &str, path: &str, form: &str) -> Option<Answer> {
+        loop {
+            let client = self.client.read().unwrap().clone();
+            match client.try_send(method, path, &[], Some((FORM, form))) {
+                Ok(answer) => {
+                    self.done.fetch_add(1, Ordering::Relaxed);
+                    return Some(answer);
+                }
+                Err(error) if was_not_sent(&error) => std::thread::sleep(Duration::from_millis(10)),
+                Err(_) => {
+                    self.done.fetch_add(1, Ordering::Relaxed);
+                    self.unanswered.fetch_add(1, Ordering::Relaxed);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.done.load(Ordering::Relaxed) >= OPERATIONS
+    }
+}
+
+fn was_not_sent(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::ConnectionFailed => true,
+        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        _ => false,
+    }
+}
+
+/// Creates, stops, starts and deletes until all is done; gives what it was told of each.
+fn hand(table: &Table, mut random: StdRng) -> Vec<Mine> {
+    let (mut mine, mut past): (Vec<Mine>, Vec<Mine>) = (Vec::new(), Vec::new());
+    while !table.is_over() {
+        if mine.is_empty() || (mine.len() < AT_MOST && random.random_bool(0.3)) {
+            mine.extend(create(table));
+            continue;
+        }
+        let chosen = random.random_range(0..mine.len());
+        change(table, &mut mine[chosen], random.random_range(0..4));
+        if mine[chosen].told == Some(Told::Gone) {
+            past.push(mine.swap_remove(chosen));
+        }
+    }
+    mine.into_iter().chain(past).collect()
+}
+
+fn create(table: &Table) -> Option<Mine> {
+    let made = table.ask("POST", "/v1/containers", &format!("image={}", test_image()))?;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let made = made.json();
+    let (uri, app_port) = (text(&made, "uri").to_owned(), text(&made, "app_port").to_owned());
+    Some(Mine { uri, app_port, told: Some(Told::Runs) })
+}
+
+fn change(table: &Table, mine: &mut Mine, what: u32) {
+    let (method, form, told) = match what {
+        0 => ("DELETE", "", Told::Gone),
+        1 => ("PATCH", "status=running", Told::Runs),
+        _ => ("PATCH", "status=stopped", Told::Stops),
+    };
+    let Some(answer) = table.ask(method, &mine.uri, form) else {
+        mine.told = None;
+        return;
+    };
+    // A delete whose answer did not come may have been done.
+    let gone_before = answer.status == 404 && mine.told.is_none();
+    assert!(gone_before || matches!(answer.status, 200 | 204), "{method} {form}: {}", answer.text);
+    mine.told = Some(if gone_before { Told::Gone } else { told });
+}
+
+/// Kills it at random and starts it again until all is done; gives how often.
+fn kill(table: &Table, daemon: &mut Daemon, mut random: StdRng) -> u32 {
+    let mut deaths = 0;
+    while !table.is_over() {
+        std::thread::sleep(Duration::from_millis(random.random_range(LIFE)));
+        daemon.kill();
+        deaths += 1;
+        daemon.start_again(&[]);
+        *table.client.write().unwrap() = daemon.client.clone();
+    }
+    deaths
+}
+
+/// A container of the user's own. Dropping it takes it away.
+struct Own(String);
+
+impl Own {
+    fn run(image: &str) -> Self {
+        Self(docker(&["run", "-d", image]))
+    }
+
+    /// Whatever would change if somebody had stopped, started, renamed or remade it.
+    fn state(&self) -> String {
+        docker(&[
+            "inspect",
+            "-f",
+            "{{.Id}} {{.Name}} {{json .State}} {{json .NetworkSettings.Networks}}",
+            &self.0,
+        ])
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        drop(docker_quietly(&["rm", "-fv", &self.0]));
+    }
+}
+
+/// An image made of a container of ours, with all its labels. Dropping it takes it away.
+struct Copy(String);
+
+impl Copy {
+    fn of(container: &Value) -> Self {
+        let name = format!("spin-docker-test/copy-{}", std::process::id());
+        docker(&["commit", text(container, "container_id"), &name]);
+        let labels = docker(&["inspect", "-f", "{{json .Config.Labels}}", &name]);
+        assert!(labels.contains("spin-docker.owner") && labels.contains("spin-docker.id"), "{labels}");
+        Self(name)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        drop(docker_quietly(&["rmi", "-f", &self.0]));
+    }
+}
+
+/// Everything that was begun has ended.
+fn settled(daemon: &Daemon) -> Vec<Value> {
+    until("all is settled", Duration::from_secs(60), || {
+        let listed = daemon.client.get("/v1/containers").json().as_array().unwrap().clone();
+        let calm = |container: &Value| matches!(text(container, "status"), "running" | "stopped");
+        listed.iter().all(calm).then_some(listed)
+    })
+}
+
+fn holds(mine: &Mine, listed: &[Value]) {
+    let shown = listed.iter().find(|container| container["uri"] == mine.uri);
+    let is = match shown.map(|container| text(container, "status")) {
+        None => Told::Gone,
+        Some("running") => Told::Runs,
+        Some(_) => Told::Stops,
+    };
+    assert!(mine.told.is_none_or(|told| told == is), "{mine:?} is {shown:?}");
+    if is == Told::Runs {
+        assert_eq!(shown.unwrap()["app_port"], mine.app_port);
+        let answer = ask(&mine.app_port, "here").unwrap();
+        assert!(answer.ends_with("here"), "{answer}");
+    }
+}
+
+fn bodies(daemon: &Daemon, more: &[&str]) -> BTreeSet<String> {
+    let filter = format!("label=spin-docker.instance={}", daemon.instance);
+    let ids = docker(&[&["ps", "-aq", "--no-trunc", "--filter", &filter][..], more].concat());
+    ids.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn whatever_was_acknowledged_holds_however_often_it_is_killed() {
+    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let mut daemon = Daemon::start(&[]);
+    let first = daemon.client.create(test_image());
+    let copy = Copy::of(&first);
+    let own = [Own::run(test_image()), Own::run(&copy.0)];
+    let before = own.each_ref().map(Own::state);
+    let client = RwLock::new(daemon.client.clone());
+    let table = Table { client, done: AtomicU32::new(0), unanswered: AtomicU32::new(0) };
+
+    let (mine, deaths) = std::thread::scope(|scope| {
+        let hands: Vec<_> = (1..=HANDS)
+            .map(|hand_seed| {
+                let random = StdRng::seed_from_u64(seed ^ hand_seed);
+                let table = &table;
+                scope.spawn(move || hand(table, random))
+            })
+            .collect();
+        let deaths = kill(&table, &mut daemon, StdRng::seed_from_u64(seed));
+        let mine: Vec<Mine> = hands.into_iter().flat_map(|hand| hand.join().unwrap()).collect();
+        (mine, deaths)
+    });
+    let unanswered = table.unanswered.load(Ordering::Relaxed);
+    println!(
+        "{OPERATIONS} operations, {unanswered} of them unanswered, {deaths} deaths, {} containers",
+        mine.len()
+    );
+    assert!(deaths > 5 && unanswered > 5, "it was killed in the middle");
+
+    let listed = settled(&daemon);
+    mine.iter().for_each(|mine| holds(mine, &listed));
+    let copied = BTreeSet::from([own[1].0.clone()]);
+    let shown = |status: &str| -> BTreeSet<String> {
+        let of = listed.iter().filter(|container| status.is_empty() || container["status"] == status);
+        of.map(|container| text(container, "container_id").to_owned()).chain(copied.clone()).collect()
+    };
+    until("no body is orphaned", Duration::from_secs(60), || {
+        (bodies(&daemon, &[]) == shown("")).then_some(())
+    });
+    assert_eq!(bodies(&daemon, &["--filter", "status=running"]), shown("running"));
+    assert_eq!(own.each_ref().map(Own::state), before, "the user's own were not touched");
+}
