@@ -1,4 +1,5 @@
-//! Basic authentication: one user, `admin`. Compared in constant time, whatever was sent.
+//! Basic authentication: one user, `admin`. Digests are compared, in constant time: neither how much of the credentials is right
+//! nor how long the right ones are can be told by the clock.
 
 use crate::App;
 use crate::error::Failure;
@@ -9,30 +10,39 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 use std::sync::{Arc, PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 
 const USER: &str = "admin";
 const CHALLENGE: &str = r#"Basic realm="spin-docker", charset="UTF-8""#;
 
-/// The password of `admin`, which may be changed while it is asked for. Never printed.
-pub struct Password(RwLock<String>);
+/// The password of `admin`, which may be changed while it is asked for. Only a digest of it is kept.
+pub struct Password(RwLock<[u8; 32]>);
 
 impl Password {
     /// As it was set.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(RwLock::new(text.into()))
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self(RwLock::new(expected(text.as_ref())))
     }
 
     /// Another one, from now on.
-    pub fn set(&self, text: impl Into<String>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = text.into();
+    pub fn set(&self, text: impl AsRef<str>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = expected(text.as_ref());
     }
 
     fn admits(&self, credentials: &[u8]) -> bool {
-        let expected = format!("{USER}:{}", self.0.read().unwrap_or_else(PoisonError::into_inner));
-        credentials.ct_eq(expected.as_bytes()).into()
+        let expected = *self.0.read().unwrap_or_else(PoisonError::into_inner);
+        digest(credentials).ct_eq(&expected).into()
     }
+}
+
+fn expected(password: &str) -> [u8; 32] {
+    digest(format!("{USER}:{password}").as_bytes())
+}
+
+fn digest(credentials: &[u8]) -> [u8; 32] {
+    Sha256::digest(credentials).into()
 }
 
 impl std::fmt::Debug for Password {
