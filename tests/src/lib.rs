@@ -7,6 +7,7 @@ mod daemon;
 mod docker;
 mod dockerd;
 mod http;
+pub mod raw;
 mod tools;
 
 pub use daemon::{Daemon, Settings};

@@ -90,8 +90,13 @@ async fn listen(control: &Arc<Control>) -> anyhow::Result<u16> {
     });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
-    let listening =
-        Listening { listener, routes: server::api(&app), limits: Limits::API, refused: Vec::new() };
+    let listening = Listening {
+        listener,
+        routes: server::api(&app),
+        limits: Limits::API,
+        hosts: server::Hosts::any(),
+        refused: Vec::new(),
+    };
     tokio::spawn(listening.serve(CancellationToken::new(), Duration::from_secs(1)));
     Ok(port)
 }

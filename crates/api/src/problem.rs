@@ -61,6 +61,8 @@ kinds! {
     BodyUnreadable = "body-unreadable", 400, "The body cannot be read";
     /// The path or the query cannot be read.
     PathUnreadable = "path-unreadable", 400, "The path or the query cannot be read";
+    /// HTTP/1.1 without a `Host`, or with two.
+    HostUnclear = "host-unclear", 400, "The Host header is missing, or there are several";
     /// Credentials are missing or wrong.
     Unauthorized = "unauthorized", 401, "Credentials are missing or wrong";
     /// A browser sent it from somebody else's page.
@@ -85,6 +87,8 @@ kinds! {
     BodyTooLarge = "body-too-large", 413, "The body is too large";
     /// Neither a form nor JSON.
     MediaType = "media-type", 415, "The body is of a type that is not understood";
+    /// A listener on loopback was reached by a name that is not its own.
+    ForeignHost = "foreign-host", 421, "The request is for another host";
     /// A field is missing or is not what it should be.
     InvalidField = "invalid-field", 422, "A field is missing or is not what it should be";
     /// The text is no reference to an image.

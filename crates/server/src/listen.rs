@@ -1,21 +1,25 @@
 //! Listeners: accept, bound, serve, drain. The API and the check-in door differ in their routes and in their limits.
+//!
+//! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 414 and 431 to a head that is too long.
 
 use crate::body::BodyLimit;
+use crate::host::Hosts;
+use crate::places::{Answering, Place, Places};
 use crate::routes::Routes;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::Ipv4Net;
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -43,7 +47,8 @@ impl Limits {
     /// The API's.
     pub const API: Self = Self {
         connections: 4096,
-        per_source: 4096,
+        // All may be one user's, or one proxy's: the longest idle makes room.
+        per_source: usize::MAX,
         body: crate::body::MAX_BODY,
         head_within: Duration::from_secs(15),
         whole: None,
@@ -67,6 +72,8 @@ pub struct Listening {
     pub routes: Routes,
     /// How much of it.
     pub limits: Limits,
+    /// For whom.
+    pub hosts: Hosts,
     /// Whoever connects from here is turned away without a word.
     pub refused: Vec<Ipv4Net>,
 }
@@ -75,33 +82,27 @@ impl Listening {
     /// Serves until `ending`; then accepts nobody more, and gives what is under way `grace` to end.
     pub async fn serve(self, ending: CancellationToken, grace: Duration) {
         let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(self.limits.connections));
-        let sources = Arc::new(Sources::default());
-        while let Some((stream, peer)) = ending.run_until_cancelled(self.accept(&places)).await {
+        let places = Places::new(self.limits.connections, self.limits.per_source);
+        while let Some((stream, peer)) = ending.run_until_cancelled(self.accept()).await {
             if self.is_refused(peer.ip()) {
                 tracing::debug!(%peer, "turned away: containers may not reach this");
                 continue;
             }
-            let Some(place) = sources.take(peer.ip(), self.limits.per_source) else {
-                tracing::debug!(%peer, "turned away: too many connections from one address");
-                continue;
-            };
-            self.attend(stream, peer, &graceful, (place, Arc::clone(&places)));
+            match ending.run_until_cancelled(places.take(peer.ip())).await.flatten() {
+                Some(place) => self.attend(stream, peer, &graceful, place),
+                None => tracing::debug!(%peer, "turned away: too many connections from one address"),
+            }
         }
         if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
             tracing::warn!("connections were cut off: they did not end within the grace period");
         }
     }
 
-    /// The next connection, once there is a place for it. Cancel safe.
-    async fn accept(&self, places: &Semaphore) -> (TcpStream, SocketAddr) {
+    /// The next connection. Cancel safe.
+    async fn accept(&self) -> (TcpStream, SocketAddr) {
         loop {
-            let place = places.acquire().await.expect("the semaphore is never closed");
             match self.listener.accept().await {
-                Ok(accepted) => {
-                    place.forget();
-                    return accepted;
-                }
+                Ok(accepted) => return accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
@@ -114,70 +115,55 @@ impl Listening {
         matches!(peer.to_canonical(), IpAddr::V4(peer) if self.refused.iter().any(|net| net.contains(&peer)))
     }
 
-    fn attend(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        graceful: &GracefulShutdown,
-        held: (Place, Arc<Semaphore>),
-    ) {
-        let (routes, limits) = (self.routes.clone(), self.limits);
+    fn attend(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown, place: Arc<Place>) {
+        let (routes, hosts, limits) = (self.routes.clone(), self.hosts.clone(), self.limits);
+        let held = Arc::clone(&place);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(BodyLimit(limits.body));
-            routes.clone().oneshot(request)
+            request.extensions_mut().insert(hosts.clone());
+            answer(routes.clone(), request, held.answer())
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_within)
             .max_buf_size(MAX_HEAD)
+            // Who has sent all that it wants to may say so, and is answered.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            let (place, places) = held;
-            let ended = match limits.whole {
-                None => connection.await,
-                Some(whole) => tokio::time::timeout(whole, connection).await.unwrap_or(Ok(())),
+            let whole = limits.whole.unwrap_or(Duration::MAX);
+            let ended = tokio::select! {
+                biased;
+                () = place.taken_away.cancelled() => return tracing::debug!(%peer, "idle, and closed for another"),
+                ended = tokio::time::timeout(whole, connection) => ended,
             };
-            if let Err(error) = ended {
+            if let Ok(Err(error)) = ended {
                 tracing::debug!(%peer, %error, "a connection broke off");
             }
-            drop(place);
-            places.add_permits(1);
         });
     }
 }
 
-/// How many connections each address has open.
-#[derive(Default)]
-struct Sources(Mutex<HashMap<IpAddr, usize>>);
-
-/// One of an address's connections, for as long as this lives.
-struct Place {
-    sources: Arc<Sources>,
-    source: IpAddr,
+/// The connection is busy until the last of the answer is on its way.
+async fn answer(
+    routes: Routes,
+    request: hyper::Request<Body>,
+    answering: Option<Answering>,
+) -> Result<Response, TakenAway> {
+    let answering = answering.ok_or(TakenAway)?;
+    let Ok(response) = routes.oneshot(request).await;
+    Ok(response.map(|body| {
+        Body::new(body.map_err(move |error| {
+            let _until_dropped = &answering;
+            error
+        }))
+    }))
 }
 
-impl Sources {
-    fn take(self: &Arc<Self>, source: IpAddr, limit: usize) -> Option<Place> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(source).or_default();
-        (*count < limit).then(|| {
-            *count += 1;
-            Place { sources: Arc::clone(self), source }
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.sources.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.source);
-            }
-        }
-    }
-}
+/// The connection's place went to another just before its request came: it is closed as any idle one.
+#[derive(Debug, thiserror::Error)]
+#[error("idle, and closed for another")]
+struct TakenAway;

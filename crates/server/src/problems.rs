@@ -7,7 +7,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{RefOr, Response};
 
 /// Any operation.
-const ANY: &[Kind] = &[Internal];
+const ANY: &[Kind] = &[HostUnclear, ForeignHost, Internal];
 /// One that takes credentials.
 const CLOSED: &[Kind] = &[Unauthorized];
 /// One that changes something.

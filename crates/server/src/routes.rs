@@ -1,6 +1,6 @@
 //! The route table.
 
-use crate::{App, auth, check_in, containers, error, health, images, log, openapi, origin};
+use crate::{App, auth, check_in, containers, error, health, host, images, log, openapi, origin};
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -41,7 +41,9 @@ pub fn api(app: &Arc<App>) -> Routes {
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), auth::require));
     let open = Router::from(open()).method_not_allowed_fallback(error::method_not_allowed);
-    finish(open.merge(closed).layer(from_fn(origin::refuse_foreign)).with_state(Arc::clone(app)))
+    let routes =
+        open.merge(closed).layer(from_fn(origin::refuse_foreign)).layer(from_fn(host::refuse_foreign));
+    finish(routes.with_state(Arc::clone(app)))
 }
 
 /// What containers reach at their gateway's address: check-in, and no other route.

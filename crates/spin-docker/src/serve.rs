@@ -14,11 +14,11 @@ use engine::Engine;
 use engine::docker::Docker;
 use gateway::{Gateway, Options};
 use model::IdlePolicy;
-use server::{App, Limits, Listening, Password};
+use server::{App, Hosts, Limits, Listening, Password};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,7 +61,7 @@ struct Daemon {
 
 impl Daemon {
     async fn start(settings: &Settings, degraded: &mut Vec<String>) -> anyhow::Result<Self> {
-        let listener = bind(settings.listen).await?;
+        let listener = bind(settings.listen)?;
         let store = Sqlite::open(&settings.data_dir)?;
         let engine = Docker::connect(settings.engine_host.as_deref()).await?;
         let described = engine.describe().await?;
@@ -107,15 +107,19 @@ impl Daemon {
         if let Some(door) = check_in_door::open(&self.control, settings.check_in_port, degraded).await {
             let routes = server::check_in_only(&self.app);
             self.serve(
-                Listening { listener: door, routes, limits: Limits::CHECK_IN, refused: Vec::new() },
+                Listening {
+                    listener: door,
+                    routes,
+                    limits: Limits::CHECK_IN,
+                    hosts: Hosts::any(),
+                    refused: Vec::new(),
+                },
                 settings,
             );
         }
         let address = listener.local_addr()?;
-        self.serve(
-            Listening { listener, routes: server::api(&self.app), limits: Limits::API, refused },
-            settings,
-        );
+        let (routes, hosts) = (server::api(&self.app), Hosts::of(address, &self.app.public_host));
+        self.serve(Listening { listener, routes, limits: Limits::API, hosts, refused }, settings);
         tracing::info!("listening on http://{address} (version {})", env!("CARGO_PKG_VERSION"));
         Ok(())
     }
@@ -136,10 +140,19 @@ impl Daemon {
     }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let advice =
         || format!("cannot listen on {address}: set `listen` to an address of this host and a free port");
-    TcpListener::bind(address).await.with_context(advice)
+    listen(address).with_context(advice)
+}
+
+/// Where a crowd comes at once, whoever finds the kernel's queue full waits a second and tries again: the usual 128 are few.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    const QUEUE: u32 = 1024;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 fn app(settings: &Settings, control: &Arc<Control>) -> App {

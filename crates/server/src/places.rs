@@ -1,0 +1,196 @@
+//! The places that a listener has for connections. When all are taken, whoever has waited longest for its next request, or has
+//! taken longest to say it, makes room for a newcomer: ten thousand idle clients keep nobody out. One whose request is being
+//! answered is never closed for that; where all are, newcomers wait.
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// All of a listener's.
+#[derive(Debug)]
+pub(crate) struct Places {
+    free: Arc<Semaphore>,
+    per_source: usize,
+    sources: Mutex<HashMap<IpAddr, usize>>,
+    idle: Idle,
+}
+
+/// Connections without a request, in the order in which they became so.
+#[derive(Debug, Default)]
+struct Idle {
+    queue: Mutex<Queue>,
+    one_more: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    tickets: u64,
+    waiting: BTreeMap<u64, CancellationToken>,
+}
+
+/// One connection's, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Arc<Places>,
+    source: IpAddr,
+    ticket: Mutex<u64>,
+    /// Somebody else needs it.
+    pub(crate) taken_away: CancellationToken,
+    _seat: OwnedSemaphorePermit,
+}
+
+/// A request is being answered; the connection is idle again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Answering(Arc<Place>);
+
+impl Places {
+    /// So many, and so many for each address.
+    pub(crate) fn new(connections: usize, per_source: usize) -> Arc<Self> {
+        let free = Arc::new(Semaphore::new(connections));
+        Arc::new(Self { free, per_source, sources: Mutex::default(), idle: Idle::default() })
+    }
+
+    /// A place, once there is one; none where this address has all that it may. Cancel safe.
+    pub(crate) async fn take(self: &Arc<Self>, source: IpAddr) -> Option<Arc<Place>> {
+        if lock(&self.sources).get(&source).is_some_and(|open| *open >= self.per_source) {
+            return None;
+        }
+        let seat = tokio::select! {
+            biased;
+            seat = Arc::clone(&self.free).acquire_owned() => seat.expect("the semaphore is never closed"),
+            never = self.idle.close_the_longest() => match never {},
+        };
+        *lock(&self.sources).entry(source).or_default() += 1;
+        let taken_away = CancellationToken::new();
+        let ticket = Mutex::new(self.idle.enter(&taken_away));
+        Some(Arc::new(Place { places: Arc::clone(self), source, ticket, taken_away, _seat: seat }))
+    }
+}
+
+impl Idle {
+    fn enter(&self, connection: &CancellationToken) -> u64 {
+        let mut queue = lock(&self.queue);
+        queue.tickets += 1;
+        let ticket = queue.tickets;
+        queue.waiting.insert(ticket, connection.clone());
+        self.one_more.notify_one();
+        ticket
+    }
+
+    /// Whether it was there.
+    fn leave(&self, ticket: u64) -> bool {
+        lock(&self.queue).waiting.remove(&ticket).is_some()
+    }
+
+    /// Closes one, as soon as one is idle; then waits to be dropped.
+    async fn close_the_longest(&self) -> Infallible {
+        loop {
+            let longest = lock(&self.queue).waiting.pop_first();
+            if let Some((_, connection)) = longest {
+                connection.cancel();
+                std::future::pending().await
+            }
+            self.one_more.notified().await;
+        }
+    }
+}
+
+impl Place {
+    /// Keeps the place while a request is being answered; nothing where it was just taken away.
+    pub(crate) fn answer(self: &Arc<Self>) -> Option<Answering> {
+        let is_ours = self.places.idle.leave(*lock(&self.ticket));
+        is_ours.then(|| Answering(Arc::clone(self)))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        *lock(&self.0.ticket) = self.0.places.idle.enter(&self.0.taken_away);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.idle.leave(*lock(&self.ticket));
+        let mut sources = lock(&self.places.sources);
+        if let Some(open) = sources.get_mut(&self.source) {
+            *open -= 1;
+            if *open == 0 {
+                sources.remove(&self.source);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    /// As a connection's task does: it ends when its place is taken away.
+    fn connect(place: Arc<Place>) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(async move { place.taken_away.cancelled().await })
+    }
+
+    #[tokio::test]
+    async fn the_longest_idle_makes_room() {
+        let places = Places::new(3, 3);
+        let first = places.take(HERE).await.unwrap();
+        let second = connect(places.take(HERE).await.unwrap());
+        let answering = first.answer().unwrap();
+        let third = connect(places.take(HERE).await.unwrap());
+        let first = connect(first);
+        // One address has all that it may: another one comes.
+        assert!(places.take(HERE).await.is_none());
+        let elsewhere = IpAddr::from([192, 0, 2, 1]);
+        let fourth = connect(places.take(elsewhere).await.unwrap());
+        second.await.unwrap();
+        drop(answering);
+        let fifth = places.take(elsewhere).await.unwrap();
+        third.await.unwrap();
+        assert!(!first.is_finished() && !fourth.is_finished(), "who was busy counts from then on");
+        drop(fifth);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_answered_is_never_closed_and_newcomers_wait_until_one_is_idle() {
+        let places = Places::new(1, 9);
+        let only = places.take(HERE).await.unwrap();
+        let answering = only.answer().unwrap();
+        let connection = connect(only);
+        assert!(timeout(Duration::from_secs(60), places.take(HERE)).await.is_err());
+        assert!(!connection.is_finished());
+        let waiting = tokio::spawn({
+            let places = Arc::clone(&places);
+            async move { places.take(HERE).await }
+        });
+        tokio::task::yield_now().await;
+        drop(answering);
+        assert!(waiting.await.unwrap().is_some());
+        connection.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_place_that_was_taken_away_answers_nobody_and_nothing_leaks() {
+        let places = Places::new(1, 1);
+        let place = places.take(HERE).await.unwrap();
+        places.idle.leave(*lock(&place.ticket));
+        assert!(place.answer().is_none());
+        drop(place);
+        let again = places.take(HERE).await.expect("the address has its place back");
+        drop(again.answer());
+        drop(again);
+        assert!(lock(&places.idle.queue).waiting.is_empty() && lock(&places.sources).is_empty());
+        assert_eq!(places.free.available_permits(), 1);
+    }
+}

@@ -1,0 +1,227 @@
+//! Clients that no client library makes: too many, too slow, half gone, without a name, with a head of 64 KiB.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+use tests::{Client, Daemon, raw, test_image};
+
+const AUTHORIZATION: &str = "Authorization: Basic YWRtaW46c3BpbmRvY2tlcg==\r\n";
+
+fn status(answer: &str) -> &str {
+    answer.split_whitespace().nth(1).unwrap_or(answer)
+}
+
+#[test]
+fn ten_thousand_idle_clients_keep_nobody_out() {
+    const CLIENTS: usize = 10_000;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let daemon = Daemon::start(&[]);
+    let mut idle = Vec::with_capacity(CLIENTS);
+    let mut slowest = Duration::ZERO;
+    for count in 1..=CLIENTS {
+        let mut client = raw::connect(&daemon.base);
+        // Some say nothing, some begin, some have been answered and stay.
+        match count % 3 {
+            0 => {}
+            1 => client.write_all(b"GET /healthz HTTP/1.1\r\nHo").unwrap(),
+            _ => client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap(),
+        }
+        idle.push(client);
+        if count % 500 == 0 {
+            let begun = Instant::now();
+            let answer = Client::new(&daemon.base, "spindocker").get("/v1/containers");
+            assert_eq!((answer.status, answer.text.as_str()), (200, "[]"), "after {count}");
+            slowest = slowest.max(begun.elapsed());
+        }
+    }
+    assert!(slowest < Duration::from_secs(1), "the slowest newcomer waited {slowest:?}");
+    println!("beside {CLIENTS} idle clients, the slowest newcomer waited {slowest:?}");
+    // The longest idle made room; one of the youngest, which said nothing so far, is still there.
+    let mut youngest = idle.swap_remove(CLIENTS - 2);
+    drop(youngest.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+    assert!(raw::rest(&mut youngest).contains("alive"));
+    assert_eq!(raw::rest(&mut idle[0]), "", "the oldest was closed");
+}
+
+#[test]
+fn a_head_that_comes_one_byte_a_second_is_cut_off_in_15_seconds() {
+    let daemon = Daemon::start(&[]);
+    let begun = Instant::now();
+    let mut client = raw::connect(&daemon.base);
+    client.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let closed = b"GET /v1/containers HTTP/1.1\r\nHost: localhost\r\n"
+        .iter()
+        .any(|byte| client.write_all(&[*byte]).is_err() || matches!(client.read(&mut [0; 64]), Ok(0)));
+    let took = begun.elapsed().as_secs_f32();
+    assert!(closed && (13.0..20.0).contains(&took), "closed: {closed}, after {took} s");
+}
+
+#[test]
+fn who_has_shut_its_sending_side_is_still_answered() {
+    let daemon = Daemon::start(&[]);
+    let image = test_image();
+    for (request, expected) in [
+        (format!("GET /v1/images HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}\r\n"), "200"),
+        (
+            format!(
+                "POST /v1/containers HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}Content-Type: application/x-www-form-urlencoded\r\n\
+                 Content-Length: {}\r\n\r\nimage={image}",
+                "image=".len() + image.len()
+            ),
+            "201",
+        ),
+    ] {
+        let mut client = raw::connect(&daemon.base);
+        client.write_all(request.as_bytes()).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let answer = raw::rest(&mut client);
+        assert_eq!(status(&answer), expected, "{answer}");
+    }
+    assert_eq!(daemon.client.get("/v1/containers").json().as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn who_vanishes_within_a_body_leaves_nothing() {
+    let daemon = Daemon::start(&[]);
+    let head = format!(
+        "POST /v1/containers HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}Content-Type: application/x-www-form-urlencoded\r\n"
+    );
+    let body = format!("image={}", test_image());
+    // Cut off, the part of it that came would be a good body.
+    for request in [
+        format!("{head}Content-Length: {}\r\n\r\n{body}", body.len() + 10),
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len()),
+    ] {
+        let mut client = raw::connect(&daemon.base);
+        client.write_all(request.as_bytes()).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let answer = raw::rest(&mut client);
+        assert!(answer.is_empty() || status(&answer) == "400", "{answer}");
+        let mut gone = raw::connect(&daemon.base);
+        gone.write_all(request.as_bytes()).unwrap();
+        drop(gone);
+    }
+    assert_eq!(daemon.client.get("/v1/containers").text, "[]");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_408() {
+    let daemon = Daemon::start(&[]);
+    let begun = Instant::now();
+    let request = format!(
+        "POST /v1/containers HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}Content-Length: 10\r\n\r\nimage"
+    );
+    let answer = raw::exchange(&daemon.base, request.as_bytes());
+    assert_eq!(status(&answer), "408", "{answer}");
+    assert!(answer.contains("The body did not come within 10 s"), "{answer}");
+    assert!((9.0..15.0).contains(&begun.elapsed().as_secs_f32()), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn heads_and_paths_of_64_kib_are_431() {
+    let daemon = Daemon::start(&[]);
+    let long = "a".repeat(64 * 1024);
+    let many: String = (0..200).map(|count| format!("X-{count}: a\r\n")).collect();
+    for request in [
+        format!("GET /v1/images HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}X-Long: {long}\r\n\r\n"),
+        format!("GET /v1/images HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}{many}\r\n"),
+        format!("GET /v1/containers/{long} HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}\r\n"),
+    ] {
+        let answer = raw::exchange(&daemon.base, request.as_bytes());
+        assert!(
+            answer.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"),
+            "{answer:?} to {request:.80}"
+        );
+    }
+    let fits = "a".repeat(30 * 1024);
+    let request = format!(
+        "GET /v1/images HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}X-Long: {fits}\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(status(&raw::exchange(&daemon.base, request.as_bytes())), "200");
+}
+
+#[test]
+fn what_is_no_http_is_400_and_closed() {
+    let daemon = Daemon::start(&[]);
+    for request in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"hello\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+    ] {
+        let answer = raw::exchange(&daemon.base, request);
+        assert!(matches!(status(&answer), "400" | "505"), "{answer:?} to {request:?}");
+    }
+    let credentials = b"GET /v1/images HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic \xff\xfe\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(&raw::exchange(&daemon.base, credentials)), "401");
+}
+
+#[test]
+fn on_loopback_a_foreign_host_is_421() {
+    let daemon = Daemon::start(&[("public_host", "demo.example.org")]);
+    let ask = |line: &str, host: &str| {
+        raw::exchange(
+            &daemon.base,
+            format!("{line}\r\n{host}{AUTHORIZATION}Connection: close\r\n\r\n").as_bytes(),
+        )
+    };
+    let get = |host: &str| ask("GET /v1/images HTTP/1.1", &format!("Host: {host}\r\n"));
+    for host in [
+        "localhost",
+        "localhost:1",
+        "a.localhost:8080",
+        "127.0.0.1",
+        "[::1]:8080",
+        "demo.example.org",
+        &daemon.base[7..],
+    ] {
+        assert_eq!(status(&get(host)), "200", "{host}");
+    }
+    for host in
+        ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "192.0.2.1", "", "localhost:x"]
+    {
+        let answer = get(host);
+        assert_eq!(status(&answer), "421", "{host}");
+        assert!(
+            answer.contains("urn:spin-docker:problem:foreign-host") && answer.contains("set public_host"),
+            "{answer}"
+        );
+    }
+    for open in ["/healthz", "/readyz", "/nowhere"] {
+        assert_eq!(status(&ask(&format!("GET {open} HTTP/1.1"), "Host: evil.example\r\n")), "421", "{open}");
+    }
+    let absolute =
+        |authority: &str| ask(&format!("GET http://{authority}/v1/images HTTP/1.1"), "Host: localhost\r\n");
+    assert_eq!((status(&absolute("localhost")), status(&absolute("evil.example"))), ("200", "421"));
+}
+
+#[test]
+fn the_host_is_said_once_in_http_1_1_and_need_not_be_in_http_1_0() {
+    let daemon = Daemon::start(&[]);
+    let ask = |version: &str, hosts: &str| {
+        raw::exchange(
+            &daemon.base,
+            format!("GET /healthz HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n").as_bytes(),
+        )
+    };
+    for (version, hosts, expected) in [
+        ("1.1", "Host: localhost\r\n", "200"),
+        ("1.1", "", "400"),
+        ("1.1", "Host: localhost\r\nHost: localhost\r\n", "400"),
+        ("1.0", "", "200"),
+        ("1.0", "Host: localhost\r\n", "200"),
+        ("1.0", "Host: evil.example\r\n", "421"),
+    ] {
+        let answer = ask(version, hosts);
+        assert_eq!(status(&answer), expected, "{version} {hosts:?}: {answer}");
+        if expected == "400" {
+            assert!(answer.contains("A request of HTTP/1.1 has one Host header"), "{answer}");
+        }
+    }
+    // Without a word, HTTP/1.0 closes.
+    let mut client = TcpStream::connect(&daemon.base[7..]).unwrap();
+    client.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    assert!(raw::rest(&mut client).ends_with("alive\n"));
+}
