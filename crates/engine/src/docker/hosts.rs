@@ -110,13 +110,13 @@ pub(super) fn find(setting: Option<&str>, surroundings: &Surroundings) -> Result
 }
 
 /// A client for it, not connected yet.
-pub(super) fn open(host: &str) -> Result<bollard::Docker> {
-    let seconds = super::SLOW.as_secs();
-    let newest = bollard::API_DEFAULT_VERSION;
+pub(super) fn open(host: &str, version: &bollard::ClientVersion) -> Result<bollard::Docker> {
+    // Our own deadlines come first: they say what took so long, and how long it was.
+    let seconds = 2 * super::SLOW.as_secs();
     let client = if host.starts_with("unix://") {
-        bollard::Docker::connect_with_unix(host, seconds, newest)
+        bollard::Docker::connect_with_unix(host, seconds, version)
     } else {
-        bollard::Docker::connect_with_http(host, seconds, newest)
+        bollard::Docker::connect_with_http(host, seconds, version)
     };
     client.map_err(|error| errors::translate("be connected to", host, error))
 }

@@ -11,6 +11,7 @@ mod images;
 mod inside;
 mod networks;
 mod redirect;
+mod version;
 
 use crate::{
     ContainerSpec, Created, Description, Engine, EngineError, Event, Inside, Listed, Network, NetworkSpec,
@@ -29,8 +30,6 @@ use std::time::Duration;
 const QUICK: Duration = Duration::from_secs(20);
 /// How long it may take to make, start or remove a container.
 const SLOW: Duration = Duration::from_secs(120);
-/// The oldest API that we speak: Debian 12's Docker 20.10.
-const OLDEST_API: (usize, usize) = (1, 41);
 
 /// A Docker Engine on this host. Clones share one client.
 #[derive(Clone, Debug)]
@@ -43,18 +42,8 @@ impl Docker {
     /// Finds the engine as the docker CLI does, unless `host` names it, and agrees on an API version with it.
     pub async fn connect(host: Option<&str>) -> Result<Self> {
         let at = hosts::find(host, &hosts::Surroundings::of_this_process())?;
-        let client = hosts::open(&at)?;
-        let docker = Self { client, at };
-        let client = docker.call("say its version", QUICK, docker.client.clone().negotiate_version()).await?;
-        let version = client.client_version();
-        if (version.major_version, version.minor_version) < OLDEST_API {
-            return Err(EngineError::Refused {
-                doing: "be used".into(),
-                status: 0,
-                message: format!("its API is {version}; spin-docker needs 1.41 (Docker 20.10) or newer"),
-            });
-        }
-        Ok(Self { client, ..docker })
+        let client = hosts::open(&at, bollard::API_DEFAULT_VERSION)?;
+        Self { client, at }.agree().await
     }
 
     /// Where it was found, such as `unix:///var/run/docker.sock`.
