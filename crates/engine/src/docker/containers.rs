@@ -31,7 +31,10 @@ impl Docker {
         match self.furnish(&engine_id, spec).await {
             Ok(name) => Ok(Created { engine_id, name }),
             Err(error) => {
-                self.remove_container(&engine_id).await?;
+                // What cannot be removed now is known by its labels.
+                if let Err(also) = self.remove_container(&engine_id).await {
+                    tracing::warn!(body = %engine_id, error = %also, "a body that cannot be furnished is not removed yet");
+                }
                 Err(error)
             }
         }

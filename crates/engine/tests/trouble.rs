@@ -1,0 +1,139 @@
+//! An engine that fails, hangs or answers nonsense at any step of a create: each is an error of its kind within the deadline,
+//! and a body that was made and cannot be furnished is removed. And the versions of the API that we speak.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod stand_in;
+
+use engine::docker::Docker;
+use engine::{ContainerSpec, Engine, EngineError, File};
+use model::EngineId;
+use stand_in::{Act, ID, StandIn};
+use std::time::Duration;
+
+const STEPS: [&str; 6] = ["image", "create", "files", "inspect", "start", "exec"];
+const NONSENSE: [Act; 5] = [
+    Act::Answer(200, r#"{"Id": "#),
+    Act::Answer(200, "[]"),
+    Act::Answer(200, "<html>It works!</html>"),
+    Act::Answer(500, "out of cheese"),
+    Act::Answer(500, r#"{"message": "out of cheese"}"#),
+];
+
+/// What the control asks for, one after another, until something fails.
+async fn make(docker: &Docker) -> Result<(), EngineError> {
+    docker.image("image").await?;
+    let file = File { path: "/keys".into(), content: b"key".to_vec(), mode: 0o600 };
+    let spec = ContainerSpec { image: "image".into(), files: vec![file], ..ContainerSpec::default() };
+    let made = docker.create(&spec).await?;
+    docker.start(&made.engine_id).await?;
+    docker.exec(&made.engine_id, "true", Duration::from_secs(30)).await.map(drop)
+}
+
+async fn trouble(step: &'static str, act: Act) -> (StandIn, EngineError, Duration) {
+    let stand_in = StandIn::new("1.24", "1.41");
+    let docker = Docker::connect(Some(&stand_in.host())).await.unwrap();
+    stand_in.on(step, act);
+    let begun = tokio::time::Instant::now();
+    let error = make(&docker).await.expect_err("it cannot go well");
+    (stand_in, error, begun.elapsed())
+}
+
+/// Of a create that failed after the engine had made the body.
+fn was_removed(stand_in: &StandIn) -> bool {
+    let remove = format!("DELETE /v1.41/containers/{ID}?");
+    stand_in.requests().iter().any(|request| request.starts_with(&remove) && request.contains("force=true"))
+}
+
+#[tokio::test]
+async fn nonsense_at_any_step_is_an_error_that_names_the_step_and_leaves_nothing() {
+    for step in STEPS {
+        for act in NONSENSE {
+            // An answer that says nothing that we need is none the worse for it.
+            if matches!((step, act), ("files" | "start", Act::Answer(200, _))) {
+                continue;
+            }
+            let (stand_in, error, _) = trouble(step, act).await;
+            let text = error.to_string();
+            assert!(text.starts_with("the engine cannot "), "{step} {act:?}: {text}");
+            assert!(!error.is_unreachable() && !error.is_not_found(), "{step} {act:?}: {text}");
+            if let Act::Answer(500, _) = act {
+                assert!(text.contains("out of cheese") && error.is_retryable(), "{step} {act:?}: {text}");
+            }
+            assert_eq!(was_removed(&stand_in), matches!(step, "files" | "inspect"), "{step} {act:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_an_engine_out_of_reach() {
+    for step in STEPS {
+        for act in [Act::Cut, Act::CutMidway] {
+            if matches!((step, act), ("files" | "start", Act::CutMidway)) {
+                continue;
+            }
+            let (stand_in, error, _) = trouble(step, act).await;
+            assert!(error.is_unreachable(), "{step} {act:?}: {error}");
+            assert!(error.to_string().contains("docker.sock"), "it says where: {error}");
+            assert_eq!(was_removed(&stand_in), matches!(step, "files" | "inspect"), "{step} {act:?}");
+        }
+    }
+}
+
+/// The clock is paused: it jumps to the next deadline whenever nothing else is left to do.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_at_any_step_is_given_up_in_time() {
+    for step in STEPS {
+        let (stand_in, error, took) = trouble(step, Act::Hang).await;
+        assert!(error.is_unreachable(), "{step}: {error}");
+        let text = error.to_string();
+        assert!(["than 20 s", "than 120 s"].iter().any(|deadline| text.contains(deadline)), "{step}: {text}");
+        assert!((20..=120).contains(&took.as_secs()), "{step}: {took:?}");
+        assert_eq!(was_removed(&stand_in), matches!(step, "files" | "inspect"), "{step}");
+    }
+}
+
+/// The engine that cannot furnish a body cannot remove it either: what went wrong first is said.
+#[tokio::test]
+async fn a_body_that_cannot_be_removed_either_is_left_to_its_labels() {
+    let stand_in = StandIn::new("1.24", "1.41");
+    let docker = Docker::connect(Some(&stand_in.host())).await.unwrap();
+    stand_in.on("inspect", Act::Answer(500, "first"));
+    stand_in.on("remove", Act::Answer(500, "second"));
+    let error = make(&docker).await.unwrap_err().to_string();
+    assert!(error.contains("inspect the container: first"), "{error}");
+}
+
+#[tokio::test]
+async fn every_request_says_the_newest_version_that_both_know() {
+    for (oldest, newest, spoken) in
+        [("1.24", "1.41", "/v1.41/"), ("1.44", "1.52", "/v1.52/"), ("1.44", "1.99", "/v1.53/")]
+    {
+        let stand_in = StandIn::new(oldest, newest);
+        let docker = Docker::connect(Some(&stand_in.host())).await.unwrap();
+        docker.image("a/b:c").await.unwrap();
+        docker.inspect(&EngineId::new(ID)).await.unwrap();
+        docker.start(&EngineId::new(ID)).await.unwrap();
+        let requests = stand_in.requests();
+        let asked: Vec<_> = requests.iter().filter(|request| !request.contains("/version")).collect();
+        assert_eq!(asked.len(), 3);
+        assert!(asked.iter().all(|request| request.contains(&format!(" {spoken}"))), "{asked:?}");
+        assert!(asked[0].ends_with("images/a/b:c/json"), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_is_too_old_or_too_new_or_no_engine_is_refused_and_told_why() {
+    let connect =
+        async |stand_in: &StandIn| Docker::connect(Some(&stand_in.host())).await.unwrap_err().to_string();
+    let old = connect(&StandIn::new("1.12", "1.40")).await;
+    assert!(old.ends_with("its API is 1.40; spin-docker needs 1.41 (Docker 20.10) or newer"), "{old}");
+    let new = connect(&StandIn::new("1.99", "1.120")).await;
+    assert!(new.contains("its API begins at 1.99 and spin-docker knows none after 1.53"), "{new}");
+    let none = connect(&StandIn::new("", "")).await;
+    assert!(none.contains("it names no version of its API"), "{none}");
+    let web = StandIn::new("1.24", "1.41");
+    web.on("version", Act::Answer(200, "<html>It works!</html>"));
+    let web = connect(&web).await;
+    assert!(web.starts_with("the engine cannot say its version"), "{web}");
+}
