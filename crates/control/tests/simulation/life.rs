@@ -8,7 +8,7 @@ use crate::sabotage::Sabotage;
 use crate::sockets::Sockets;
 use crate::unsteady::Unsteady;
 use crate::world::{INSTANCE, World};
-use control::{Clock, CommandError, Control, Parts, Settings, Writing};
+use control::{Clock, CommandError, Control, Parts, Settings, Unmeasured, Writing};
 use std::cell::Cell;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -138,8 +138,9 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
     let wall = Arc::clone(world);
     let mint = Arc::clone(world);
     let parts = Parts {
-        engine: Arc::new(Unsteady(Arc::clone(world))),
+        engine: Arc::new(Unsteady { world: Arc::clone(world), deaf: sabotage == Some(Sabotage::LostEvent) }),
         endpoints: Arc::new(Sockets(Arc::clone(world))),
+        room: Arc::new(Unmeasured),
         store: Box::new(Disk::open(world)),
         writing: Writing::Inline,
         clock: Clock::over(move || wall.wall()),
@@ -152,6 +153,7 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
             env: vec![],
             authorized_keys: String::new(),
             start_limit: 2,
+            reserves: Default::default(),
         },
         mint: Box::new(move || mint.mint()),
     };

@@ -9,7 +9,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use ipnet::Ipv4Net;
 use model::{EngineId, Image, Observation};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,11 @@ use std::time::Duration;
 const QUICK: Duration = Duration::from_secs(20);
 const SLOW: Duration = Duration::from_secs(120);
 
-pub struct Unsteady(pub Arc<World>);
+pub struct Unsteady {
+    pub world: Arc<World>,
+    /// A bug put in on purpose: every seventh event is not heard.
+    pub deaf: bool,
+}
 
 /// How a call goes: so long until the deed, so long until the answer.
 struct Course {
@@ -69,7 +73,7 @@ impl Drop for Begun<'_> {
 impl Unsteady {
     /// A call that only asks.
     async fn ask<T>(&self, doing: &str, within: Duration, ask: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
-        let course = Course::draw(&self.0, within);
+        let course = Course::draw(&self.world, within);
         self.call(doing, within, course, ask).await
     }
 
@@ -81,8 +85,8 @@ impl Unsteady {
         body: Option<&EngineId>,
         deed: impl Fn(&Fake) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        let course = Course::draw(&self.0, within);
-        let (deed, world) = (Arc::new(deed), Arc::clone(&self.0));
+        let course = Course::draw(&self.world, within);
+        let (deed, world) = (Arc::new(deed), Arc::clone(&self.world));
         let (late, what, body) = (Arc::clone(&deed), doing.to_owned(), body.cloned());
         let late: Deed = Arc::new(move || {
             if !world.weather.is_away() {
@@ -92,8 +96,8 @@ impl Unsteady {
             }
         });
         let late = (course.fails != Some(Failing::BeforeTheDeed)).then_some(late);
-        let mut begun = Begun { world: &self.0, number: self.0.number_call(), deed: late };
-        let (world, begun) = (&self.0, &mut begun);
+        let mut begun = Begun { world: &self.world, number: self.world.number_call(), deed: late };
+        let (world, begun) = (&self.world, &mut begun);
         let act = async || {
             begun.deed = None;
             deed(&world.fake)
@@ -108,12 +112,12 @@ impl Unsteady {
         course: Course,
         act: impl AsyncFnOnce() -> Result<T>,
     ) -> Result<T> {
-        let _on_its_way = self.0.on_its_way();
-        self.0.say(format_args!("engine: to {doing}"));
+        let _on_its_way = self.world.on_its_way();
+        self.world.say(format_args!("engine: to {doing}"));
         let work = async {
             tokio::task::yield_now().await;
             tokio::time::sleep(course.before).await;
-            if self.0.weather.is_away() {
+            if self.world.weather.is_away() {
                 return Err(EngineError::Unreachable { at: "sim".into(), source: "it is away".into() });
             }
             if course.fails == Some(Failing::BeforeTheDeed) {
@@ -126,7 +130,7 @@ impl Unsteady {
         let late = |_| EngineError::TimedOut { doing: doing.to_owned(), seconds: within.as_secs() };
         let result = tokio::time::timeout(within, work).await.map_err(late).flatten();
         let error = result.as_ref().err().map(|error| control::chain(error));
-        self.0.say(format_args!("engine: {doing}: {}", error.as_deref().unwrap_or("done")));
+        self.world.say(format_args!("engine: {doing}: {}", error.as_deref().unwrap_or("done")));
         result
     }
 }
@@ -147,52 +151,57 @@ fn short(id: &EngineId) -> &str {
 #[async_trait]
 impl Engine for Unsteady {
     async fn describe(&self) -> Result<Description> {
-        self.0.fake.describe().await
+        self.world.fake.describe().await
     }
 
     async fn images(&self) -> Result<Vec<String>> {
-        self.0.fake.images().await
+        self.world.fake.images().await
     }
 
     async fn image(&self, name: &str) -> Result<Image> {
-        self.ask("inspect the image", QUICK, async || self.0.fake.image(name).await).await
+        self.ask("inspect the image", QUICK, async || self.world.fake.image(name).await).await
     }
 
     async fn network(&self, wanted: &NetworkSpec) -> Result<Network> {
-        self.ask("give the network", QUICK, async || self.0.fake.network(wanted).await).await
+        self.ask("give the network", QUICK, async || self.world.fake.network(wanted).await).await
+    }
+
+    async fn attach(&self, id: &EngineId, network: &str, address: Ipv4Addr) -> Result<()> {
+        let doing = format!("attach {}", short(id));
+        self.ask(&doing, QUICK, async || self.world.fake.attach(id, network, address).await).await
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {
-        self.0.fake.remove_network(name).await
+        self.world.fake.remove_network(name).await
     }
 
     async fn our_subnets(&self) -> Result<Vec<Ipv4Net>> {
-        self.0.fake.our_subnets().await
+        self.world.fake.our_subnets().await
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Created> {
-        self.0.oracle().asked_to_create(spec);
+        self.world.oracle().asked_to_create(spec);
         let spec = spec.clone();
         let doing = format!("create {}", &spec.key[..4]);
         self.change(&doing, SLOW, None, move |fake| at_once(fake.create(&spec))).await
     }
 
     async fn start(&self, id: &EngineId) -> Result<()> {
-        self.0.oracle().asked_to(Call::Start, id, &self.0.fake);
+        self.world.oracle().asked_to(Call::Start, id, &self.world.fake);
         let body = id.clone();
         let deed = move |fake: &Fake| at_once(fake.start(&body));
         self.change(&format!("start {}", short(id)), SLOW, Some(id), deed).await
     }
 
     async fn stop(&self, id: &EngineId, grace: Duration) -> Result<()> {
-        self.0.oracle().asked_to(Call::Stop, id, &self.0.fake);
+        self.world.oracle().asked_to(Call::Stop, id, &self.world.fake);
         let body = id.clone();
         let deed = move |fake: &Fake| at_once(fake.stop(&body, grace));
         self.change(&format!("stop {}", short(id)), grace + QUICK, Some(id), deed).await
     }
 
     async fn remove(&self, id: &EngineId) -> Result<()> {
-        self.0.oracle().asked_to(Call::Remove, id, &self.0.fake);
+        self.world.oracle().asked_to(Call::Remove, id, &self.world.fake);
         let body = id.clone();
         let deed = move |fake: &Fake| at_once(fake.remove(&body));
         self.change(&format!("remove {}", short(id)), SLOW, Some(id), deed).await
@@ -200,32 +209,36 @@ impl Engine for Unsteady {
 
     async fn inspect(&self, id: &EngineId) -> Result<Observation> {
         let doing = format!("inspect {}", short(id));
-        self.ask(&doing, QUICK, async || self.0.fake.inspect(id).await).await
+        self.ask(&doing, QUICK, async || self.world.fake.inspect(id).await).await
     }
 
     async fn list(&self, instance: &str) -> Result<Vec<Listed>> {
-        self.ask("list", QUICK, async || self.0.fake.list(instance).await).await
+        self.ask("list", QUICK, async || self.world.fake.list(instance).await).await
     }
 
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
-        let events = self.ask("subscribe", QUICK, async || self.0.fake.events(instance).await).await?;
-        Ok(distort(Arc::clone(&self.0), events))
+        let events = self.ask("subscribe", QUICK, async || self.world.fake.events(instance).await).await?;
+        let distorted = distort(Arc::clone(&self.world), events).enumerate();
+        let deaf = self.deaf;
+        let heard =
+            distorted.filter_map(move |(n, event)| async move { (!deaf || n % 7 != 6).then_some(event) });
+        Ok(heard.boxed())
     }
 
     async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
-        self.ask("exec", within, async || self.0.fake.exec(id, command, within).await).await
+        self.ask("exec", within, async || self.world.fake.exec(id, command, within).await).await
     }
 
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside> {
-        self.0.fake.connect_from_inside(id, to, within).await
+        self.world.fake.connect_from_inside(id, to, within).await
     }
 
     async fn redirect(&self, network: &Network, from: u16, to: u16) -> Result<()> {
-        self.0.fake.redirect(network, from, to).await
+        self.world.fake.redirect(network, from, to).await
     }
 
     async fn undo_redirect(&self, network: &Network) -> Result<()> {
-        self.0.fake.undo_redirect(network).await
+        self.world.fake.undo_redirect(network).await
     }
 }
 
