@@ -4,7 +4,7 @@
 //! the two. Small ones are drift and are followed; a jump is reported, so that every look keeps its distance from now.
 
 use model::Timestamp;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -26,6 +26,16 @@ pub struct Clock {
 struct Anchor {
     time: Timestamp,
     at: Instant,
+    jumped: i64,
+}
+
+/// What the clock says at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What time it is.
+    pub now: Timestamp,
+    /// By how many milliseconds it has jumped so far, all in all. Whoever saw another sum holds times of another clock.
+    pub jumped: i64,
 }
 
 impl Clock {
@@ -39,14 +49,18 @@ impl Clock {
 
     /// Over any wall clock, as tests and simulations have.
     pub fn over(wall: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        let anchor = Anchor { time: wall(), at: Instant::now() };
+        let anchor = Anchor { time: wall(), at: Instant::now(), jumped: 0 };
         Self { wall: Arc::new(wall), anchor: Arc::new(Mutex::new(anchor)) }
     }
 
     /// Now.
     pub fn now(&self) -> Timestamp {
-        let anchor = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-        anchor.time.plus(anchor.at.elapsed())
+        self.read().now
+    }
+
+    /// Now, and how far it has jumped.
+    pub fn read(&self) -> Reading {
+        self.anchor().read()
     }
 
     /// When `time` will be, on tokio's clock; at once if it is past.
@@ -56,11 +70,22 @@ impl Clock {
 
     /// Follows the wall clock. A jump is answered with its milliseconds.
     pub fn compare(&self) -> Option<i64> {
-        let (wall, now) = ((self.wall)(), self.now());
-        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) =
-            Anchor { time: wall, at: Instant::now() };
+        let mut anchor = self.anchor();
+        let (wall, Reading { now, jumped }) = ((self.wall)(), anchor.read());
         let by = i64::try_from(wall.as_millis()).ok()? - i64::try_from(now.as_millis()).ok()?;
-        (by.unsigned_abs() >= JUMP_MILLIS).then_some(by)
+        let jump = (by.unsigned_abs() >= JUMP_MILLIS).then_some(by);
+        *anchor = Anchor { time: wall, at: Instant::now(), jumped: jumped + jump.unwrap_or_default() };
+        jump
+    }
+
+    fn anchor(&self) -> MutexGuard<'_, Anchor> {
+        self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Anchor {
+    fn read(&self) -> Reading {
+        Reading { now: self.time.plus(self.at.elapsed()), jumped: self.jumped }
     }
 }
 
@@ -99,6 +124,8 @@ mod tests {
         assert_eq!(clock.compare(), Some(3_600_000));
         assert_eq!(clock.compare(), None);
         wall.store(1_010_900, Ordering::Relaxed);
+        assert_eq!(clock.read().jumped, 3_600_000);
         assert_eq!(clock.compare(), Some(-3_600_000));
+        assert_eq!(clock.read(), Reading { now: clock.now(), jumped: 0 });
     }
 }

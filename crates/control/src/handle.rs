@@ -85,7 +85,8 @@ pub(crate) enum Command {
     StoppedByHand,
     /// The engine's events broke off: who ends it now is not seen.
     Unfollowed,
-    ClockShifted(i64),
+    /// Its times are of another clock.
+    ClockJumped,
     PolicyChanged,
 }
 

@@ -37,7 +37,7 @@ async fn beat(shared: &Shared) {
                 tracing::warn!(error = %crate::chain(error.as_ref()), "cannot save until when ports rest");
             }
             for handle in &handles {
-                handle.send_waiting(Command::ClockShifted(by)).await;
+                handle.send_waiting(Command::ClockJumped).await;
             }
         }
         let record = |handle: &Handle| {

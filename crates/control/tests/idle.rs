@@ -208,3 +208,31 @@ async fn disable_timeouts_never_looks() {
     tokio::time::sleep(100 * HOUR).await;
     assert_eq!(status(&control, &id(&view)), Status::Running);
 }
+
+/// The daemon's pulse tells one container after another that the clock jumped, and writes meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_container_that_wakes_in_the_moment_of_a_jump_is_not_stopped_by_the_new_clock() {
+    // Its store is written to in real time, while the paused clock runs on.
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let last_look = |control: &Control| {
+        let view = control.find(&id(&view)).unwrap().view();
+        matches!(&view.container.phase, model::Phase::Running { looks: Some(looks) } if looks.stage == model::Stage::Last)
+    };
+    tokio::time::sleep(2 * HOUR).await;
+    while !last_look(&control) {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    bench.jump(5 * HOUR);
+    let before = next_look(&control, &view);
+    while next_look(&control, &view) == before {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        for _ in 0..10 {
+            control.check_in(view.container.address.into(), "0");
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(status(&control, &id(&view)), Status::Running);
+    assert!(!last_look(&control), "the next look counts as a first one");
+}

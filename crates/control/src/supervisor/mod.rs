@@ -38,6 +38,8 @@ pub(crate) struct Supervisor {
     calls: Calls,
     waiting: Vec<Answer>,
     moved_at_look: u64,
+    /// How far the clock had jumped when its times were last made to follow.
+    jumped: i64,
     /// The last engine call of ours met no engine.
     away: bool,
     /// What its next end counts as, as far as the events tell.
@@ -77,6 +79,7 @@ impl Supervisor {
             calls,
             waiting: Vec::new(),
             moved_at_look: 0,
+            jumped: shared.clock.read().jumped,
             away: false,
             ending: Ending::ByItself,
             resumed,
@@ -143,7 +146,9 @@ impl Supervisor {
                 self.fact(Input::StoppedByHand).await;
             }
             Command::Unfollowed => self.ending = Ending::Unseen,
-            Command::ClockShifted(by) => self.fact(Input::ClockShifted(by)).await,
+            Command::ClockJumped => {
+                self.catch_up();
+            }
             Command::PolicyChanged => {
                 self.fact(Input::PolicyChanged).await;
                 self.publish();
@@ -185,7 +190,8 @@ impl Supervisor {
 
     /// The clock may have been set back a little since the timer was: a look before its time would forget what moved.
     async fn look(&mut self) {
-        let due = matches!(&self.container.phase, Phase::Running { looks: Some(looks) } if looks.next <= self.shared.clock.now());
+        let now = self.catch_up();
+        let due = matches!(&self.container.phase, Phase::Running { looks: Some(looks) } if looks.next <= now);
         if !due {
             return;
         }

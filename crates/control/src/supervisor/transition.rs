@@ -2,10 +2,11 @@
 
 use super::Supervisor;
 use crate::check_in;
+use crate::clock::Reading;
 use crate::handle::{Answer, CommandError, View};
 use crate::starts::Priority;
 use crate::store::Change;
-use model::{Container, Effect, Ending, Input, Phase, Reach, step};
+use model::{Container, Effect, Ending, Input, Phase, Reach, Timestamp, step};
 use std::sync::Arc;
 
 impl Supervisor {
@@ -19,7 +20,7 @@ impl Supervisor {
 
     /// One transition: decided, written down, published, acted on. On an error nothing has changed, except by a fact.
     pub(super) async fn advance(&mut self, input: Input) -> Result<(), CommandError> {
-        let now = self.shared.clock.now();
+        let now = self.catch_up();
         let must_be_saved =
             matches!(input, Input::Start | Input::Stop | Input::Delete) || self.is_first_start(&input);
         let is_minor = is_minor(&input);
@@ -36,6 +37,19 @@ impl Supervisor {
             self.act(effect);
         }
         saved
+    }
+
+    /// What time it is, on the clock that the container's times are of: after a jump they follow before anything is decided.
+    pub(super) fn catch_up(&mut self) -> Timestamp {
+        let Reading { now, jumped } = self.shared.clock.read();
+        let by = jumped - std::mem::replace(&mut self.jumped, jumped);
+        if by != 0 {
+            let policy = self.shared.policy.get();
+            let (next, _) = step(&self.container, Input::ClockShifted(by), now, &policy);
+            self.shared.journal.note(&next);
+            self.move_to(next);
+        }
+        now
     }
 
     /// Its create is about to be acknowledged: only what is on disk may be.
@@ -163,14 +177,7 @@ impl Supervisor {
 /// Whether losing it to a crash costs nothing. Of a body just made, the intent on disk says enough: until its owner was
 /// told that it runs, a restart takes it away by its labels.
 fn is_minor(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::Created { .. }
-            | Input::CheckIn(_)
-            | Input::Used
-            | Input::ClockShifted(_)
-            | Input::PolicyChanged
-    )
+    matches!(input, Input::Created { .. } | Input::CheckIn(_) | Input::Used | Input::PolicyChanged)
 }
 
 /// Whoever asked may have gone away meanwhile; the command is done all the same.
