@@ -1,7 +1,8 @@
 //! The daemon is killed without a word, again and again, in the middle of two hundred operations: whatever it acknowledged
 //! holds, nothing is orphaned, and nothing of the user's own is touched.
 //!
-//! A seed decides what is done and when it is killed; `SEED=N` takes another than a random one.
+//! On an engine of its own: one whose start is cut off by a removal may keep a network's endpoint for good, and with it the
+//! network. A seed decides what is done and when it is killed; `SEED=N` takes another than a random one.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tests::{Answer, Client, Daemon, ask, docker, docker_quietly, test_image, text, until};
+use tests::{Answer, Client, Daemon, Dockerd, ask, test_image, text, until};
 
 const OPERATIONS: u32 = 200;
 const HANDS: u64 = 4;
@@ -131,48 +132,19 @@ fn kill(table: &Table, daemon: &mut Daemon, mut random: StdRng) -> u32 {
     deaths
 }
 
-/// A container of the user's own. Dropping it takes it away.
-struct Own(String);
-
-impl Own {
-    fn run(image: &str) -> Self {
-        Self(docker(&["run", "-d", image]))
-    }
-
-    /// Whatever would change if somebody had stopped, started, renamed or remade it.
-    fn state(&self) -> String {
-        docker(&[
-            "inspect",
-            "-f",
-            "{{.Id}} {{.Name}} {{json .State}} {{json .NetworkSettings.Networks}}",
-            &self.0,
-        ])
-    }
+/// An image made of a container of ours, with all its labels.
+fn copy_of(container: &Value, dockerd: &Dockerd) -> &'static str {
+    const NAME: &str = "copy";
+    dockerd.docker(&["commit", text(container, "container_id"), NAME]);
+    let labels = dockerd.docker(&["inspect", "-f", "{{json .Config.Labels}}", NAME]);
+    assert!(labels.contains("spin-docker.owner") && labels.contains("spin-docker.id"), "{labels}");
+    NAME
 }
 
-impl Drop for Own {
-    fn drop(&mut self) {
-        drop(docker_quietly(&["rm", "-fv", &self.0]));
-    }
-}
-
-/// An image made of a container of ours, with all its labels. Dropping it takes it away.
-struct Copy(String);
-
-impl Copy {
-    fn of(container: &Value) -> Self {
-        let name = format!("spin-docker-test/copy-{}", std::process::id());
-        docker(&["commit", text(container, "container_id"), &name]);
-        let labels = docker(&["inspect", "-f", "{{json .Config.Labels}}", &name]);
-        assert!(labels.contains("spin-docker.owner") && labels.contains("spin-docker.id"), "{labels}");
-        Self(name)
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        drop(docker_quietly(&["rmi", "-f", &self.0]));
-    }
+/// Whatever would change if somebody had stopped, started, renamed or remade it.
+fn state(dockerd: &Dockerd, id: &str) -> String {
+    let shown = "{{.Id}} {{.Name}} {{json .State}} {{json .NetworkSettings.Networks}}";
+    dockerd.docker(&["inspect", "-f", shown, id])
 }
 
 /// Everything that was begun has ended.
@@ -199,9 +171,9 @@ fn holds(mine: &Mine, listed: &[Value]) {
     }
 }
 
-fn bodies(daemon: &Daemon, more: &[&str]) -> BTreeSet<String> {
-    let filter = format!("label=spin-docker.instance={}", daemon.instance);
-    let ids = docker(&[&["ps", "-aq", "--no-trunc", "--filter", &filter][..], more].concat());
+fn bodies(dockerd: &Dockerd, more: &[&str]) -> BTreeSet<String> {
+    let labelled = ["ps", "-aq", "--no-trunc", "--filter", "label=spin-docker.instance"];
+    let ids = dockerd.docker(&[&labelled[..], more].concat());
     ids.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -209,11 +181,13 @@ fn bodies(daemon: &Daemon, more: &[&str]) -> BTreeSet<String> {
 fn whatever_was_acknowledged_holds_however_often_it_is_killed() {
     let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("SEED={seed}");
-    let mut daemon = Daemon::start(&[]);
+    let dockerd = Dockerd::start();
+    let mut daemon = Daemon::start(&[("engine_host", &dockerd.host())]);
     let first = daemon.client.create(test_image());
-    let copy = Copy::of(&first);
-    let own = [Own::run(test_image()), Own::run(&copy.0)];
-    let before = own.each_ref().map(Own::state);
+    let run = |image: &str| dockerd.docker(&["run", "-d", "--network", "none", image]);
+    let own = [run(test_image()), run(copy_of(&first, &dockerd))];
+    let states = || own.each_ref().map(|id| state(&dockerd, id));
+    let before = states();
     let client = RwLock::new(daemon.client.clone());
     let table = Table { client, done: AtomicU32::new(0), unanswered: AtomicU32::new(0) };
 
@@ -238,14 +212,14 @@ fn whatever_was_acknowledged_holds_however_often_it_is_killed() {
 
     let listed = settled(&daemon);
     mine.iter().for_each(|mine| holds(mine, &listed));
-    let copied = BTreeSet::from([own[1].0.clone()]);
+    let copied = BTreeSet::from([own[1].clone()]);
     let shown = |status: &str| -> BTreeSet<String> {
         let of = listed.iter().filter(|container| status.is_empty() || container["status"] == status);
         of.map(|container| text(container, "container_id").to_owned()).chain(copied.clone()).collect()
     };
     until("no body is orphaned", Duration::from_secs(60), || {
-        (bodies(&daemon, &[]) == shown("")).then_some(())
+        (bodies(&dockerd, &[]) == shown("")).then_some(())
     });
-    assert_eq!(bodies(&daemon, &["--filter", "status=running"]), shown("running"));
-    assert_eq!(own.each_ref().map(Own::state), before, "the user's own were not touched");
+    assert_eq!(bodies(&dockerd, &["--filter", "status=running"]), shown("running"));
+    assert_eq!(states(), before, "the user's own were not touched");
 }
