@@ -168,14 +168,18 @@ impl Writer {
             return;
         }
         let result = self.store.commit(&batch).map_err(Arc::new);
+        let mut full = false;
         if let Err(error) = &result {
             tracing::error!(error = %crate::chain(error.as_ref()), "cannot write to the store");
             self.due = (!notes.is_empty()).then(|| Instant::now() + NOTE_DELAY);
             self.notes = notes;
+            full = error.is_full();
         }
-        for (_, done) in commits {
+        for (changes, done) in commits {
+            // What frees something is not to fail with a create that it shares a group with.
+            let result = if full { self.store.commit(&changes).map_err(Arc::new) } else { result.clone() };
             // Whoever asked may have gone away meanwhile; what is written stays written.
-            drop(done.send(result.clone()));
+            drop(done.send(result));
         }
     }
 }

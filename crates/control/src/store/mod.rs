@@ -5,18 +5,21 @@
 //! at a time holds it.
 
 mod journal;
+mod newer;
+mod reserve;
 
 pub use journal::{Journal, Writing};
 
 use ipnet::Ipv4Net;
 use model::next_fit::Trail;
-use model::{Container, Key, Phase};
+use model::{After, Container, Key, Phase};
+use reserve::Reserve;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 use std::path::{Path, PathBuf};
 
-const MIGRATIONS: Migrations<'static> =
-    Migrations::from_slice(const { &[M::up(include_str!("migrations/1-containers.sql"))] });
+/// The schema's version is how many of them were taken.
+const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/1-containers.sql"))];
 
 /// One thing to write.
 #[derive(Clone, Debug)]
@@ -44,6 +47,16 @@ impl Change {
             _ => Self::Put(Box::new(container.clone())),
         }
     }
+
+    /// Whether it says that a container takes up more from now on, or goes on: a full disk refuses that, and nothing else.
+    fn takes(&self) -> bool {
+        let Self::Put(container) = self else { return false };
+        match container.phase {
+            Phase::Starting { after, .. } => !matches!(after, After::Stop | After::Remove),
+            Phase::Creating | Phase::Running { .. } => true,
+            Phase::Stopping { .. } | Phase::Stopped { .. } | Phase::Removing | Phase::Gone => false,
+        }
+    }
 }
 
 /// Why the store failed.
@@ -56,6 +69,23 @@ pub enum StoreError {
     InUse {
         /// The database file.
         path: PathBuf,
+    },
+    /// A later version of ours made it.
+    #[error(
+        "{path} needs spin-docker {needs} or newer (its schema is {version}, this is {ours} and knows {known}); nothing was \
+         changed: run the newer one, or give this one a `data_dir` of its own"
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// The version of ours that made its schema.
+        needs: String,
+        /// Its schema's version.
+        version: usize,
+        /// This version of ours.
+        ours: &'static str,
+        /// The newest schema that it knows.
+        known: usize,
     },
     /// The disk is full.
     #[error("the disk that holds {path} is full; free some space")]
@@ -98,6 +128,7 @@ pub trait Store: Send + 'static {
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
+    reserve: Reserve,
     path: PathBuf,
 }
 
@@ -121,13 +152,16 @@ impl Sqlite {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join("spin-docker.db");
         make_private(folder).map_err(|source| database("make the folder of", &path, source))?;
-        let mut connection = Connection::open(&path).map_err(|e| classify("open", &path, e))?;
+        let (mut connection, version) = newer::open(&path)?;
         prepare(&mut connection).map_err(|e| classify("open", &path, e))?;
-        MIGRATIONS.to_latest(&mut connection).map_err(|e| match e {
+        Migrations::from_slice(STEPS).to_latest(&mut connection).map_err(|e| match e {
             rusqlite_migration::Error::RusqliteError { err, .. } => classify("migrate", &path, err),
             other => database("migrate", &path, other),
         })?;
-        Ok(Self { connection, path })
+        if version < STEPS.len() {
+            newer::say_what_it_needs(&connection).map_err(|e| classify("write to", &path, e))?;
+        }
+        Ok(Self { connection, reserve: Reserve::open(folder), path })
     }
 
     fn read_all(&mut self, mint: &dyn Fn() -> String) -> rusqlite::Result<Contents> {
@@ -178,8 +212,17 @@ impl Store for Sqlite {
         self.read_all(mint).map_err(|e| classify("read", &self.path, e))
     }
 
+    /// Where the disk is full, what only frees something is written all the same, from the reserve.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        self.write(changes).map_err(|e| classify("write to", &self.path, e))
+        let takes = changes.iter().any(Change::takes);
+        let mut written = self.write(changes).map_err(|e| classify("write to", &self.path, e));
+        while !takes && written.as_ref().is_err_and(StoreError::is_full) && self.reserve.release() {
+            written = self.write(changes).map_err(|e| classify("write to", &self.path, e));
+        }
+        if takes && written.is_ok() {
+            self.reserve.fill();
+        }
+        written
     }
 }
 
@@ -210,8 +253,6 @@ fn put_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Resul
 }
 
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_millis(500))?;
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")
 }

@@ -122,3 +122,29 @@ async fn a_note_of_what_is_gone_forgets_it() {
     journal.close().await;
     assert_eq!(Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap().containers, [container("b")]);
 }
+
+fn files(folder: &Path) -> std::collections::BTreeMap<std::ffi::OsString, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn a_database_of_a_later_version_is_refused_and_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Sqlite::open(folder.path()).unwrap());
+    let later = Connection::open(folder.path().join("spin-docker.db")).unwrap();
+    later.pragma_update(None, "user_version", 7).unwrap();
+    put_meta(&later, "needs", "9.8.7").unwrap();
+    let crashed = tempfile::tempdir().unwrap();
+    for (name, content) in files(folder.path()) {
+        // As a crash leaves it: what is newest stands in the journal alone.
+        std::fs::write(crashed.path().join(name), content).unwrap();
+    }
+    later.close().unwrap();
+    for folder in [folder.path(), crashed.path()] {
+        let before = files(folder);
+        let error = Sqlite::open(folder).unwrap_err().to_string();
+        assert!(error.contains("needs spin-docker 9.8.7 or newer (its schema is 7"), "{error}");
+        assert_eq!(files(folder), before);
+    }
+}

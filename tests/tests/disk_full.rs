@@ -1,0 +1,111 @@
+//! A full disk: what would take more is a 507 and leaves nothing behind, what frees something is still done and kept, and
+//! serving goes on once there is space.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tests::{Answer, Daemon, ask, docker, test_image, text, until};
+
+/// A small file system of its own. Dropping it unmounts it.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn of(size: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .status();
+        assert!(mounted.unwrap().success(), "this test needs root");
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// To the last byte.
+    fn fill(&self) -> PathBuf {
+        let path = self.path().join("filler");
+        let mut file = std::fs::File::options().append(true).create(true).open(&path).unwrap();
+        for size in [1 << 16, 1 << 12, 1] {
+            while file.write_all(&vec![b'x'; size]).is_ok() {}
+        }
+        path
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        rustix::mount::unmount(self.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+    }
+}
+
+fn create(daemon: &Daemon) -> Answer {
+    daemon.client.post("/v1/containers", &format!("image={}", test_image()))
+}
+
+fn bodies(daemon: &Daemon) -> usize {
+    let filter = format!("label=spin-docker.instance={}", daemon.instance);
+    docker(&["ps", "-aq", "--filter", &filter]).split_whitespace().count()
+}
+
+#[test]
+fn on_a_full_disk_creates_are_507_and_stops_and_deletes_are_done_and_kept() {
+    let disk = Disk::of("24m");
+    let mut daemon = Daemon::start(&[("data_dir", disk.path().to_str().unwrap())]);
+    let containers: Vec<_> = (0..4).map(|_| daemon.client.create(test_image())).collect();
+    let [runs, stopped, deleted, sleeps] = [0, 1, 2, 3].map(|n| text(&containers[n], "uri"));
+    assert_eq!(daemon.client.patch(sleeps, "status=stopped").status, 200);
+    let is_stopped = |daemon: &Daemon, uri: &str| {
+        until("it is stopped", Duration::from_secs(20), || {
+            (daemon.client.show(uri)["status"] == "stopped").then_some(())
+        });
+    };
+    is_stopped(&daemon, sleeps);
+    let filler = disk.fill();
+
+    // What the journal has room for may still be written; then it is full.
+    let refused = until("the disk is full", Duration::from_secs(60), || {
+        disk.fill();
+        let answer = daemon.client.patch(sleeps, "status=running");
+        (answer.status != 200).then_some(answer).or_else(|| {
+            daemon.client.patch(sleeps, "status=stopped");
+            is_stopped(&daemon, sleeps);
+            None
+        })
+    });
+    for answer in [refused, create(&daemon)] {
+        assert_eq!(answer.status, 507, "{}", answer.text);
+        assert!(answer.text.contains("urn:spin-docker:problem:disk-full"), "{}", answer.text);
+        assert!(answer.text.contains("free some space"), "{}", answer.text);
+    }
+    assert_eq!(daemon.client.get("/v1/containers").json().as_array().unwrap().len(), 4);
+    assert_eq!(bodies(&daemon), 4, "nothing is half made");
+
+    disk.fill();
+    assert_eq!(daemon.client.patch(stopped, "status=stopped").status, 200);
+    is_stopped(&daemon, stopped);
+    disk.fill();
+    assert_eq!(daemon.client.delete(deleted).status, 204);
+    until("its body is gone", Duration::from_secs(20), || (bodies(&daemon) == 3).then_some(()));
+    let answer = ask(text(&containers[0], "app_port"), "served").unwrap();
+    assert!(answer.ends_with("served"), "{answer}");
+
+    daemon.kill();
+    disk.fill();
+    daemon.start_again(&[]);
+    assert_eq!(daemon.client.show(stopped)["status"], "stopped");
+    assert_eq!(daemon.client.get(deleted).status, 404);
+    assert_eq!(daemon.client.show(runs)["status"], "running");
+
+    std::fs::remove_file(filler).unwrap();
+    let made = create(&daemon);
+    assert_eq!(made.status, 201, "{}", made.text);
+    assert_eq!(daemon.client.patch(stopped, "status=running").status, 200);
+    // It ends before its disk does.
+    daemon.end();
+}
