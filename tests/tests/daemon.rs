@@ -65,7 +65,8 @@ fn two_daemons_on_one_data_dir_do_not_run() {
     let _first = Daemon::start(&[("data_dir", path)]);
     let second = std::panic::catch_unwind(|| Daemon::start(&[("data_dir", path)]));
     let said = second.err().and_then(|panic| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    assert!(said.contains("is in use by another spin-docker"), "{said}");
+    assert!(said.contains("is in use by another spin-docker") && said.contains(path), "{said}");
+    assert!(said.contains("stop that one, or give this one a `data_dir` of its own"), "{said}");
 }
 
 /// libfaketime moves the wall clock of the daemon alone, and leaves the monotonic one as it is.

@@ -56,7 +56,7 @@ fn bodies(daemon: &Daemon) -> usize {
 #[test]
 fn on_a_full_disk_creates_are_507_and_stops_and_deletes_are_done_and_kept() {
     let disk = Disk::of("24m");
-    let mut daemon = Daemon::start(&[("data_dir", disk.path().to_str().unwrap())]);
+    let mut daemon = Daemon::start(&[("data_dir", disk.path().to_str().unwrap()), ("disk_reserve", "0")]);
     let containers: Vec<_> = (0..4).map(|_| daemon.client.create(test_image())).collect();
     let [runs, stopped, deleted, sleeps] = [0, 1, 2, 3].map(|n| text(&containers[n], "uri"));
     assert_eq!(daemon.client.patch(sleeps, "status=stopped").status, 200);

@@ -19,8 +19,9 @@ const OPERATIONS: u32 = 200;
 const HANDS: u64 = 4;
 /// How many containers one hand has at most.
 const AT_MOST: usize = 3;
-/// How long it lives between two deaths, in milliseconds.
-const LIFE: std::ops::Range<u64> = 50..3_000;
+/// How many operations it lives through between two deaths, and then how many milliseconds more.
+const LIFE: std::ops::Range<u32> = 2..14;
+const MOMENT: std::ops::Range<u64> = 0..400;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What a container's owner was told last. None: the answer did not come, and either may be.
@@ -123,7 +124,11 @@ fn change(table: &Table, mine: &mut Mine, what: u32) {
 fn kill(table: &Table, daemon: &mut Daemon, mut random: StdRng) -> u32 {
     let mut deaths = 0;
     while !table.is_over() {
-        std::thread::sleep(Duration::from_millis(random.random_range(LIFE)));
+        let (before, life) = (table.done.load(Ordering::Relaxed), random.random_range(LIFE));
+        until("it has done something", Duration::from_secs(120), || {
+            (table.is_over() || table.done.load(Ordering::Relaxed) >= before + life).then_some(())
+        });
+        std::thread::sleep(Duration::from_millis(random.random_range(MOMENT)));
         daemon.kill();
         deaths += 1;
         daemon.start_again(&[]);
