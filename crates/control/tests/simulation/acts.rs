@@ -2,8 +2,10 @@
 
 use crate::clients::Ask;
 use crate::life::Session;
+use crate::unsteady::at_once;
 use crate::world::INSTANCE;
 use control::{CommandError, CreateError, CreateRequest};
+use engine::Engine;
 use model::EngineId;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ pub enum Act {
     HandRemove,
     HandRename,
     Exit,
+    PruneNetwork,
     CopyLabels,
     // The weather.
     EngineAway,
@@ -59,8 +62,14 @@ const CLIENTS: &[(Act, u64)] = &[
     (Act::PortsFreed, 2),
     (Act::CopyLabels, 1),
 ];
-const HANDS: &[(Act, u64)] =
-    &[(Act::HandStop, 4), (Act::HandStart, 4), (Act::HandRemove, 2), (Act::HandRename, 2), (Act::Exit, 3)];
+const HANDS: &[(Act, u64)] = &[
+    (Act::HandStop, 4),
+    (Act::HandStart, 4),
+    (Act::HandRemove, 2),
+    (Act::HandRename, 2),
+    (Act::Exit, 3),
+    (Act::PruneNetwork, 1),
+];
 const ABSENCES: &[(Act, u64)] = &[(Act::EngineAway, 2), (Act::EngineBack, 5), (Act::EngineRestarts, 1)];
 const FULL_DISKS: &[(Act, u64)] = &[(Act::DiskFull, 2), (Act::DiskFree, 6)];
 const CLOCKS: &[(Act, u64)] = &[(Act::ClockJumps, 2), (Act::ClockDrifts, 1)];
@@ -102,6 +111,7 @@ impl Session {
             Act::HandStop | Act::HandStart | Act::HandRemove | Act::HandRename | Act::Exit => {
                 self.by_hand(act)
             }
+            Act::PruneNetwork => self.prune_network(),
             Act::CopyLabels => self.copy_labels(),
             Act::ClockJumps | Act::ClockDrifts => self.move_clock(act),
             _ => self.change_weather(act),
@@ -182,6 +192,14 @@ impl Session {
         }
     }
 
+    /// As `docker network prune`, which takes what nobody running stands on.
+    fn prune_network(&self) {
+        let used = self.world.bodies().iter().any(|(_, running)| *running);
+        if !used && !self.world.weather.is_away() {
+            at_once(self.world.fake.remove_network(&format!("spin-docker-{INSTANCE}"))).unwrap_or_default();
+        }
+    }
+
     /// As `docker run` of an image that `docker commit` made of one of ours.
     fn copy_labels(&self) {
         let ids = self.world.oracle().clients.ids();
@@ -230,6 +248,14 @@ impl Session {
     fn engine_goes(&self) {
         self.world.weather.set_away(true);
         self.world.fake.break_events();
+    }
+
+    /// What clients have just asked for when the program ends.
+    pub fn last_requests(&self) {
+        for _ in 0..self.world.below(4) {
+            let act = self.world.pick(&[Act::Create, Act::Start, Act::Stop, Act::Delete, Act::CheckIn]);
+            act.into_iter().for_each(|act| self.perform(act));
+        }
     }
 
     /// A client asks, and waits for the answer.

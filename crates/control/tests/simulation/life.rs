@@ -99,10 +99,12 @@ async fn run(world: &Arc<World>, left: &mut u64, sabotage: Option<Sabotage>) -> 
         *left -= 1;
         match session.draw() {
             Act::Crash => {
+                session.last_requests();
                 session.some_turns(60).await;
                 return End::Crashed;
             }
             Act::ShutDown => {
+                session.last_requests();
                 session.shut_down().await;
                 return End::Crashed;
             }
@@ -185,6 +187,9 @@ impl World {
         self.host.close_ours();
         self.settle_what_was_left();
         self.rest(if self.chance(700) { self.millis(500) } else { self.millis(60_000) });
+        if self.chance(100) {
+            self.host.take_by_another(first_port() + self.port());
+        }
         if self.weather.hands && self.chance(300) {
             self.somebody_acts_meanwhile();
         }

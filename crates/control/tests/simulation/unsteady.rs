@@ -140,7 +140,7 @@ fn broken(doing: &str) -> EngineError {
 }
 
 /// The fake, unlike this one, answers at once.
-fn at_once<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+pub fn at_once<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     call.now_or_never().expect("the engine in memory answers at once")
 }
 
