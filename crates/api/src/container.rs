@@ -18,26 +18,26 @@ pub struct ContainerBody {
     /// With Docker's leading slash.
     pub name: String,
     /// The last check-in; without one, open connections, or "1" where bytes moved since the last look. "0": idle.
-    #[schema(schema_with = schema::count_text)]
+    #[schema(pattern = "^[0-9]+$")]
     pub active: String,
     /// The host port of SSH; empty while stopped, or where the image does not expose port 22.
-    #[schema(schema_with = schema::port_text)]
+    #[schema(pattern = "^[0-9]{0,5}$")]
     pub ssh_port: String,
     /// As it was asked for.
     pub image: String,
     /// 64 hex digits, for life.
-    #[schema(schema_with = schema::id)]
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub container_id: String,
     /// Where it answers in this API.
     pub uri: String,
     /// The host port of the application; empty while stopped, or where the image exposes none.
-    #[schema(schema_with = schema::port_text)]
+    #[schema(pattern = "^[0-9]{0,5}$")]
     pub app_port: String,
     /// How deep it sleeps: `awake` or `stopped`.
     #[schema(schema_with = schema::depth)]
     pub depth: &'static str,
     /// The body that the engine runs at present.
-    #[schema(schema_with = schema::id)]
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub engine_id: String,
     /// Every exposed port, asleep or not.
     pub endpoints: Vec<EndpointBody>,

@@ -14,42 +14,31 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-fn words(words: &[&str]) -> Object {
-    text().enum_values(Some(words.iter().copied())).build()
+fn words(about: &str, words: &[&str]) -> Object {
+    text().enum_values(Some(words.iter().copied())).description(Some(about)).build()
 }
 
 pub(crate) fn status() -> Object {
-    words(&["starting", "running", "stopping", "stopped"])
+    words("Where it stands", &["starting", "running", "stopping", "stopped"])
 }
 
 pub(crate) fn wish() -> Object {
-    words(&["running", "stopped"])
+    words("What it is to do", &["running", "stopped"])
 }
 
 pub(crate) fn depth() -> Object {
-    words(&["awake", "stopped"])
+    words("How deep it sleeps", &["awake", "stopped"])
 }
 
 pub(crate) fn protocol() -> Object {
-    words(&["tcp", "udp", "sctp"])
-}
-
-pub(crate) fn count_text() -> Object {
-    text().pattern(Some("^[0-9]+$")).build()
-}
-
-pub(crate) fn port_text() -> Object {
-    text().pattern(Some("^[0-9]{0,5}$")).build()
-}
-
-pub(crate) fn id() -> Object {
-    text().pattern(Some("^[0-9a-f]{64}$")).build()
+    words("Only TCP is forwarded", &["tcp", "udp", "sctp"])
 }
 
 pub(crate) fn image() -> Object {
     // What every engine takes for a name; it may know others, such as those with a registry's port.
     let name = r"^[a-z0-9]+([._/-][a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$";
-    text().pattern(Some(name)).max_length(Some(200)).examples(["atbaker/sd-postgres"]).build()
+    let image = text().pattern(Some(name)).max_length(Some(200)).examples(["atbaker/sd-postgres"]);
+    image.description(Some("Any name that the engine knows")).build()
 }
 
 pub(crate) fn env() -> Object {
@@ -57,6 +46,7 @@ pub(crate) fn env() -> Object {
     let value = text().pattern(Some(r"^[^\x00]*$"));
     let example = json!({"POSTGRES_PASSWORD": "secret"});
     ObjectBuilder::new()
+        .description(Some("Environment beside the image's own; given to the engine and kept nowhere else"))
         .property_names(Some(name))
         .additional_properties(Some(value))
         .examples([example])

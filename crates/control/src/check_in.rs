@@ -3,6 +3,7 @@
 
 use crate::control::{Control, Shared};
 use crate::handle::Command;
+use crate::measures;
 use engine::{EngineError, Inside, Network};
 use model::{Container, EngineId};
 use std::net::{IpAddr, SocketAddrV4};
@@ -33,10 +34,17 @@ pub struct Door {
 impl Control {
     /// Takes a check-in. Who is not a running container of ours changes nothing, and learns nothing.
     pub fn check_in(&self, source: IpAddr, value: &str) {
-        let IpAddr::V4(source) = source.to_canonical() else { return };
-        let Some(handle) = self.shared.registry.by_address(source) else { return };
-        if let Err(error) = handle.send(Command::CheckIn(value.to_owned())) {
-            tracing::warn!(container = %handle.key, %error, "a check-in was not taken");
+        let sender = match source.to_canonical() {
+            IpAddr::V4(source) => self.shared.registry.by_address(source),
+            IpAddr::V6(_) => None,
+        };
+        let Some(handle) = sender else { return measures::check_in("unknown") };
+        match handle.send(Command::CheckIn(value.to_owned())) {
+            Ok(()) => measures::check_in("taken"),
+            Err(error) => {
+                measures::check_in("refused");
+                tracing::warn!(container = %handle.key, %error, "a check-in was not taken");
+            }
         }
     }
 

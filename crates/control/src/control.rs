@@ -4,6 +4,7 @@ use crate::admission::Admission;
 use crate::check_in::CheckInDoor;
 use crate::handle::{Handle, View};
 use crate::ledger::Ledger;
+use crate::measured::Measured;
 use crate::network::Ground;
 use crate::reconcile::{self, Reconciler};
 use crate::registry::{FindError, Registry};
@@ -92,6 +93,7 @@ impl Control {
     /// Takes up what the store and the engine hold. Comes back once every container is known as it is.
     pub async fn launch(parts: Parts) -> Result<Arc<Self>, LaunchError> {
         let Parts { engine, endpoints, room, mut store, writing, clock, settings, mint } = parts;
+        let engine: Arc<dyn Engine> = Arc::new(Measured(engine));
         let contents = store.read(&mint)?;
         let ground = Ground::prepare(&*engine, network_spec(&settings, &contents)?).await?;
         let network = ground.now();

@@ -156,6 +156,11 @@ impl View {
         }
     }
 
+    /// Open connections to its endpoints.
+    pub fn connections(&self) -> u32 {
+        self.traffic.connections()
+    }
+
     /// Whether something that counts happened since the last look.
     pub fn used(&self) -> bool {
         self.traffic.moved() != self.moved_at_look

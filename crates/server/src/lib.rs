@@ -13,6 +13,7 @@ mod images;
 mod input;
 mod listen;
 mod log;
+mod metrics;
 mod openapi;
 mod origin;
 mod places;
@@ -22,6 +23,7 @@ mod routes;
 pub use auth::Password;
 pub use host::Hosts;
 pub use listen::{Limits, Listening};
+pub use metrics::{keep_records, metrics_reference, record};
 pub use openapi::openapi;
 pub use routes::{Routes, api, check_in_only};
 

@@ -1,5 +1,6 @@
-//! Request ids, and one line per request. No header and no body is logged: they hold secrets.
+//! Request ids, and one line and one measure per request. No header and no body is logged: they hold secrets.
 
+use crate::metrics;
 use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::middleware::Next;
@@ -28,8 +29,9 @@ pub(crate) async fn each_request(request: Request, next: Next) -> Response {
     async move {
         let begun = Instant::now();
         let response = next.run(request).await;
-        let (status, milliseconds) =
-            (response.status().as_u16(), (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3);
+        let took = begun.elapsed();
+        metrics::answered(&method, response.extensions().get(), response.status(), took);
+        let (status, milliseconds) = (response.status().as_u16(), (took.as_secs_f64() * 1e6).round() / 1e3);
         tracing::info!(%method, path, status, milliseconds, "answered");
         response
     }

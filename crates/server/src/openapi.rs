@@ -98,7 +98,7 @@ fn with_request_id(operation: &mut Operation) {
 /// This document
 #[utoipa::path(get, path = "/v1/openapi.json", operation_id = "show_document", tag = "operation", responses(
     (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
-    problems::Document,
+    problems::OfOperation,
 ))]
 pub(crate) async fn show() -> ([(HeaderName, &'static str); 1], &'static str) {
     static TEXT: LazyLock<String> =

@@ -43,7 +43,7 @@ macro_rules! operations {
 operations! {
     CheckIn: BODY, CHANGES, ANY;
     OfHealth: ANY;
-    Document: CLOSED, ANY;
+    OfOperation: CLOSED, ANY;
     ListImages: CLOSED, ENGINE, ANY;
     ListContainers: PATH, CLOSED, ENGINE, ANY;
     CreateContainer: CREATE, BODY, CLOSED, CHANGES, START, COMMAND, ENGINE, ANY;

@@ -1,6 +1,6 @@
 //! The route table.
 
-use crate::{App, auth, check_in, containers, error, health, host, images, log, openapi, origin};
+use crate::{App, auth, check_in, containers, error, health, host, images, log, metrics, openapi, origin};
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -24,6 +24,7 @@ pub(crate) fn closed() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(containers::list, containers::create))
         .routes(routes!(containers::show, containers::change, containers::delete))
         .routes(routes!(openapi::show))
+        .routes(routes!(metrics::show))
 }
 
 /// What anybody may ask.
@@ -62,6 +63,7 @@ fn finish(routes: Router) -> Routes {
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn(options));
+    let routes = routes.layer(from_fn(metrics::note_route));
     // A router adds `Allow` outside of its own layers: only a router around it sees that.
     NormalizePath::trim_trailing_slash(Router::new().fallback_service(routes).layer(around))
 }

@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Print docs/settings.md.
     #[command(hide = true)]
     SettingsReference,
+    /// Print docs/metrics.md.
+    #[command(hide = true)]
+    MetricsReference,
     /// Print docs/openapi.json.
     #[command(hide = true)]
     Openapi,

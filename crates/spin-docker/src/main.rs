@@ -39,6 +39,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder)
             .with_context(|| format!("cannot write manual pages to {}", folder.display())),
         Command::SettingsReference => print(&config::reference()),
+        Command::MetricsReference => print(&server::metrics_reference()),
         Command::Openapi => print(&(server::openapi().to_pretty_json()? + "\n")),
     }
 }

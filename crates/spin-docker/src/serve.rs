@@ -32,6 +32,7 @@ pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::R
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     config.notes.iter().for_each(|note| tracing::warn!("{note}"));
+    server::record();
     let mut degraded = host::prepare();
     let daemon = Daemon::start(&config.settings, &mut degraded).await?;
     if !degraded.is_empty() {
@@ -117,6 +118,7 @@ impl Daemon {
                 settings,
             );
         }
+        self.servers.spawn(server::keep_records(self.ending.clone()));
         let address = listener.local_addr()?;
         let (routes, hosts) = (server::api(&self.app), Hosts::of(address, &self.app.public_host));
         self.serve(Listening { listener, routes, limits: Limits::API, hosts, refused }, settings);

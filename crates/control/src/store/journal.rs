@@ -4,6 +4,7 @@
 //! nothing. A note that could not be written is kept and tried again with whatever comes next.
 
 use super::{Change, Store, StoreError};
+use crate::measures;
 use model::{Container, Key};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,10 +67,13 @@ impl Journal {
 
     /// Writes all of it or nothing; on disk when this returns. Not undone by dropping the future.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), Arc<StoreError>> {
+        let begun = Instant::now();
         let (done, result) = oneshot::channel();
         let request = Request::Commit { changes, done };
         self.requests.send(request).await.map_err(|_| Arc::new(StoreError::Closed))?;
-        result.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Closed)))
+        let done = result.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Closed)));
+        measures::commit(&done, begun.elapsed());
+        done
     }
 
     /// Writes the container within a second or so. A queue that is full drops it: the next note says more anyway.

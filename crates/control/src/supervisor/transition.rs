@@ -1,11 +1,11 @@
 //! One transition: decided by `model`, written down, published, and only then acted on.
 
 use super::Supervisor;
-use crate::check_in;
 use crate::clock::Reading;
 use crate::handle::{Answer, CommandError, View};
 use crate::starts::Priority;
 use crate::store::Change;
+use crate::{check_in, measures};
 use model::{Container, Effect, Ending, Input, Phase, Reach, Timestamp, step};
 use std::sync::Arc;
 
@@ -90,6 +90,7 @@ impl Supervisor {
             let failure = self.container.failure.as_deref();
             tracing::info!(container = %self.name(), image = %self.container.image, from = was.as_str(),
                 to = is.as_str(), failure, "transition");
+            measures::transition(was, &self.container.phase);
         }
         if matches!(self.container.phase, Phase::Running { .. })
             && !matches!(before.phase, Phase::Running { .. })

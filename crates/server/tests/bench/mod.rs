@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+mod contract;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request};
@@ -23,6 +25,7 @@ use tower::ServiceExt;
 pub struct Bench {
     pub fake: Fake,
     pub app: Arc<App>,
+    routes: server::Routes,
     pub ports: Ports,
     _folder: tempfile::TempDir,
 }
@@ -83,7 +86,8 @@ impl Bench {
         let password = Password::new("p");
         let app =
             Arc::new(App { control, password, public_host: "host".into(), show_causes: show_causes.into() });
-        Self { fake, app, ports, _folder: folder }
+        let routes = server::api(&app);
+        Self { fake, app, routes, ports, _folder: folder }
     }
 
     /// As `admin`, in the way of `curl -d`.
@@ -117,11 +121,20 @@ impl Bench {
             request = request.header(*name, *value);
         }
         let request = request.extension(ConnectInfo(SocketAddr::new(source, 40_000)));
-        let response = server::api(&self.app).oneshot(request.body(body).unwrap()).await.unwrap();
+        let response = self.routes.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = to_bytes(body, 1 << 20).await.unwrap();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
+        contract::hold(method, path, &answer);
+        answer
+    }
+
+    /// A page that is no JSON, as `admin`.
+    pub async fn text(&self, path: &str) -> String {
+        let request = Request::builder().uri(path).header("authorization", "Basic YWRtaW46cA==");
+        let response = self.routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
     }
 
     pub async fn create(&self) -> Answer {

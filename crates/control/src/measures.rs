@@ -1,0 +1,131 @@
+//! What is counted and timed below the server: transitions, engine calls, check-ins, commits.
+//!
+//! Every label has a handful of values, all of them ours: no name, no id and no text from outside makes a series.
+
+use crate::{Control, StoreError};
+use engine::EngineError;
+use metrics::{counter, gauge, histogram};
+use model::{Phase, Status, StopReason};
+use std::time::Duration;
+
+/// A metric, as `/metrics` and docs/metrics.md tell it.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: MetricKind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// The kinds of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows, but for restarts.
+    Counter,
+    /// As it is when it is asked for.
+    Gauge,
+    /// How often, and how long in sum, by bounds.
+    Histogram,
+}
+
+const TRANSITIONS: Metric = Metric {
+    name: "spin_docker_transitions_total",
+    kind: MetricKind::Counter,
+    labels: &["from", "to", "cause"],
+    help: "Containers that went from one status to another; why, where they stop: asked, idle, exited, failed, lost",
+};
+const ENGINE_CALLS: Metric = Metric {
+    name: "spin_docker_engine_call_seconds",
+    kind: MetricKind::Histogram,
+    labels: &["call", "outcome"],
+    help: "Calls of the engine, by outcome: ok, not_found, unreachable, failed",
+};
+const CONTAINERS: Metric = Metric {
+    name: "spin_docker_containers",
+    kind: MetricKind::Gauge,
+    labels: &["status"],
+    help: "Containers that were made and not deleted",
+};
+const CONNECTIONS: Metric = Metric {
+    name: "spin_docker_connections",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    help: "Open connections to containers' endpoints",
+};
+const CHECK_INS: Metric = Metric {
+    name: "spin_docker_check_ins_total",
+    kind: MetricKind::Counter,
+    labels: &["outcome"],
+    help: "Check-ins: taken; unknown, where the sender is no container of ours; refused, where its queue is full",
+};
+const COMMITS: Metric = Metric {
+    name: "spin_docker_store_commit_seconds",
+    kind: MetricKind::Histogram,
+    labels: &["outcome"],
+    help: "Commits of state to disk, as whoever waits for one sees it, by outcome: ok, failed",
+};
+const READY: Metric = Metric {
+    name: "spin_docker_ready",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    help: "1 where the engine answers, 0 where it is away",
+};
+
+/// All of them, in the order of the reference.
+pub const METRICS: &[Metric] =
+    &[CONTAINERS, TRANSITIONS, CONNECTIONS, CHECK_INS, READY, ENGINE_CALLS, COMMITS];
+
+pub(crate) fn transition(from: Status, phase: &Phase) {
+    let to = phase.status().as_str();
+    counter!(TRANSITIONS.name, "from" => from.as_str(), "to" => to, "cause" => cause(phase)).increment(1);
+}
+
+fn cause(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Stopping { reason, .. } | Phase::Stopped { reason } => match reason {
+            StopReason::Asked => "asked",
+            StopReason::Idle => "idle",
+            StopReason::Exited => "exited",
+            StopReason::Failed => "failed",
+            StopReason::Lost => "lost",
+        },
+        _ => "",
+    }
+}
+
+pub(crate) fn engine_call(call: &'static str, error: Option<&EngineError>, took: Duration) {
+    let outcome = match error {
+        None => "ok",
+        Some(error) if error.is_not_found() => "not_found",
+        Some(error) if error.is_unreachable() => "unreachable",
+        Some(_) => "failed",
+    };
+    histogram!(ENGINE_CALLS.name, "call" => call, "outcome" => outcome).record(took);
+}
+
+pub(crate) fn commit<E: AsRef<StoreError>>(done: &Result<(), E>, took: Duration) {
+    let outcome = if done.is_ok() { "ok" } else { "failed" };
+    histogram!(COMMITS.name, "outcome" => outcome).record(took);
+}
+
+pub(crate) fn check_in(outcome: &'static str) {
+    counter!(CHECK_INS.name, "outcome" => outcome).increment(1);
+}
+
+impl Control {
+    /// Brings the gauges up to date: whoever shows them asks for it first.
+    pub fn gauge(&self) {
+        let views = self.list();
+        for status in [Status::Starting, Status::Running, Status::Stopping, Status::Stopped] {
+            let count = views.iter().filter(|view| view.container.phase.status() == status).count();
+            gauge!(CONTAINERS.name, "status" => status.as_str()).set(count as f64);
+        }
+        let connections: u64 = views.iter().map(|view| u64::from(view.connections())).sum();
+        gauge!(CONNECTIONS.name).set(connections as f64);
+        gauge!(READY.name).set(f64::from(u8::from(self.is_ready())));
+    }
+}
