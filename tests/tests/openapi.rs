@@ -19,6 +19,26 @@ fn the_document_is_valid_and_is_the_kept_copy() {
     succeeds(tool("openapi-spec-validator").arg(&path));
 }
 
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let daemon = Daemon::start(&[]);
+    for (path, kind) in
+        [("/docs", "text/html"), ("/docs/page.css", "text/css"), ("/docs/page.js", "text/javascript")]
+    {
+        assert_eq!(Client::anonymous(&daemon.base).get(path).status, 401, "{path}");
+        let answer = daemon.client.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.header("content-type").starts_with(kind), "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
+        for elsewhere in
+            ["http:", "https:", "src=\"//", " url(", "@import", "innerHTML", "style=", "onclick="]
+        {
+            assert!(!answer.text.contains(elsewhere), "{path} has {elsewhere}");
+        }
+    }
+}
+
 /// Some 400 requests, right and wrong, and sequences of them. What it makes is an image of ours and what the engine has
 /// beside, and is stopped after a few seconds; what is left goes with the daemon.
 #[test]

@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod check_in;
 mod containers;
+mod docs;
 mod error;
 mod health;
 mod host;

@@ -1,6 +1,8 @@
 //! The route table.
 
-use crate::{App, auth, check_in, containers, error, health, host, images, log, metrics, openapi, origin};
+use crate::{
+    App, auth, check_in, containers, docs, error, health, host, images, log, metrics, openapi, origin,
+};
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -38,6 +40,7 @@ pub(crate) fn open() -> OpenApiRouter<Arc<App>> {
 /// The whole API.
 pub fn api(app: &Arc<App>) -> Routes {
     let closed = Router::from(closed())
+        .merge(docs::routes())
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), auth::require));
