@@ -150,7 +150,7 @@ settings! {
         /// The range that containers' stable ports come from.
         endpoint_ports: RangeInclusive<u16> = Default::Text("49153-65535"), one(value::ports),
             "two ports, lowest-highest, from 1024 to 65535";
-        /// The name or address that users see in `endpoints`.
+        /// The name or address that users see in `endpoints`. With `listen` on loopback, the API goes by it too.
         public_host: Option<String> = Default::Unset("`endpoint_address`"), optional(host),
             "a host name or an address, without a port";
         /// The subnet of the containers' network.
