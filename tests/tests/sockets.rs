@@ -106,6 +106,37 @@ fn who_vanishes_within_a_body_leaves_nothing() {
     assert_eq!(daemon.client.get("/v1/containers").text, "[]");
 }
 
+/// A client that keeps its connection goes on with it, though nobody wanted its body, which comes after the head.
+#[test]
+fn a_body_that_nobody_reads_costs_no_connection() {
+    let daemon = Daemon::start(&[]);
+    for (line, header, expected) in [
+        ("POST /v1/containers", "", "401"),
+        ("POST /v1/containers", "Origin: http://evil.example\r\n", "403"),
+        ("POST /nowhere", AUTHORIZATION, "404"),
+        ("POST /healthz", "", "405"),
+    ] {
+        let mut client = raw::connect(&daemon.base);
+        // The head comes first, and its answer is due before the body is there.
+        client.set_nodelay(true).unwrap();
+        let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{header}Content-Length: 11\r\n\r\n");
+        client.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        client.write_all(b"image=image").unwrap();
+        client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let answers = raw::rest(&mut client);
+        assert_eq!(status(&answers), expected, "{answers}");
+        assert!(answers.ends_with("alive\n"), "{line}: {answers}");
+    }
+    let long = "a".repeat(3 << 19);
+    let request = format!(
+        "POST /v1/containers HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}Content-Length: {}\r\nConnection: close\r\n\r\n{long}",
+        long.len()
+    );
+    let answer = raw::exchange(&daemon.base, request.as_bytes());
+    assert_eq!(status(&answer), "413", "{answer}");
+}
+
 #[test]
 fn a_body_that_does_not_come_is_408() {
     let daemon = Daemon::start(&[]);

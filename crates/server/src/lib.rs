@@ -20,6 +20,7 @@ mod origin;
 mod places;
 mod problems;
 mod routes;
+mod unread;
 
 pub use auth::Password;
 pub use host::Hosts;

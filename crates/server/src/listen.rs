@@ -6,6 +6,7 @@ use crate::body::BodyLimit;
 use crate::host::Hosts;
 use crate::places::{Answering, Place, Places};
 use crate::routes::Routes;
+use crate::unread::Unread;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
@@ -119,11 +120,11 @@ impl Listening {
         let (routes, hosts, limits) = (self.routes.clone(), self.hosts.clone(), self.limits);
         let held = Arc::clone(&place);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request = request.map(Body::new);
+            let (mut request, unread) = Unread::of(request);
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(BodyLimit(limits.body));
             request.extensions_mut().insert(hosts.clone());
-            answer(routes.clone(), request, held.answer())
+            answer(routes.clone(), request, unread, held.answer())
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -151,10 +152,14 @@ impl Listening {
 async fn answer(
     routes: Routes,
     request: hyper::Request<Body>,
+    unread: Option<Unread>,
     answering: Option<Answering>,
 ) -> Result<Response, TakenAway> {
     let answering = answering.ok_or(TakenAway)?;
     let Ok(response) = routes.oneshot(request).await;
+    if let Some(unread) = unread {
+        unread.read().await;
+    }
     Ok(response.map(|body| {
         Body::new(body.map_err(move |error| {
             let _until_dropped = &answering;
