@@ -12,11 +12,17 @@ fn status(answer: &str) -> &str {
     answer.split_whitespace().nth(1).unwrap_or(answer)
 }
 
+/// Of this test's process alone.
+fn raise_the_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+        .expect("it may be raised to the hard limit");
+}
+
 #[test]
 fn ten_thousand_idle_clients_keep_nobody_out() {
     const CLIENTS: usize = 10_000;
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    raise_the_descriptor_limit();
     let daemon = Daemon::start(&[]);
     let mut idle = Vec::with_capacity(CLIENTS);
     let mut slowest = Duration::ZERO;
@@ -43,6 +49,26 @@ fn ten_thousand_idle_clients_keep_nobody_out() {
     drop(youngest.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     assert!(raw::rest(&mut youngest).contains("alive"));
     assert_eq!(raw::rest(&mut idle[0]), "", "the oldest was closed");
+}
+
+/// So many that all places would be theirs, each within a body that anybody may send.
+#[test]
+fn five_thousand_slow_bodies_keep_nobody_out() {
+    raise_the_descriptor_limit();
+    let daemon = Daemon::start(&[]);
+    let mut slow = Vec::new();
+    for count in 1..=5_000 {
+        let mut client = raw::connect(&daemon.base);
+        let head = b"POST /v1/check-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\nactive=";
+        client.write_all(head).unwrap();
+        slow.push(client);
+        if count % 500 == 0 {
+            let begun = Instant::now();
+            assert_eq!(daemon.client.get("/v1/containers").status, 200, "after {count}");
+            assert!(begun.elapsed() < Duration::from_secs(1), "after {count}: {:?}", begun.elapsed());
+        }
+    }
+    assert_eq!(raw::rest(&mut slow[0]), "", "the slowest was closed");
 }
 
 #[test]

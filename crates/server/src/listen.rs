@@ -4,7 +4,7 @@
 
 use crate::body::BodyLimit;
 use crate::host::Hosts;
-use crate::places::{Answering, Place, Places};
+use crate::places::{Place, Places, Turn};
 use crate::routes::Routes;
 use crate::unread::Unread;
 use axum::body::Body;
@@ -120,11 +120,12 @@ impl Listening {
         let (routes, hosts, limits) = (self.routes.clone(), self.hosts.clone(), self.limits);
         let held = Arc::clone(&place);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let (mut request, unread) = Unread::of(request);
+            let turn = held.turn();
+            let (mut request, unread) = Unread::of(request, &turn);
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(BodyLimit(limits.body));
             request.extensions_mut().insert(hosts.clone());
-            answer(routes.clone(), request, unread, held.answer())
+            answer(routes.clone(), request, unread, turn)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -148,27 +149,27 @@ impl Listening {
     }
 }
 
-/// The connection is busy until the last of the answer is on its way.
+/// The connection has its turn until the last of the answer is on its way.
 async fn answer(
     routes: Routes,
     request: hyper::Request<Body>,
-    unread: Option<Unread>,
-    answering: Option<Answering>,
+    unread: Unread,
+    turn: Arc<Turn>,
 ) -> Result<Response, TakenAway> {
-    let answering = answering.ok_or(TakenAway)?;
     let Ok(response) = routes.oneshot(request).await;
-    if let Some(unread) = unread {
-        unread.read().await;
+    unread.read().await;
+    if !turn.begin() {
+        return Err(TakenAway);
     }
     Ok(response.map(|body| {
         Body::new(body.map_err(move |error| {
-            let _until_dropped = &answering;
+            let _until_dropped = &turn;
             error
         }))
     }))
 }
 
-/// The connection's place went to another just before its request came: it is closed as any idle one.
+/// The connection's place went to another while its request was coming: it is closed as any idle one.
 #[derive(Debug, thiserror::Error)]
 #[error("idle, and closed for another")]
 struct TakenAway;

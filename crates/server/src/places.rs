@@ -1,6 +1,6 @@
 //! The places that a listener has for connections. When all are taken, whoever has waited longest for its next request, or has
-//! taken longest to say it, makes room for a newcomer: ten thousand idle clients keep nobody out. One whose request is being
-//! answered is never closed for that; where all are, newcomers wait.
+//! taken longest to say it, makes room for a newcomer: ten thousand idle or slow clients keep nobody out. One whose request is
+//! there and is being answered is never closed for that; where all are, newcomers wait.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -18,7 +18,7 @@ pub(crate) struct Places {
     idle: Idle,
 }
 
-/// Connections without a request, in the order in which they became so.
+/// Connections without a whole request, in the order in which they became so.
 #[derive(Debug, Default)]
 struct Idle {
     queue: Mutex<Queue>,
@@ -42,9 +42,12 @@ pub(crate) struct Place {
     _seat: OwnedSemaphorePermit,
 }
 
-/// A request is being answered; the connection is idle again when this is dropped.
+/// One request of a connection, from its head to the end of its answer.
 #[derive(Debug)]
-pub(crate) struct Answering(Arc<Place>);
+pub(crate) struct Turn {
+    place: Arc<Place>,
+    has_begun: Mutex<bool>,
+}
 
 impl Places {
     /// So many, and so many for each address.
@@ -99,16 +102,26 @@ impl Idle {
 }
 
 impl Place {
-    /// Keeps the place while a request is being answered; nothing where it was just taken away.
-    pub(crate) fn answer(self: &Arc<Self>) -> Option<Answering> {
-        let is_ours = self.places.idle.leave(*lock(&self.ticket));
-        is_ours.then(|| Answering(Arc::clone(self)))
+    /// The next request.
+    pub(crate) fn turn(self: &Arc<Self>) -> Arc<Turn> {
+        Arc::new(Turn { place: Arc::clone(self), has_begun: Mutex::new(false) })
     }
 }
 
-impl Drop for Answering {
+impl Turn {
+    /// The whole request is there: the place is kept until this is dropped. False where it was just taken away.
+    pub(crate) fn begin(&self) -> bool {
+        let mut has_begun = lock(&self.has_begun);
+        *has_begun = *has_begun || self.place.places.idle.leave(*lock(&self.place.ticket));
+        *has_begun
+    }
+}
+
+impl Drop for Turn {
     fn drop(&mut self) {
-        *lock(&self.0.ticket) = self.0.places.idle.enter(&self.0.taken_away);
+        if *lock(&self.has_begun) {
+            *lock(&self.place.ticket) = self.place.places.idle.enter(&self.place.taken_away);
+        }
     }
 }
 
@@ -147,7 +160,8 @@ mod tests {
         let places = Places::new(3, 3);
         let first = places.take(HERE).await.unwrap();
         let second = connect(places.take(HERE).await.unwrap());
-        let answering = first.answer().unwrap();
+        let turn = first.turn();
+        assert!(turn.begin() && turn.begin());
         let third = connect(places.take(HERE).await.unwrap());
         let first = connect(first);
         // One address has all that it may: another one comes.
@@ -155,7 +169,7 @@ mod tests {
         let elsewhere = IpAddr::from([192, 0, 2, 1]);
         let fourth = connect(places.take(elsewhere).await.unwrap());
         second.await.unwrap();
-        drop(answering);
+        drop(turn);
         let fifth = places.take(elsewhere).await.unwrap();
         third.await.unwrap();
         assert!(!first.is_finished() && !fourth.is_finished(), "who was busy counts from then on");
@@ -166,7 +180,8 @@ mod tests {
     async fn who_is_answered_is_never_closed_and_newcomers_wait_until_one_is_idle() {
         let places = Places::new(1, 9);
         let only = places.take(HERE).await.unwrap();
-        let answering = only.answer().unwrap();
+        let turn = only.turn();
+        assert!(turn.begin());
         let connection = connect(only);
         assert!(timeout(Duration::from_secs(60), places.take(HERE)).await.is_err());
         assert!(!connection.is_finished());
@@ -175,9 +190,22 @@ mod tests {
             async move { places.take(HERE).await }
         });
         tokio::task::yield_now().await;
-        drop(answering);
+        drop(turn);
         assert!(waiting.await.unwrap().is_some());
         connection.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_is_still_sending_its_request_makes_room() {
+        let places = Places::new(1, 9);
+        let slow = places.take(HERE).await.unwrap();
+        let turn = slow.turn();
+        let slow = tokio::spawn(async move {
+            slow.taken_away.cancelled().await;
+            assert!(!turn.begin());
+        });
+        assert!(places.take(HERE).await.is_some());
+        slow.await.unwrap();
     }
 
     #[tokio::test]
@@ -185,10 +213,10 @@ mod tests {
         let places = Places::new(1, 1);
         let place = places.take(HERE).await.unwrap();
         places.idle.leave(*lock(&place.ticket));
-        assert!(place.answer().is_none());
+        assert!(!place.turn().begin());
         drop(place);
         let again = places.take(HERE).await.expect("the address has its place back");
-        drop(again.answer());
+        assert!(again.turn().begin());
         drop(again);
         assert!(lock(&places.idle.queue).waiting.is_empty() && lock(&places.sources).is_empty());
         assert_eq!(places.free.available_permits(), 1);
