@@ -91,3 +91,36 @@ async fn a_used_up_range_is_503_with_the_arithmetic_and_more_ports_than_allowed_
     bench.fake.add_image("wide", model::Image { exposed, ..Default::default() });
     is(&bench.send("POST", "/v1/containers", "image=wide").await, 422, "too-many-ports");
 }
+
+/// The clock is paused: an engine that hangs is given up at once by it.
+#[tokio::test(start_paused = true)]
+async fn trouble_at_each_step_of_a_create_has_its_status_and_leaves_nothing() {
+    let hang = Duration::from_secs(1_000_000);
+    let table = [
+        (Call::Image, None, 500, "engine", "The engine cannot image: told to fail"),
+        (Call::Image, Some(hang), 503, "engine-away", "The engine took longer than 120 s to image"),
+        (Call::Create, None, 500, "not-started", "The engine cannot create: told to fail"),
+        (Call::Create, Some(hang), 500, "not-started", "The engine took longer than 120 s to create"),
+        (Call::Start, None, 500, "not-started", "The engine cannot start: told to fail"),
+        (Call::Start, Some(hang), 500, "not-started", "The engine took longer than 120 s to start"),
+    ];
+    for (call, hangs, status, slug, words) in table {
+        let bench = Bench::new().await;
+        match hangs {
+            Some(time) => bench.fake.slow(call, time),
+            None => bench.fake.fail(call, 1, false),
+        }
+        let answer = bench.create().await;
+        is(&answer, status, slug);
+        assert!(
+            answer.message().to_lowercase().contains(&words.to_lowercase()),
+            "{call:?}: {}",
+            answer.message()
+        );
+        assert_eq!(answer.header("retry-after").is_some(), status == 503);
+        bench.fake.slow(call, Duration::ZERO);
+        bench::until("nothing is left", async || bench.ports.count() == 0 && bench.fake.bodies().is_empty())
+            .await;
+        assert_eq!(bench.create().await.status, 201, "{call:?}: and then it works again");
+    }
+}
