@@ -14,6 +14,7 @@ const UNRECORDED: Duration = Duration::from_secs(13);
 #[derive(Default)]
 pub struct Looks {
     runs: BTreeMap<Key, Run>,
+    clock_moved: Duration,
 }
 
 /// One stretch of running.
@@ -82,7 +83,7 @@ impl Run {
     fn due(&self, policy: &IdlePolicy) -> Duration {
         let (initial, interval) = (policy.initial_timeout_interval, policy.timeout_interval);
         let used = self.moved.max(self.touched);
-        if used <= self.since && self.excused <= self.since {
+        if used <= self.since && self.excused.is_zero() {
             return self.since + initial + interval + Duration::from_secs(1);
         }
         let counted_from =
@@ -109,7 +110,9 @@ impl Looks {
                 run.checked_in = is.check_in != NO_CHECK_IN;
             }
             (Status::Running, _) if !ran => {
-                let excused = if is.failure.is_some() { now } else { Duration::ZERO };
+                // The clock is compared once a second: a run may begin by one that was moved.
+                let recent = self.clock_moved + Duration::from_secs(2) > now;
+                let excused = if is.failure.is_some() || recent { now } else { Duration::ZERO };
                 self.runs.insert(is.key.clone(), Run::begins(now, excused));
             }
             (Status::Running, _) | (_, None) => {}
@@ -157,6 +160,7 @@ impl Looks {
 
     /// The clock was moved: looks keep their distance, and may begin anew.
     pub fn clock_moved(&mut self, now: Duration) {
+        self.clock_moved = now;
         self.runs.values_mut().for_each(|run| run.excused = now);
     }
 
