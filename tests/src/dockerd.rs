@@ -6,6 +6,7 @@
 use crate::{test_image, until};
 use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +19,7 @@ const END_WITHIN: Duration = Duration::from_secs(40);
 /// A dockerd. Dropping it ends it, its containers, and all that it left on the host.
 pub struct Dockerd {
     folder: tempfile::TempDir,
+    data: PathBuf,
     cgroup: String,
     arguments: Vec<String>,
     /// A service of its own, as packages set it up: it outlives a dockerd that is killed.
@@ -33,6 +35,15 @@ impl Dockerd {
 
     /// The same with more arguments, such as `--live-restore`.
     pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_over(None, arguments)
+    }
+
+    /// The same with its data in this folder.
+    pub fn start_in(data: &Path) -> Self {
+        Self::start_over(Some(data), &[])
+    }
+
+    fn start_over(data: Option<&Path>, arguments: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let cgroup =
             format!("spin-docker-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -41,7 +52,8 @@ impl Dockerd {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let containerd = start_containerd(folder.path());
-        let mut dockerd = Self { folder, cgroup, arguments, containerd, child: None };
+        let data = data.map_or_else(|| folder.path().join("data"), Path::to_owned);
+        let mut dockerd = Self { folder, data, cgroup, arguments, containerd, child: None };
         dockerd.start_again();
         dockerd.load(image);
         dockerd
@@ -53,10 +65,10 @@ impl Dockerd {
         command
             .args(["--bridge", "none"])
             .args(["--containerd".as_ref(), self.path("containerd.sock").as_os_str()])
-            .args(["--data-root".as_ref(), self.path("data").as_os_str()])
             .args(["--exec-root".as_ref(), self.path("exec").as_os_str()])
             .args(["--pidfile".as_ref(), self.path("pid").as_os_str()])
             .args(["--host", &self.host(), "--cgroup-parent", &format!("/{}", self.cgroup)])
+            .args(["--data-root".as_ref(), self.data.as_os_str()])
             .args(&self.arguments)
             .env_remove("DOCKER_HOST");
         self.child = Some(command.spawn().expect("dockerd and setpriv are installed"));
@@ -127,10 +139,16 @@ impl Dockerd {
         all.filter(|pid| names_it(pid) || in_cgroup(pid)).collect()
     }
 
+    fn is_below_data(&self, at: &str) -> bool {
+        Path::new(at) != self.data && Path::new(at).starts_with(&self.data)
+    }
+
     fn unmount(&self) {
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let ours = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-        let ours: Vec<_> = ours.filter(|at| Path::new(at).starts_with(self.folder.path())).collect();
+        let ours: Vec<_> = ours
+            .filter(|at| Path::new(at).starts_with(self.folder.path()) || self.is_below_data(at))
+            .collect();
         for at in ours.into_iter().rev() {
             if let Err(error) = rustix::mount::unmount(at, rustix::mount::UnmountFlags::DETACH) {
                 eprintln!("left over: mount {at}: {error}");
@@ -199,8 +217,12 @@ fn start_containerd(folder: &Path) -> Child {
     child
 }
 
-/// Into network and mount namespaces of this thread's own, once.
-fn move_apart() {
+/// Into network and mount namespaces of this thread's own, once: what is mounted from now on, nobody else sees.
+pub fn move_apart() {
+    thread_local!(static APART: Cell<bool> = const { Cell::new(false) });
+    if APART.replace(true) {
+        return;
+    }
     #[expect(deprecated, reason = "what makes it unsafe, FILES, is not asked for")]
     let moved = rustix::thread::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS);
     moved.expect("tests with an engine of their own need root");

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tests::{Answer, Daemon, ask, docker, test_image, text, until};
+use tests::{Answer, Daemon, Dockerd, ask, docker, move_apart, test_image, text, until};
 
 /// A small file system of its own. Dropping it unmounts it.
 struct Disk(tempfile::TempDir);
@@ -108,4 +108,25 @@ fn on_a_full_disk_creates_are_507_and_stops_and_deletes_are_done_and_kept() {
     assert_eq!(daemon.client.patch(stopped, "status=running").status, 200);
     // It ends before its disk does.
     daemon.end();
+}
+
+#[test]
+fn a_full_disk_of_the_engine_is_507_too_and_leaves_nothing_behind() {
+    // The image is there before nobody sees the shared engine's disk any more.
+    test_image();
+    move_apart();
+    let disk = Disk::of("300m");
+    let dockerd = Dockerd::start_in(disk.path());
+    let daemon = Daemon::start(&[("engine_host", &dockerd.host()), ("disk_reserve", "0")]);
+    let before = daemon.client.create(test_image());
+    let filler = disk.fill();
+    let refused = create(&daemon);
+    assert_eq!(refused.status, 507, "{}", refused.text);
+    assert!(refused.text.contains("free some space"), "{}", refused.text);
+    std::fs::remove_file(filler).unwrap();
+    until("nothing is left of it", Duration::from_secs(20), || {
+        (dockerd.docker(&["ps", "-aq"]).split_whitespace().count() == 1).then_some(())
+    });
+    assert_eq!(create(&daemon).status, 201);
+    assert_eq!(daemon.client.delete(text(&before, "uri")).status, 204);
 }

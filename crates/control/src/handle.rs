@@ -48,6 +48,9 @@ pub enum CommandError {
     /// The engine is away, and has to be there for this.
     #[error("the engine does not answer; try again once it is back")]
     EngineAway,
+    /// The engine's disk is full.
+    #[error("the disk of the engine is full; free some space there, as `docker system df` shows")]
+    EngineFull,
     /// Another command overtook this one.
     #[error("the container was stopped by another request meanwhile")]
     Overtaken,

@@ -5,6 +5,7 @@
 mod bench;
 
 use bench::{Bench, INSTANCE, create, id, status, until};
+use engine::Engine;
 use engine::fake::Call;
 use model::{EngineId, Status};
 use std::time::Duration;
@@ -209,4 +210,57 @@ async fn a_command_that_comes_before_the_first_look_has_the_engine_to_itself() {
     until("it is stopped", || status(&again, &id(&view)) == Status::Stopped).await;
     let stops = bench.fake.calls().iter().filter(|(call, _)| *call == Call::Stop).count();
     assert_eq!(stops, 1);
+}
+
+#[tokio::test]
+async fn a_network_that_was_pruned_is_made_again_under_a_container_that_names_the_old_one() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    handle.stop().await.unwrap();
+    until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
+    let before = control.network();
+    bench.fake.remove_network(&before.name).await.unwrap();
+    handle.start().await.unwrap();
+    let after = control.network();
+    assert_ne!(before.id, after.id);
+    assert_eq!((before.name, before.subnet), (after.name, after.subnet));
+    create(&control).await;
+}
+
+#[tokio::test]
+async fn whoever_ends_it_while_nobody_looks_is_not_said_to_be_its_owner() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    bench.fake.fail(Call::Inspect, 1_000_000, false);
+    bench.fake.stop_by_hand(&body(&view));
+    bench.fake.set_away(true);
+    until("the engine is missed", || !control.is_ready()).await;
+    bench.fake.fail(Call::Inspect, 0, false);
+    bench.fake.set_away(false);
+    until("it is seen", || status(&control, &id(&view)) == Status::Stopped).await;
+    let failure = control.find(&id(&view)).unwrap().view().failure().unwrap();
+    assert!(failure.contains("while spin-docker or the engine was away"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_start_while_the_engine_is_away_is_refused_and_changes_nothing_and_a_stop_is_done_when_it_is_back()
+{
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let (sleeps, runs) = (create(&control).await, create(&control).await);
+    let (sleeper, runner) = (control.find(&id(&sleeps)).unwrap(), control.find(&id(&runs)).unwrap());
+    sleeper.stop().await.unwrap();
+    until("it is stopped", || status(&control, &id(&sleeps)) == Status::Stopped).await;
+    bench.fake.set_away(true);
+    until("the engine is missed", || !control.is_ready()).await;
+    let error = sleeper.start().await.unwrap_err();
+    assert!(matches!(error, control::CommandError::EngineAway), "{error:?}");
+    assert_eq!((status(&control, &id(&sleeps)), sleeper.view().failure()), (Status::Stopped, None));
+    runner.stop().await.unwrap();
+    bench.fake.set_away(false);
+    until("it is stopped, as was asked", || status(&control, &id(&runs)) == Status::Stopped).await;
+    assert_eq!(runner.view().failure(), None);
 }

@@ -95,6 +95,7 @@ impl Failure {
             }
             CommandError::Store(error) => Self::store(app, error),
             CommandError::EngineAway => Self::below(app, Kind::EngineAway, error).later(ENGINE_AWAY),
+            CommandError::EngineFull => Self::below(app, Kind::DiskFull, error),
             CommandError::NotStarted(_) => Self::below(app, Kind::NotStarted, error),
         }
     }

@@ -48,15 +48,34 @@ pub(crate) enum Outcome {
     /// A call that changes it returned.
     Called {
         input: Input,
-        /// There was no engine to do it.
-        away: bool,
+        /// What stood in its way, where that is no fault of the container's.
+        hindrance: Option<Hindrance>,
     },
     /// The engine fell silent over a create: it may make the body all the same, later.
-    CreateUnanswered { why: String, away: bool },
+    CreateUnanswered { why: String, hindrance: Option<Hindrance> },
     /// The application can serve, or was asked for long enough.
     Ready { epoch: u64 },
     /// An inspect returned, with nothing where it failed; stale if the container changed under it.
     Inspected { seen: Option<Observation>, fresh: bool, done: Vec<Done> },
+}
+
+/// Why the engine could not, whatever was asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hindrance {
+    /// There was nobody to ask.
+    Away,
+    /// Its disk is full.
+    DiskFull,
+}
+
+impl Hindrance {
+    fn of(error: &EngineError) -> Option<Self> {
+        match error {
+            error if error.is_away() => Some(Self::Away),
+            error if error.is_disk_full() => Some(Self::DiskFull),
+            _ => None,
+        }
+    }
 }
 
 impl Calls {
@@ -145,7 +164,7 @@ impl Calls {
         self.running.spawn(async move {
             match engine.create(&spec).await {
                 Err(error) if error.is_unreachable() => {
-                    Outcome::CreateUnanswered { why: crate::chain(&error), away: error.is_away() }
+                    Outcome::CreateUnanswered { why: crate::chain(&error), hindrance: Hindrance::of(&error) }
                 }
                 other => {
                     let born = |Created { engine_id, name }| Input::Created { engine_id, name };
@@ -197,7 +216,7 @@ impl Calls {
             let remove = || remove_body(&shared, body.as_ref(), &key, unborn_until);
             let remove = remove.retry(pause).adjust(until_it_is_back);
             match remove.notify(|error, after| complain("remove", error, after)).await {
-                Ok(()) => Outcome::Called { input: Input::Removed, away: false },
+                Ok(()) => Outcome::Called { input: Input::Removed, hindrance: None },
                 Err(_) => unreachable!("it is tried without end"),
             }
         });
@@ -232,8 +251,8 @@ async fn remove_body(
 }
 
 fn called(result: Result<Input, EngineError>, failed: impl FnOnce(String) -> Input) -> Outcome {
-    let away = result.as_ref().is_err_and(EngineError::is_away);
-    Outcome::Called { input: result.unwrap_or_else(|error| failed(crate::chain(&error))), away }
+    let hindrance = result.as_ref().err().and_then(Hindrance::of);
+    Outcome::Called { input: result.unwrap_or_else(|error| failed(crate::chain(&error))), hindrance }
 }
 
 /// What an engine that is away could not do is no failure of its: it is asked again, and soon after it is back.

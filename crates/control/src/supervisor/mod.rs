@@ -12,7 +12,7 @@ mod transition;
 use crate::control::Shared;
 use crate::handle::{Answer, Command, CommandError, Handle, View};
 use crate::{Traffic, handle};
-use calls::Calls;
+use calls::{Calls, Hindrance};
 use engine::ContainerSpec;
 use model::{Container, Ending, Evidence, Input, Phase, step};
 use ports::Ports;
@@ -40,8 +40,8 @@ pub(crate) struct Supervisor {
     moved_at_look: u64,
     /// How far the clock had jumped when its times were last made to follow.
     jumped: i64,
-    /// The last engine call of ours met no engine.
-    away: bool,
+    /// What the last engine call of ours met.
+    hindrance: Option<Hindrance>,
     /// What its next end counts as, as far as the events tell.
     ending: Ending,
     resumed: bool,
@@ -80,7 +80,7 @@ impl Supervisor {
             waiting: Vec::new(),
             moved_at_look: 0,
             jumped: shared.clock.read().jumped,
-            away: false,
+            hindrance: None,
             ending: Ending::ByItself,
             resumed,
             owes_look: false,
@@ -158,12 +158,12 @@ impl Supervisor {
 
     async fn take_result(&mut self, result: calls::Outcome) {
         match result {
-            calls::Outcome::Called { input, away } => {
-                self.away = away;
+            calls::Outcome::Called { input, hindrance } => {
+                self.hindrance = hindrance;
                 self.called(input).await;
             }
-            calls::Outcome::CreateUnanswered { why, away } => {
-                self.away = away;
+            calls::Outcome::CreateUnanswered { why, hindrance } => {
+                self.hindrance = hindrance;
                 self.calls.expect_late_body();
                 self.fact(Input::CreateFailed(why)).await;
             }
@@ -185,6 +185,7 @@ impl Supervisor {
         if stopped && self.shared.reconciler.is_away() {
             return Err(CommandError::EngineAway);
         }
+        self.hindrance = None;
         self.advance(Input::Start).await
     }
 

@@ -1,6 +1,7 @@
 //! One transition: decided by `model`, written down, published, and only then acted on.
 
 use super::Supervisor;
+use super::calls::Hindrance;
 use crate::clock::Reading;
 use crate::handle::{Answer, CommandError, View};
 use crate::starts::Priority;
@@ -165,7 +166,8 @@ impl Supervisor {
         let why = self.container.failure.clone();
         let result = match &self.container.phase {
             Phase::Running { .. } => Ok(self.handle.view()),
-            _ if self.away => Err(CommandError::EngineAway),
+            _ if self.hindrance == Some(Hindrance::Away) => Err(CommandError::EngineAway),
+            _ if self.hindrance == Some(Hindrance::DiskFull) => Err(CommandError::EngineFull),
             Phase::Stopped { .. } if why.is_none() => Err(CommandError::Overtaken),
             Phase::Stopped { .. } => Err(CommandError::NotStarted(why)),
             _ if why.is_some() => Err(CommandError::NotStarted(why)),
