@@ -1,7 +1,7 @@
 //! What happens to our containers, pumped from the moment of the call: bollard sends its request only when the stream is
 //! first polled, and Docker replays no more than its last 256 events since a given time.
 
-use super::{Docker, errors};
+use super::{Docker, QUICK, errors};
 use crate::{Event, EventKind, INSTANCE_LABEL, Result};
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptions;
@@ -19,7 +19,14 @@ const WAITING: usize = 4096;
 const ENDING: [&str; 5] = ["2", "3", "6", "9", "15"];
 
 impl Docker {
-    pub(super) fn subscribe(&self, instance: &str) -> BoxStream<'static, Result<Event>> {
+    /// An engine that comes back first ends what still ran, as if somebody had asked it to. That is over once it answers, and
+    /// only what comes after is asked for.
+    pub(super) async fn subscribe(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
+        self.call("answer", QUICK, self.client.ping()).await?;
+        Ok(self.pump(instance))
+    }
+
+    fn pump(&self, instance: &str) -> BoxStream<'static, Result<Event>> {
         let (sender, events) = mpsc::channel(WAITING);
         let messages = self.messages(instance);
         let pump = AbortOnDropHandle::new(tokio::spawn(async move {

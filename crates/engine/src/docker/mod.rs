@@ -120,7 +120,7 @@ impl Engine for Docker {
     }
 
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
-        Ok(self.subscribe(instance))
+        self.subscribe(instance).await
     }
 
     async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
