@@ -203,8 +203,8 @@ fn variable(name: &str) -> String {
     format!("SPIN_DOCKER_{}", name.to_uppercase())
 }
 
-/// Beside the folder that this test was built into.
-fn program() -> PathBuf {
+/// The program, beside the folder that this test was built into.
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
     let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_owned();
     folder.join("spin-docker")

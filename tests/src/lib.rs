@@ -10,7 +10,7 @@ mod http;
 pub mod raw;
 mod tools;
 
-pub use daemon::{Daemon, Settings};
+pub use daemon::{Daemon, Settings, program};
 pub use docker::{docker, docker_quietly, test_image};
 pub use dockerd::{Dockerd, move_apart};
 pub use http::{Answer, Client};

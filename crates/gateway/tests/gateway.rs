@@ -369,7 +369,7 @@ fn a_drain_lets_connections_end_and_then_cuts_them_off() {
     answer(&mut ends, b"a");
     answer(&mut stays, b"b");
     let gateway = bench.gateway.clone();
-    let draining = bench.runtime.spawn(async move { gateway.drain(Duration::from_millis(500)).await });
+    let draining = bench.runtime.spawn(async move { gateway.drain(Duration::from_secs(3)).await });
     until("nobody more is accepted", || TcpStream::connect(bench.address()).is_err());
     assert_eq!(answer(&mut ends, b"c"), b"c", "what is open goes on");
     drop(ends);

@@ -26,6 +26,9 @@ use tokio_util::task::TaskTracker;
 /// How long a connection waits for a container that starts.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Of the grace, what is left for what comes after requests and connections; half of one that is short.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Serves until it is told to end, and then ends well. Told to, it reads its settings again.
 pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::Result<()> {
     let mut told = signal(SignalKind::terminate())?;
@@ -34,7 +37,12 @@ pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::R
     config.notes.iter().for_each(|note| tracing::warn!("{note}"));
     server::record();
     let mut degraded = host::prepare();
-    let daemon = Daemon::start(&config.settings, &mut degraded).await?;
+    // An engine that hangs would make it deaf for as long.
+    let daemon = tokio::select! {
+        started = Daemon::start(&config.settings, &mut degraded) => started?,
+        _ = told.recv() => return Ok(tracing::info!("told to end before it served")),
+        _ = interrupted.recv() => return Ok(tracing::info!("interrupted before it served")),
+    };
     if !degraded.is_empty() {
         tracing::warn!("degraded: {}", degraded.join("; "));
     }
@@ -46,7 +54,7 @@ pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::R
         }
     }
     tokio::select! {
-        () = daemon.end(config.settings.shutdown_grace) => tracing::info!("ended"),
+        () = daemon.end(config.settings.shutdown_grace) => {}
         _ = interrupted.recv() => tracing::warn!("interrupted again; ending at once"),
     }
     Ok(())
@@ -127,19 +135,36 @@ impl Daemon {
     }
 
     fn serve(&self, listening: Listening, settings: &Settings) {
-        self.servers.spawn(listening.serve(self.ending.clone(), settings.shutdown_grace));
+        self.servers.spawn(listening.serve(self.ending.clone(), drain_within(settings.shutdown_grace)));
     }
 
-    /// Accepts nobody more, drains within `grace`, and writes what is left. Containers run on.
+    /// Accepts nobody more, drains within `grace`, and writes what is left. Containers run on. What then still hangs, such as
+    /// a call of the engine's, is left: the intents on disk are taken up at the next start.
     async fn end(&self, grace: Duration) {
         self.ending.cancel();
         self.servers.close();
-        tokio::join!(self.servers.wait(), self.gateway.drain(grace));
-        if let Err(error) = self.control.undo_redirect().await {
-            tracing::debug!(error = %control::chain(&error), "the redirect of check-ins was not taken back");
+        tokio::join!(self.servers.wait(), self.gateway.drain(drain_within(grace)));
+        match tokio::time::timeout(last_words(grace), self.close(last_words(grace) / 2)).await {
+            Ok(()) => tracing::info!("ended"),
+            Err(_) => tracing::warn!("ended with calls of the engine's under way"),
+        }
+    }
+
+    async fn close(&self, undo_within: Duration) {
+        let undone = tokio::time::timeout(undo_within, self.control.undo_redirect()).await;
+        if !matches!(undone, Ok(Ok(()))) {
+            tracing::debug!(?undone, "the redirect of check-ins was not taken back");
         }
         self.control.shut_down().await;
     }
+}
+
+fn last_words(grace: Duration) -> Duration {
+    LAST_WORDS.min(grace / 2)
+}
+
+fn drain_within(grace: Duration) -> Duration {
+    grace - last_words(grace)
 }
 
 fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
