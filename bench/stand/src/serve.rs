@@ -77,6 +77,7 @@ fn settings() -> Settings {
         limits: engine::Limits::default(),
         env: Vec::new(),
         authorized_keys: String::new(),
+        on_loopback: true,
         start_limit: 4,
     }
 }

@@ -87,6 +87,15 @@ pub enum LaunchError {
         /// How many would be cut off.
         containers: usize,
     },
+    /// Containers were told that only this host's users reach them, and may trust whoever connects.
+    #[error(
+        "`endpoint_address` is beyond loopback now, and {containers} containers were made while it was not: their images may \
+         trust whoever connects; set it back, or delete them first"
+    )]
+    Opened {
+        /// How many would be opened.
+        containers: usize,
+    },
 }
 
 impl Control {
@@ -95,11 +104,15 @@ impl Control {
         let Parts { engine, endpoints, room, mut store, writing, clock, settings, mint } = parts;
         let engine: Arc<dyn Engine> = Arc::new(Measured(engine));
         let contents = store.read(&mint)?;
+        check_openness(&settings, &contents)?;
         let ground = Ground::prepare(&*engine, network_spec(&settings, &contents)?).await?;
         let network = ground.now();
         // Nothing new is not written: a full disk is no reason not to start.
         if contents.subnet != Some(network.subnet) {
             store.commit(&[Change::Subnet(network.subnet)])?;
+        }
+        if contents.on_loopback != Some(settings.on_loopback) {
+            store.commit(&[Change::OnLoopback(settings.on_loopback)])?;
         }
         let trails = (contents.ports, contents.addresses);
         let range = &settings.endpoint_ports;
@@ -178,6 +191,13 @@ impl Control {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.journal.close().await;
+    }
+}
+
+fn check_openness(settings: &Settings, contents: &Contents) -> Result<(), LaunchError> {
+    match (contents.on_loopback, settings.on_loopback, contents.containers.len()) {
+        (Some(true), false, containers @ 1..) => Err(LaunchError::Opened { containers }),
+        _ => Ok(()),
     }
 }
 

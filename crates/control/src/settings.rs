@@ -25,6 +25,8 @@ pub struct Settings {
     pub env: Vec<String>,
     /// What is written into the file that an image's label names; one key a line.
     pub authorized_keys: String,
+    /// Whether endpoints are reached from this host alone.
+    pub on_loopback: bool,
     /// How many starts the engine is asked for at once.
     pub start_limit: usize,
 }

@@ -130,6 +130,27 @@ async fn a_changed_subnet_is_refused_while_containers_have_addresses_in_the_old_
     );
 }
 
+/// An image that trusts whoever connects does so because it was told that only this host's users do.
+#[tokio::test]
+async fn endpoints_are_not_opened_while_containers_were_told_that_they_are_on_loopback() {
+    let bench = Bench::new();
+    let opened = || {
+        let mut parts = bench.parts();
+        parts.settings.on_loopback = false;
+        control::Control::launch(parts)
+    };
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    control.shut_down().await;
+    let error = opened().await.err().unwrap().to_string();
+    assert!(error.contains("`endpoint_address`") && error.contains("1 containers"), "{error}");
+    let again = bench.launch().await;
+    again.find(&id(&view)).unwrap().delete().await.unwrap();
+    until("it is gone", || bench.ports.all().is_empty()).await;
+    again.shut_down().await;
+    opened().await.unwrap().shut_down().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_that_fails_at_the_start_is_made_up_for() {
     let bench = Bench::inline();

@@ -199,7 +199,8 @@ fn shows_causes(settings: &Settings) -> bool {
 fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
     let own_key = ssh_key::own_public_key(&settings.data_dir)?;
     let keys = settings.ssh_authorized_keys.iter().cloned().chain([own_key]);
-    let reached = if is_loopback(settings.endpoint_address) { "loopback" } else { "public" };
+    let on_loopback = is_loopback(settings.endpoint_address);
+    let reached = if on_loopback { "loopback" } else { "public" };
     Ok(control::Settings {
         instance: settings.instance.clone(),
         subnet: settings.subnet,
@@ -212,6 +213,7 @@ fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
             format!("SPIN_DOCKER_CHECK_IN_PORT={}", settings.check_in_port),
         ],
         authorized_keys: keys.map(|key| key + "\n").collect(),
+        on_loopback,
         start_limit: settings.start_limit,
     })
 }

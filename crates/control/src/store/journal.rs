@@ -158,7 +158,7 @@ impl Writer {
             match change {
                 Change::Put(container) => self.notes.remove(&container.key),
                 Change::Forget(key) => self.notes.remove(key),
-                Change::Trails { .. } | Change::Subnet(_) => None,
+                Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) => None,
             };
         }
     }

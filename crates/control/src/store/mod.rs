@@ -37,6 +37,8 @@ pub enum Change {
     },
     /// Where every container's address lies.
     Subnet(Ipv4Net),
+    /// Whether endpoints are reached from this host alone, as containers were told.
+    OnLoopback(bool),
 }
 
 impl Change {
@@ -139,6 +141,8 @@ pub struct Contents {
     pub owner: String,
     /// Where the containers' addresses lie, once there was a network.
     pub subnet: Option<Ipv4Net>,
+    /// Whether endpoints were on loopback, once there were any.
+    pub on_loopback: Option<bool>,
     /// Every container.
     pub containers: Vec<Container>,
     /// Where the host ports go on.
@@ -152,6 +156,7 @@ impl Sqlite {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join("spin-docker.db");
         make_private(folder).map_err(|source| database("make the folder of", &path, source))?;
+        make_ours(&path).map_err(|source| database("open", &path, source))?;
         let (mut connection, version) = newer::open(&path)?;
         prepare(&mut connection).map_err(|e| classify("open", &path, e))?;
         Migrations::from_slice(STEPS).to_latest(&mut connection).map_err(|e| match e {
@@ -179,9 +184,11 @@ impl Sqlite {
             .query_map([], |row| from_json(row.get(0)?))?
             .collect::<rusqlite::Result<_>>()?;
         let subnet = self.meta("subnet")?.map(from_json).transpose()?;
+        let on_loopback = self.meta("on_loopback")?.map(from_json).transpose()?;
         Ok(Contents {
             owner,
             subnet,
+            on_loopback,
             containers,
             ports: self.trail("ports")?,
             addresses: self.trail("addresses")?,
@@ -241,6 +248,7 @@ fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
             put_meta(connection, "addresses", &to_json(addresses)?)?;
         }
         Change::Subnet(subnet) => put_meta(connection, "subnet", &to_json(subnet)?)?,
+        Change::OnLoopback(on_loopback) => put_meta(connection, "on_loopback", &to_json(on_loopback)?)?,
     }
     Ok(())
 }
@@ -287,6 +295,13 @@ fn database(
 fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// A folder that was there may be everybody's. SQLite gives the files beside the database its mode.
+fn make_ours(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let file = std::fs::File::options().create(true).append(true).mode(0o600).open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
 }
 
 #[cfg(test)]

@@ -61,6 +61,20 @@ fn a_folder_that_cannot_be_made_is_named() {
     assert!(error.to_string().contains(file.path().to_str().unwrap()), "{error}");
 }
 
+#[test]
+fn its_files_are_for_their_owner_alone_whosever_the_folder_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let mut store = Sqlite::open(folder.path()).unwrap();
+    store.commit(&[put("a")]).unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert!(mode == 0o600 || name.ends_with(".reserve"), "{name}: {mode:o}");
+    }
+}
+
 #[tokio::test]
 async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
     let folder = tempfile::tempdir().unwrap();

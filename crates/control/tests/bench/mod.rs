@@ -155,6 +155,7 @@ impl Bench {
                 reserves: Default::default(),
                 env: vec![],
                 authorized_keys: String::new(),
+                on_loopback: true,
                 start_limit: 2,
             },
             mint: Box::new(control::mint),

@@ -43,6 +43,7 @@ fn describe(change: &Change) -> String {
         Change::Put(container) => format!("{} {:?}", &container.key.as_str()[..4], container.phase),
         Change::Forget(key) => format!("{} forgotten", &key.as_str()[..4]),
         Change::Trails { .. } => "trails".to_owned(),
+        Change::OnLoopback(on_loopback) => format!("on loopback: {on_loopback}"),
         Change::Subnet(subnet) => format!("subnet {subnet}"),
     }
 }

@@ -154,6 +154,7 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
             limits: engine::Limits::default(),
             env: vec![],
             authorized_keys: String::new(),
+            on_loopback: true,
             start_limit: 2,
             reserves: Default::default(),
         },

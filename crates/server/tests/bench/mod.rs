@@ -202,6 +202,7 @@ fn settings() -> Settings {
         reserves: Default::default(),
         env: vec![],
         authorized_keys: String::new(),
+        on_loopback: true,
         start_limit: 1,
     }
 }
