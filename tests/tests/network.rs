@@ -103,6 +103,23 @@ fn containers_do_not_reach_each_other_nor_the_api_nor_endpoints() {
     }
 }
 
+/// What the test can do, `ask`, a container of another instance can: it comes from another bridge of the same engine.
+#[test]
+fn containers_of_an_instance_that_came_later_reach_no_endpoint_either() {
+    let daemon = Daemon::start(&[("endpoint_address", "0.0.0.0")]);
+    let container = daemon.client.create(test_image());
+    let port = text(&container, "app_port");
+    ask(port, "up").unwrap();
+    let later = Daemon::start(&[]);
+    let neighbour = later.client.create(test_image());
+    let id = text(&neighbour, "container_id");
+    let gateway = docker(&["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", id]);
+    until("it is turned away", Duration::from_secs(2), || {
+        docker_quietly(&["exec", id, "timeout", "3", "say", "GET", &gateway, port, "/"]).err()
+    });
+    ask(port, "others still reach it").unwrap();
+}
+
 #[test]
 fn the_engine_is_told_what_containers_may_not() {
     let daemon = Daemon::start(&[]);

@@ -96,7 +96,7 @@ async fn listen(control: &Arc<Control>) -> anyhow::Result<u16> {
         routes: server::api(&app),
         limits: Limits::API,
         hosts: server::Hosts::any(),
-        refused: Vec::new(),
+        refused: Default::default(),
     };
     tokio::spawn(listening.serve(CancellationToken::new(), Duration::from_secs(1)));
     Ok(port)

@@ -5,6 +5,7 @@ use crate::check_in::CheckInDoor;
 use crate::handle::{Handle, View};
 use crate::ledger::Ledger;
 use crate::measured::Measured;
+use crate::neighbours::Neighbours;
 use crate::network::Ground;
 use crate::reconcile::{self, Reconciler};
 use crate::registry::{FindError, Registry};
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) owner: String,
     pub(crate) mint: Box<dyn Fn() -> String + Send + Sync>,
     pub(crate) ground: Ground,
+    pub(crate) neighbours: Neighbours,
     pub(crate) registry: Registry,
     pub(crate) ledger: Ledger,
     pub(crate) admission: Admission,
@@ -135,6 +137,7 @@ impl Control {
             clock,
             settings,
             ground,
+            neighbours: Neighbours::default(),
         });
         for container in contents.containers {
             shared.ledger.enter(&container);
@@ -176,13 +179,9 @@ impl Control {
         self.shared.ground.now()
     }
 
-    /// The subnets of every spin-docker's containers on this engine: nobody there is to reach the API or an endpoint.
-    pub async fn our_subnets(&self) -> Result<Vec<Ipv4Net>, EngineError> {
-        let mut subnets = self.shared.engine.our_subnets().await?;
-        subnets.push(self.network().subnet);
-        subnets.sort_unstable();
-        subnets.dedup();
-        Ok(subnets)
+    /// Who is to reach neither the API nor an endpoint. It follows the engine's networks.
+    pub fn neighbours(&self) -> Neighbours {
+        self.shared.neighbours.clone()
     }
 
     /// Ends every task and writes what is left. Containers run on; what was under way is taken up at the next launch.

@@ -67,6 +67,7 @@ pub(crate) async fn audit(shared: &Shared) -> Result<(), EngineError> {
     let strangers: Vec<&Listed> = listed.iter().filter(|entry| !is_ours(shared, entry)).collect();
     report(shared, &strangers);
     restore_network(shared, &strangers).await;
+    know_neighbours(shared).await?;
     let compares =
         shared.registry.all().into_iter().map(|handle: Handle| async move { handle.compare().await });
     stream::iter(compares).buffer_unordered(AT_ONCE).collect::<()>().await;
@@ -111,6 +112,7 @@ async fn subscribe(shared: &Shared) -> Result<Events, EngineError> {
 async fn follow(shared: &Shared, mut events: Events) {
     while let Some(event) = events.next().await {
         match event {
+            Ok(Event { kind: EventKind::Networks, .. }) => networks_changed(shared).await,
             Ok(event) => apply(shared, &event),
             Err(error) => {
                 return tracing::warn!(error = %crate::chain(&error), "the engine's events broke off");
@@ -120,11 +122,27 @@ async fn follow(shared: &Shared, mut events: Events) {
     tracing::warn!("the engine's events ended");
 }
 
+/// Another spin-docker may have come. Our own network is made again when it is needed.
+async fn networks_changed(shared: &Shared) {
+    if let Err(error) = know_neighbours(shared).await {
+        tracing::warn!(error = %crate::chain(&error), "cannot look at the engine's networks");
+    }
+}
+
+async fn know_neighbours(shared: &Shared) -> Result<(), EngineError> {
+    let mut subnets = shared.engine.our_subnets().await?;
+    // Pruned, it comes back with the same.
+    subnets.push(shared.ground.now().subnet);
+    shared.neighbours.set(subnets);
+    Ok(())
+}
+
 fn apply(shared: &Shared, event: &Event) {
     let Some(handle) = shared.registry.by_body(&event.engine_id) else { return };
     let command = match event.kind {
         EventKind::Killed => Command::Killed,
         EventKind::Stopped => Command::StoppedByHand,
+        EventKind::Networks => return,
         EventKind::Changed => Command::Compare(None),
     };
     if let Err(error) = handle.send(command) {

@@ -68,7 +68,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Every container with our [`INSTANCE_LABEL`] of that instance, running or not.
     async fn list(&self, instance: &str) -> Result<Vec<Listed>>;
 
-    /// What happens to containers with our [`INSTANCE_LABEL`] of that instance from now on. Once this has returned the
+    /// What happens to containers with our [`INSTANCE_LABEL`] of that instance from now on, and to networks. Once this has returned the
     /// subscription stands; the stream ends when the engine goes away.
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>>;
 
@@ -213,7 +213,7 @@ pub struct Listed {
 /// A hint that a container may have changed. What an inspect then shows is what counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Whose.
+    /// Whose; of [`EventKind::Networks`], the network's.
     pub engine_id: EngineId,
     /// What.
     pub kind: EventKind,
@@ -226,6 +226,8 @@ pub enum EventKind {
     Killed,
     /// A stop through the engine is done: that it ended was somebody's wish.
     Stopped,
+    /// Some network of the engine's was made or removed, ours or not.
+    Networks,
     /// Anything else that an inspect would show: started, died, renamed, paused, removed.
     Changed,
 }

@@ -183,10 +183,15 @@ async fn events_hint_at_what_happened(bench: &Bench) {
     let mut events = bench.engine.events(&bench.instance).await.unwrap();
     let id = bench.running().await;
     let mut next = async || {
-        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
-        let event = event.expect("an event comes").expect("the stream goes on").unwrap();
-        assert_eq!(event.engine_id, id);
-        event.kind
+        loop {
+            let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
+            let event = event.expect("an event comes").expect("the stream goes on").unwrap();
+            // Networks come and go all over the engine.
+            if event.kind != EventKind::Networks {
+                assert_eq!(event.engine_id, id);
+                return event.kind;
+            }
+        }
     };
     assert_eq!(next().await, EventKind::Changed, "it was started");
     bench.engine.stop(&id, GRACE).await.unwrap();
@@ -324,6 +329,21 @@ async fn docker_connects_from_inside_and_redirects_on_our_bridge_alone() {
     assert_eq!(tried(81).await.unwrap(), Inside::Refused);
     bench.engine.stop(&id, GRACE).await.unwrap();
     assert!(tried(port).await.unwrap_err().is_not_found(), "one that ended is no proof of anything");
+}
+
+#[tokio::test]
+async fn docker_tells_of_networks_that_come_and_go() {
+    let bench = Bench::docker().await;
+    let mut events = bench.engine.events(&bench.instance).await.unwrap();
+    let name = format!("{}-another", bench.network.name);
+    let id = docker(&["network", "create", &name]);
+    docker(&["network", "rm", &name]);
+    let mut told = 0;
+    while told < 2 {
+        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
+        let event = event.expect("an event comes").expect("the stream goes on").unwrap();
+        told += usize::from(event.kind == EventKind::Networks && event.engine_id.as_str() == id);
+    }
 }
 
 #[tokio::test]

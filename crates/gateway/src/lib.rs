@@ -10,8 +10,7 @@ mod keeper;
 mod listener;
 mod mover;
 
-use control::{Endpoints, Target};
-use ipnet::Ipv4Net;
+use control::{Endpoints, Neighbours, Target};
 use listener::Listener;
 use model::Reach;
 use socket2::Socket;
@@ -41,7 +40,7 @@ pub struct Gateway(Arc<Inner>);
 
 pub(crate) struct Inner {
     options: Options,
-    refused: RwLock<Vec<Ipv4Net>>,
+    refused: RwLock<Neighbours>,
     ports: Mutex<HashMap<u16, Port>>,
     runtime: Handle,
     tasks: TaskTracker,
@@ -82,8 +81,8 @@ impl Gateway {
     }
 
     /// Whoever connects from here is turned away: containers must not reach each other through the host.
-    pub fn refuse(&self, subnets: Vec<Ipv4Net>) {
-        *self.0.refused.write().unwrap_or_else(PoisonError::into_inner) = subnets;
+    pub fn refuse(&self, neighbours: Neighbours) {
+        *self.0.refused.write().unwrap_or_else(PoisonError::into_inner) = neighbours;
     }
 
     /// Accepts nobody more, gives open connections `grace` to end, and then cuts them off.
@@ -109,8 +108,7 @@ impl Inner {
     }
 
     fn is_refused(&self, peer: IpAddr) -> bool {
-        let refused = self.refused.read().unwrap_or_else(PoisonError::into_inner);
-        matches!(peer.to_canonical(), IpAddr::V4(peer) if refused.iter().any(|net| net.contains(&peer)))
+        self.refused.read().unwrap_or_else(PoisonError::into_inner).include(peer)
     }
 }
 

@@ -327,7 +327,7 @@ fn a_slow_reader_holds_the_sender_back() {
 #[test]
 fn who_is_refused_gets_nothing() {
     let bench = Bench::new(echo());
-    bench.gateway.refuse(vec!["127.0.0.2/32".parse().unwrap()]);
+    bench.gateway.refuse(vec!["127.0.0.2/32".parse().unwrap()].into());
     bench.set(Reach::Forward);
     let from = |source: [u8; 4]| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

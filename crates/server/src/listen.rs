@@ -10,14 +10,14 @@ use crate::unread::Unread;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
+use control::Neighbours;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use ipnet::Ipv4Net;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -76,7 +76,7 @@ pub struct Listening {
     /// For whom.
     pub hosts: Hosts,
     /// Whoever connects from here is turned away without a word.
-    pub refused: Vec<Ipv4Net>,
+    pub refused: Neighbours,
 }
 
 impl Listening {
@@ -85,7 +85,7 @@ impl Listening {
         let graceful = GracefulShutdown::new();
         let places = Places::new(self.limits.connections, self.limits.per_source);
         while let Some((stream, peer)) = ending.run_until_cancelled(self.accept()).await {
-            if self.is_refused(peer.ip()) {
+            if self.refused.include(peer.ip()) {
                 tracing::debug!(%peer, "turned away: containers may not reach this");
                 continue;
             }
@@ -110,10 +110,6 @@ impl Listening {
                 }
             }
         }
-    }
-
-    fn is_refused(&self, peer: IpAddr) -> bool {
-        matches!(peer.to_canonical(), IpAddr::V4(peer) if self.refused.iter().any(|net| net.contains(&peer)))
     }
 
     fn attend(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown, place: Arc<Place>) {

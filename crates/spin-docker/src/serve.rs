@@ -9,7 +9,7 @@ mod ssh_key;
 use crate::config::{Config, Environment, Flags, Settings};
 use crate::telemetry::Log;
 use anyhow::Context;
-use control::{Clock, Control, Parts, Reserves, Sqlite, Writing};
+use control::{Clock, Control, Neighbours, Parts, Reserves, Sqlite, Writing};
 use engine::Engine;
 use engine::docker::Docker;
 use gateway::{Gateway, Options};
@@ -39,9 +39,13 @@ pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::R
     let mut degraded = host::prepare();
     // An engine that hangs would make it deaf for as long.
     let daemon = tokio::select! {
-        started = Daemon::start(&config.settings, &mut degraded) => started?,
-        _ = told.recv() => return Ok(tracing::info!("told to end before it served")),
-        _ = interrupted.recv() => return Ok(tracing::info!("interrupted before it served")),
+        started = Daemon::start(&config.settings, &mut degraded) => Some(started?),
+        _ = told.recv() => None,
+        _ = interrupted.recv() => None,
+    };
+    let Some(daemon) = daemon else {
+        tracing::info!("told to end before it served");
+        return Ok(());
     };
     if !degraded.is_empty() {
         tracing::warn!("degraded: {}", degraded.join("; "));
@@ -111,7 +115,7 @@ impl Daemon {
         listener: TcpListener,
         degraded: &mut Vec<String>,
     ) -> anyhow::Result<()> {
-        let refused = self.control.our_subnets().await?;
+        let refused = self.control.neighbours();
         self.gateway.refuse(refused.clone());
         if let Some(door) = check_in_door::open(&self.control, settings.check_in_port, degraded).await {
             let routes = server::check_in_only(&self.app);
@@ -121,7 +125,7 @@ impl Daemon {
                     routes,
                     limits: Limits::CHECK_IN,
                     hosts: Hosts::any(),
-                    refused: Vec::new(),
+                    refused: Neighbours::default(),
                 },
                 settings,
             );

@@ -3,7 +3,7 @@
 
 use super::{Docker, QUICK, errors};
 use crate::{Event, EventKind, INSTANCE_LABEL, Result};
-use bollard::models::EventMessage;
+use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptions;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
@@ -44,14 +44,26 @@ impl Docker {
         .boxed()
     }
 
-    fn messages(&self, instance: &str) -> impl Stream<Item = Result<Event>> + Send + 'static {
-        let filters = HashMap::from([
-            ("type".to_owned(), vec!["container".to_owned()]),
-            ("label".to_owned(), vec![format!("{INSTANCE_LABEL}={instance}")]),
-        ]);
+    fn messages(&self, instance: &str) -> impl Stream<Item = Result<Event>> + Send + use<> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
-        let options = EventsOptions { since: Some(since), until: None, filters: Some(filters) };
+        let label = format!("{INSTANCE_LABEL}={instance}");
+        let of_containers = self.told(&since, &[("type", "container"), ("label", &label)]);
+        // Networks' events carry no labels.
+        let of_networks =
+            self.told(&since, &[("type", "network"), ("event", "create"), ("event", "destroy")]);
+        // The end of either is the end: both are told by one engine.
+        let (of_containers, of_networks) = (ending(of_containers), ending(of_networks));
+        let both = stream::select(of_containers, of_networks);
+        both.take_while(|event| std::future::ready(event.is_some())).filter_map(std::future::ready)
+    }
+
+    fn told(&self, since: &str, wanted: &[(&str, &str)]) -> impl Stream<Item = Result<Event>> + Send + use<> {
+        let mut filters: HashMap<String, Vec<String>> = HashMap::new();
+        for (by, what) in wanted {
+            filters.entry((*by).to_owned()).or_default().push((*what).to_owned());
+        }
+        let options = EventsOptions { since: Some(since.to_owned()), until: None, filters: Some(filters) };
         let at = self.at.clone();
         self.client.events(Some(options)).filter_map(move |message| {
             let event = match message {
@@ -63,11 +75,19 @@ impl Docker {
     }
 }
 
+/// Each of it, and then nothing, once.
+fn ending<T: Send>(stream: impl Stream<Item = T> + Send) -> impl Stream<Item = Option<T>> + Send {
+    stream.map(Some).chain(stream::once(std::future::ready(None)))
+}
+
 /// A `stop` comes after the `die` that it led to, and tells that it was asked for, whatever the image's stop signal.
 fn translate(message: EventMessage) -> Option<Event> {
     let actor = message.actor?;
     let signal = actor.attributes.unwrap_or_default().remove("signal").unwrap_or_default();
     let engine_id = EngineId::new(actor.id?);
+    if message.typ == Some(EventMessageTypeEnum::NETWORK) {
+        return Some(Event { engine_id, kind: EventKind::Networks });
+    }
     let kind = match message.action?.as_str() {
         "kill" if ENDING.contains(&signal.as_str()) => EventKind::Killed,
         "stop" => EventKind::Stopped,
