@@ -124,3 +124,17 @@ async fn a_stop_while_it_starts_wins_and_the_start_is_told_so() {
     let again = bench.send("PATCH", &uri, "status=stopped").await;
     assert_eq!((again.status, &again.body["status"]), (200, &"stopped".into()), "of a stopped one");
 }
+
+/// The ids of the engine in memory begin with zeros.
+#[tokio::test]
+async fn the_beginning_of_several_ids_names_none_of_them() {
+    let (bench, uri) = with_one().await;
+    let beginning = &uri[.."/v1/containers/".len() + 12];
+    assert_eq!(bench.send("GET", beginning, "").await.body["uri"], uri.as_str());
+    assert_eq!(bench.create().await.status, 201);
+    for (method, body) in [("GET", ""), ("PATCH", "status=stopped"), ("DELETE", "")] {
+        let answer = bench.send(method, beginning, body).await;
+        says(&answer, 409, "ambiguous", "000000000000 is the beginning of 2 container ids; give more digits");
+    }
+    assert_eq!(bench.send("GET", "/v1/containers", "").await.body.as_array().unwrap().len(), 2);
+}
