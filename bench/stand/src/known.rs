@@ -7,6 +7,7 @@ use engine::fake::Fake;
 use model::{Container, ContainerId, Endpoint, EngineId, Key, Looks, Phase, Protocol, Stage, Timestamp};
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) const INSTANCE: &str = "stand";
@@ -22,7 +23,7 @@ pub(crate) fn fill(folder: &Path, known: u32) -> anyhow::Result<()> {
     store.read(&|| OWNER.to_owned())?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
     let puts: Vec<Change> = (0..known)
-        .map(|number| Change::Put(Box::new(container(number, known, Timestamp::default().plus(now)))))
+        .map(|number| Change::Put(Arc::new(container(number, known, Timestamp::default().plus(now)))))
         .collect();
     puts.chunks(PER_COMMIT).try_for_each(|some| store.commit(some))?;
     Ok(())

@@ -43,7 +43,7 @@ impl Control {
             Ok(()) => measures::check_in("taken"),
             Err(error) => {
                 measures::check_in("refused");
-                tracing::warn!(container = %handle.key, %error, "a check-in was not taken");
+                tracing::warn!(container = %handle.key(), %error, "a check-in was not taken");
             }
         }
     }

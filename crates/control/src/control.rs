@@ -13,6 +13,7 @@ use crate::room::Room;
 use crate::starts::Starts;
 use crate::store::{Change, Contents, Journal, Store, StoreError, Writing};
 use crate::supervisor::{Beginning, Supervisor};
+use crate::traffic::InUse;
 use crate::{Clock, Endpoints, Settings, policy, pulse};
 use engine::{Engine, EngineError, Network, NetworkSpec};
 use ipnet::Ipv4Net;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) ground: Ground,
     pub(crate) neighbours: Neighbours,
     pub(crate) registry: Registry,
+    pub(crate) in_use: Arc<InUse>,
     pub(crate) ledger: Ledger,
     pub(crate) admission: Admission,
     pub(crate) starts: Starts,
@@ -124,6 +126,7 @@ impl Control {
             admission: Admission::default(),
             starts: Starts::new(settings.start_limit),
             registry: Registry::default(),
+            in_use: Arc::default(),
             door: CheckInDoor::default(),
             reconciler: Reconciler::default(),
             tasks: TaskTracker::new(),
@@ -141,7 +144,7 @@ impl Control {
         });
         for container in contents.containers {
             shared.ledger.enter(&container);
-            Supervisor::spawn(Arc::clone(&shared), container, Beginning::Restore);
+            Supervisor::spawn(Arc::clone(&shared), Arc::new(container), Beginning::Restore);
         }
         reconcile::begin(&shared).await?;
         pulse::begin(&shared);

@@ -92,8 +92,8 @@ impl Control {
     async fn create_now(&self, request: CreateRequest, _: Admitted) -> Result<Arc<View>, CreateError> {
         let image = self.usable_image(&request.image).await?;
         self.check_room()?;
-        let container = self.allot(&request.image, &image)?;
-        let intent = vec![Change::Put(Box::new(container.clone())), self.shared.ledger.trails()];
+        let container = Arc::new(self.allot(&request.image, &image)?);
+        let intent = vec![Change::Put(Arc::clone(&container)), self.shared.ledger.trails()];
         if let Err(error) = self.shared.journal.commit(intent).await {
             self.shared.ledger.let_go(&container);
             self.shared.ledger.give_back(&container, self.shared.clock.now());

@@ -4,26 +4,29 @@ use crate::Traffic;
 use crate::store::StoreError;
 use model::container::NO_CHECK_IN;
 use model::{Container, IdlePolicy, Key, Phase, Status, Timestamp};
-use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::{mpsc, oneshot};
 
 /// How many commands may wait for one container.
 pub(crate) const COMMANDS: usize = 64;
 
 /// A container, to look at and to command. Clones are cheap and stay valid when it is gone.
 #[derive(Clone, Debug)]
-pub struct Handle {
-    pub(crate) key: Key,
-    pub(crate) views: watch::Receiver<Arc<View>>,
-    pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) traffic: Arc<Traffic>,
+pub struct Handle(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    key: Key,
+    view: RwLock<Arc<View>>,
+    commands: mpsc::Sender<Command>,
+    traffic: Arc<Traffic>,
 }
 
 /// A container as its supervisor last published it.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// The container itself.
-    pub container: Container,
+    /// The container itself, which its supervisor shares.
+    pub container: Arc<Container>,
     /// The policy that it lives under.
     pub policy: IdlePolicy,
     /// Its host ports that another program holds at the moment.
@@ -94,9 +97,30 @@ pub(crate) enum Command {
 }
 
 impl Handle {
+    /// To a container that looks like this at first, and whose supervisor takes the commands.
+    pub(crate) fn new(view: View, commands: mpsc::Sender<Command>) -> Self {
+        let (key, traffic) = (view.container.key.clone(), Arc::clone(&view.traffic));
+        Self(Arc::new(Inner { key, view: RwLock::new(Arc::new(view)), commands, traffic }))
+    }
+
+    /// The container's key, for life.
+    pub(crate) fn key(&self) -> &Key {
+        &self.0.key
+    }
+
+    /// What goes through its endpoints.
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.0.traffic
+    }
+
     /// The latest view.
     pub fn view(&self) -> Arc<View> {
-        Arc::clone(&self.views.borrow())
+        Arc::clone(&self.0.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows this from now on. The supervisor's alone.
+    pub(crate) fn publish(&self, view: View) {
+        *self.0.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
     /// Wants it to run; answers with it running. Dropping the future does not take the wish back.
@@ -121,7 +145,7 @@ impl Handle {
     }
 
     pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
-        self.commands.try_send(command).map_err(|error| match error {
+        self.0.commands.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Busy,
             // A supervisor ends with its container, or with the program.
             mpsc::error::TrySendError::Closed(_) if self.view().container.phase == Phase::Gone => {
@@ -133,13 +157,13 @@ impl Handle {
 
     /// Waits for a place in the queue. A container that is gone meanwhile needs no telling.
     pub(crate) async fn send_waiting(&self, command: Command) {
-        self.commands.send(command).await.unwrap_or_default();
+        self.0.commands.send(command).await.unwrap_or_default();
     }
 
     /// Compares with the engine, and waits until that is done.
     pub(crate) async fn compare(&self) {
         let (done, wait) = oneshot::channel();
-        if self.commands.send(Command::Compare(Some(done))).await.is_ok() {
+        if self.0.commands.send(Command::Compare(Some(done))).await.is_ok() {
             // An error means that the supervisor ended: then there is nothing left to compare.
             wait.await.unwrap_or_default();
         }

@@ -3,7 +3,6 @@
 use crate::clock::COMPARE_EVERY;
 use crate::control::Shared;
 use crate::handle::{Command, Handle};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -23,10 +22,8 @@ pub(crate) fn begin(shared: &Arc<Shared>) {
 async fn beat(shared: &Shared) {
     let mut ticks = tokio::time::interval(COMPARE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut recorded = BTreeMap::new();
     loop {
         ticks.tick().await;
-        let handles = shared.registry.all();
         if let Some(by) = shared.clock.compare() {
             tracing::warn!(
                 milliseconds = by,
@@ -36,24 +33,19 @@ async fn beat(shared: &Shared) {
             if let Err(error) = shared.journal.commit(vec![shared.ledger.trails()]).await {
                 tracing::warn!(error = %crate::chain(error.as_ref()), "cannot save until when ports rest");
             }
-            for handle in &handles {
+            for handle in shared.registry.all() {
                 handle.send_waiting(Command::ClockJumped).await;
             }
         }
-        let record = |handle: &Handle| {
-            let before = recorded.get(&handle.key).copied().unwrap_or_default();
-            (handle.key.clone(), record_use(shared, handle, before))
-        };
-        recorded = handles.iter().map(record).collect();
+        let in_use = shared.in_use.take();
+        for handle in in_use.iter().filter_map(|key| shared.registry.by_key(key)) {
+            handle.traffic().visit(|| record_use(shared, &handle));
+        }
     }
 }
 
-/// Records a use since the traffic stood at `before`, and gives where it stood as of the record. What is not recorded now,
-/// since the last record is young or the queue is full, is by a later beat.
-fn record_use(shared: &Shared, handle: &Handle, before: u64) -> u64 {
-    let moved = handle.traffic.moved();
-    let used = moved != before || handle.traffic.connections() > 0;
+/// Records a use. What is not recorded now, since the last record is young or the queue is full, is by a later beat.
+fn record_use(shared: &Shared, handle: &Handle) -> bool {
     let age = shared.clock.now().since(handle.view().container.last_activity);
-    let record = used && age >= USE_RECORDED_EVERY && handle.send(Command::Used).is_ok();
-    if record { moved } else { before }
+    age >= USE_RECORDED_EVERY && handle.send(Command::Used).is_ok()
 }

@@ -1,7 +1,8 @@
-//! Every container that there is, by all the names it goes by.
+//! Every container that there is, by all the names it goes by. Each look-up is one search in one order, and nothing is
+//! searched through: a host may know very many. Ordered, so that a simulation replays to the letter.
 
 use crate::handle::{Handle, View};
-use model::{ContainerId, EngineId, Key};
+use model::{Container, ContainerId, EngineId, Key, Timestamp};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,13 +14,15 @@ const SHORTEST_PREFIX: usize = 12;
 #[derive(Debug, Default)]
 pub(crate) struct Registry(RwLock<Index>);
 
-/// Ordered, so that a simulation replays to the letter.
 #[derive(Debug, Default)]
 struct Index {
-    handles: BTreeMap<Key, Handle>,
-    ids: BTreeMap<ContainerId, Key>,
-    bodies: BTreeMap<EngineId, Key>,
-    addresses: BTreeMap<Ipv4Addr, Key>,
+    keys: BTreeMap<Key, Handle>,
+    ages: BTreeMap<(Timestamp, Key), Handle>,
+    ids: BTreeMap<ContainerId, Handle>,
+    bodies: BTreeMap<EngineId, Handle>,
+    /// For a moment two may go by one name.
+    names: BTreeMap<(String, Key), Handle>,
+    addresses: BTreeMap<Ipv4Addr, Handle>,
 }
 
 /// Why a reference names no container.
@@ -39,102 +42,145 @@ pub enum FindError {
 }
 
 impl Registry {
-    /// Enters a container, and again once it has an id.
+    /// Enters a container.
     pub(crate) fn enter(&self, handle: &Handle) {
-        let view = handle.view();
-        let container = &view.container;
-        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        index.addresses.insert(container.address, handle.key.clone());
-        if let Some(id) = &container.container_id {
-            index.ids.insert(id.clone(), handle.key.clone());
-        }
-        if let Some(body) = &container.engine_id {
-            index.bodies.insert(body.clone(), handle.key.clone());
-        }
-        index.handles.insert(handle.key.clone(), handle.clone());
+        self.write().enter(handle, &handle.view().container);
     }
 
-    /// Forgets a container. Its address may have gone to another by now.
-    pub(crate) fn forget(&self, key: &Key) {
-        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        index.handles.remove(key);
-        index.ids.retain(|_, of| of != key);
-        index.bodies.retain(|_, of| of != key);
-        index.addresses.retain(|_, of| of != key);
+    /// Enters it anew where what it goes by has changed: it got its id, another body, another name.
+    pub(crate) fn reenter(&self, handle: &Handle, before: &Container, now: &Container) {
+        if names(before) != names(now) {
+            let mut index = self.write();
+            index.forget(handle, before);
+            index.enter(handle, now);
+        }
+    }
+
+    /// Forgets a container.
+    pub(crate) fn forget(&self, handle: &Handle) {
+        self.write().forget(handle, &handle.view().container);
     }
 
     /// Every container, those of half-made creates too.
     pub(crate) fn all(&self) -> Vec<Handle> {
-        self.read().handles.values().cloned().collect()
+        self.read().keys.values().cloned().collect()
+    }
+
+    /// Whose key this is.
+    pub(crate) fn by_key(&self, key: &Key) -> Option<Handle> {
+        self.read().keys.get(key).cloned()
     }
 
     /// Those that users see, oldest first.
     pub(crate) fn listed(&self) -> Vec<Arc<View>> {
-        let mut views: Vec<_> = self.read().handles.values().map(Handle::view).collect();
+        let views = |index: &Index| index.ages.values().map(Handle::view).collect::<Vec<_>>();
+        let mut views = views(&self.read());
         views.retain(|view| view.container.is_listed());
-        views.sort_by(|a, b| {
-            let age = |view: &View| (view.container.created_at, view.container.key.clone());
-            age(a).cmp(&age(b))
-        });
         views
     }
 
     /// By the whole id, by an unambiguous beginning of at least 12 digits, or by name with or without its slash.
     pub(crate) fn find(&self, reference: &str) -> Result<Handle, FindError> {
         let not_found = || FindError::NotFound(reference.to_owned());
-        let found = self.by_name(reference).map_or_else(|| self.by_id(reference), Ok)?;
+        let found = self.read().find(reference)?;
         found.view().container.is_listed().then_some(found).ok_or_else(not_found)
-    }
-
-    fn by_id(&self, reference: &str) -> Result<Handle, FindError> {
-        let index = self.read();
-        let from = ContainerId::new(reference);
-        let matching: Vec<&Key> = index
-            .ids
-            .range(from..)
-            .take_while(|(id, _)| id.as_str().starts_with(reference))
-            .map(|(_, key)| key)
-            .collect();
-        match matching[..] {
-            [key] if reference.len() >= SHORTEST_PREFIX => Ok(index.handles[key].clone()),
-            [] | [_] => Err(FindError::NotFound(reference.to_owned())),
-            _ if reference.len() < SHORTEST_PREFIX => Err(FindError::NotFound(reference.to_owned())),
-            _ => Err(FindError::Ambiguous { reference: reference.to_owned(), count: matching.len() }),
-        }
-    }
-
-    fn by_name(&self, reference: &str) -> Option<Handle> {
-        let wanted = reference.strip_prefix('/').unwrap_or(reference);
-        let index = self.read();
-        index
-            .handles
-            .values()
-            .find(|handle| handle.view().container.name.strip_prefix('/') == Some(wanted))
-            .cloned()
     }
 
     /// Whether this is the body of this key's container, or that one has none yet that we know of.
     pub(crate) fn may_be_body_of(&self, body: &EngineId, key: &str) -> bool {
-        let index = self.read();
-        let handle = index.handles.get(&Key::new(key));
-        handle.is_some_and(|handle| {
+        self.by_key(&Key::new(key)).is_some_and(|handle| {
             handle.view().container.engine_id.as_ref().is_none_or(|known| known == body)
         })
     }
 
     /// Whose body this is.
     pub(crate) fn by_body(&self, body: &EngineId) -> Option<Handle> {
-        let index = self.read();
-        index.bodies.get(body).and_then(|key| index.handles.get(key)).cloned()
+        self.read().bodies.get(body).cloned()
     }
 
     /// Whose address this is.
     pub(crate) fn by_address(&self, address: Ipv4Addr) -> Option<Handle> {
-        let index = self.read();
-        index.addresses.get(&address).and_then(|key| index.handles.get(key)).cloned()
+        self.read().addresses.get(&address).cloned()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Index> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Index> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Index {
+    fn enter(&mut self, handle: &Handle, container: &Container) {
+        self.keys.insert(container.key.clone(), handle.clone());
+        self.ages.insert(age(container), handle.clone());
+        self.addresses.insert(container.address, handle.clone());
+        if let Some(id) = &container.container_id {
+            self.ids.insert(id.clone(), handle.clone());
+        }
+        if let Some(body) = &container.engine_id {
+            self.bodies.insert(body.clone(), handle.clone());
+        }
+        if !container.name.is_empty() {
+            self.names.insert(name(container), handle.clone());
+        }
+    }
+
+    /// What has gone to another by now, as an address may have, stays the other's.
+    fn forget(&mut self, handle: &Handle, container: &Container) {
+        self.keys.remove(&container.key);
+        self.ages.remove(&age(container));
+        remove_own(&mut self.addresses, &container.address, handle);
+        container.container_id.iter().for_each(|id| remove_own(&mut self.ids, id, handle));
+        container.engine_id.iter().for_each(|body| remove_own(&mut self.bodies, body, handle));
+        self.names.remove(&name(container));
+    }
+
+    fn by_name(&self, name: &str) -> Option<&Handle> {
+        let (found, handle) = self.names.range((name.to_owned(), Key::new(""))..).next()?;
+        (found.0 == name).then_some(handle)
+    }
+
+    fn find(&self, reference: &str) -> Result<Handle, FindError> {
+        if let Some(handle) = self.by_name(bare(reference)) {
+            return Ok(handle.clone());
+        }
+        let matching = || {
+            let from = self.ids.range(ContainerId::new(reference)..);
+            from.take_while(|(id, _)| id.as_str().starts_with(reference)).map(|(_, handle)| handle)
+        };
+        let long_enough = reference.len() >= SHORTEST_PREFIX;
+        match (matching().next(), matching().nth(1)) {
+            (Some(handle), None) if long_enough => Ok(handle.clone()),
+            (_, Some(_)) if long_enough => {
+                Err(FindError::Ambiguous { reference: reference.to_owned(), count: matching().count() })
+            }
+            _ => Err(FindError::NotFound(reference.to_owned())),
+        }
+    }
+}
+
+fn name(container: &Container) -> (String, Key) {
+    (bare(&container.name).to_owned(), container.key.clone())
+}
+
+/// What changes of what it goes by.
+fn names(container: &Container) -> (Option<&ContainerId>, Option<&EngineId>, &str) {
+    (container.container_id.as_ref(), container.engine_id.as_ref(), &container.name)
+}
+
+fn age(container: &Container) -> (Timestamp, Key) {
+    (container.created_at, container.key.clone())
+}
+
+fn bare(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
+}
+
+fn remove_own<K: Ord>(map: &mut BTreeMap<K, Handle>, of: &K, handle: &Handle) {
+    if map.get(of).is_some_and(|found| found.key() == handle.key()) {
+        map.remove(of);
     }
 }

@@ -77,7 +77,7 @@ impl Journal {
     }
 
     /// Writes the container within a second or so. A queue that is full drops it: the next note says more anyway.
-    pub fn note(&self, container: &Container) {
+    pub fn note(&self, container: &Arc<Container>) {
         let request = Request::Note(container.key.clone(), Change::of(container));
         if self.requests.try_send(request).is_err() {
             tracing::debug!("a note was not written");

@@ -17,6 +17,7 @@ use reserve::Reserve;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The schema's version is how many of them were taken.
 const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/1-containers.sql"))];
@@ -25,7 +26,7 @@ const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/1-containers.sql")
 #[derive(Clone, Debug)]
 pub enum Change {
     /// The container, as it is now.
-    Put(Box<Container>),
+    Put(Arc<Container>),
     /// It is no more.
     Forget(Key),
     /// Where the ranges go on.
@@ -43,10 +44,10 @@ pub enum Change {
 
 impl Change {
     /// What keeps a container as it is now: one that is no more is forgotten.
-    pub fn of(container: &Container) -> Self {
+    pub fn of(container: &Arc<Container>) -> Self {
         match container.phase {
             Phase::Gone => Self::Forget(container.key.clone()),
-            _ => Self::Put(Box::new(container.clone())),
+            _ => Self::Put(Arc::clone(container)),
         }
     }
 

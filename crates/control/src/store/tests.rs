@@ -24,7 +24,7 @@ fn container(key: &str) -> Container {
 }
 
 fn put(key: &str) -> Change {
-    Change::Put(Box::new(container(key)))
+    Change::Put(Arc::new(container(key)))
 }
 
 #[test]
@@ -84,7 +84,7 @@ async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
     for result in futures_util::future::join_all(commits).await {
         result.unwrap();
     }
-    journal.note(&container("noted"));
+    journal.note(&Arc::new(container("noted")));
     journal.close().await;
     let contents = Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap();
     assert_eq!(contents.containers.len(), 201);
@@ -94,9 +94,9 @@ async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
 async fn an_older_note_never_overwrites_a_newer_commit() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
-    journal.note(&Container { image: "older".into(), ..container("a") });
+    journal.note(&Arc::new(Container { image: "older".into(), ..container("a") }));
     journal.commit(vec![put("a")]).await.unwrap();
-    journal.note(&Container { image: "older".into(), ..container("b") });
+    journal.note(&Arc::new(Container { image: "older".into(), ..container("b") }));
     journal.commit(vec![put("b"), Change::Forget(Key::new("b"))]).await.unwrap();
     journal.close().await;
     let contents = Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap();
@@ -116,11 +116,11 @@ fn as_a_crash_would_leave_it(folder: &Path) -> Vec<Container> {
 async fn a_note_is_written_within_a_second_however_many_come_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
-    journal.note(&container("first"));
+    journal.note(&Arc::new(container("first")));
     let begun = std::time::Instant::now();
     while as_a_crash_would_leave_it(folder.path()).iter().all(|known| known.key.as_str() != "first") {
         assert!(begun.elapsed() < std::time::Duration::from_secs(3), "it still waits for a quiet second");
-        journal.note(&container("another"));
+        journal.note(&Arc::new(container("another")));
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     journal.close().await;
@@ -132,7 +132,7 @@ async fn a_note_of_what_is_gone_forgets_it() {
     let mut store = Sqlite::open(folder.path()).unwrap();
     store.commit(&[put("a"), put("b")]).unwrap();
     let journal = Journal::start(Box::new(store), Writing::InGroups);
-    journal.note(&Container { phase: Phase::Gone, ..container("a") });
+    journal.note(&Arc::new(Container { phase: Phase::Gone, ..container("a") }));
     journal.close().await;
     assert_eq!(Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap().containers, [container("b")]);
 }

@@ -17,7 +17,7 @@ use engine::ContainerSpec;
 use model::{Container, Ending, Evidence, Input, Phase, step};
 use ports::Ports;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use transition::reply;
 
 /// How its life with us begins.
@@ -30,10 +30,9 @@ pub(crate) enum Beginning {
 
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
-    container: Container,
+    container: Arc<Container>,
     handle: Handle,
     commands: mpsc::Receiver<Command>,
-    views: watch::Sender<Arc<View>>,
     ports: Ports,
     calls: Calls,
     waiting: Vec<Answer>,
@@ -55,18 +54,18 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Enters the container into the registry and starts its task.
-    pub(crate) fn spawn(shared: Arc<Shared>, container: Container, beginning: Beginning) -> Handle {
-        let traffic = Arc::new(Traffic::default());
+    pub(crate) fn spawn(shared: Arc<Shared>, container: Arc<Container>, beginning: Beginning) -> Handle {
+        let traffic = Arc::new(Traffic::of(&container.key, &shared.in_use));
         let ports = Ports::new(&container, &shared.endpoints, &traffic);
-        let (views, latest) = watch::channel(Arc::new(View {
-            container: container.clone(),
+        let view = View {
+            container: Arc::clone(&container),
             policy: shared.policy.get(),
             ports_missing: ports.missing(),
             moved_at_look: 0,
-            traffic: Arc::clone(&traffic),
-        }));
+            traffic,
+        };
         let (sender, commands) = mpsc::channel(handle::COMMANDS);
-        let handle = Handle { key: container.key.clone(), views: latest, commands: sender, traffic };
+        let handle = Handle::new(view, sender);
         shared.registry.enter(&handle);
         let calls = Calls::new(Arc::clone(&shared));
         let resumed = matches!(beginning, Beginning::Create(..));
@@ -74,7 +73,6 @@ impl Supervisor {
             container,
             handle: handle.clone(),
             commands,
-            views,
             ports,
             calls,
             waiting: Vec::new(),
@@ -196,11 +194,11 @@ impl Supervisor {
         if !due {
             return;
         }
-        let moved = self.handle.traffic.moved();
+        let moved = self.handle.traffic().moved();
         let evidence = Evidence {
             checked_in: self.container.check_in != model::container::NO_CHECK_IN,
             used: moved != self.moved_at_look,
-            connections: self.handle.traffic.connections(),
+            connections: self.handle.traffic().connections(),
         };
         self.moved_at_look = moved;
         self.fact(Input::Look(evidence)).await;
@@ -211,14 +209,14 @@ impl Supervisor {
         if self.handle.view().used() {
             let (next, _) =
                 step(&self.container, Input::Used, self.shared.clock.now(), &self.shared.policy.get());
-            self.shared.journal.note(&next);
+            self.shared.journal.note(&Arc::new(next));
         }
     }
 
     /// The container is no more: its ports and its address rest already, and nobody finds it.
     fn leave(&mut self) {
         self.turn_away();
-        self.shared.registry.forget(&self.container.key);
+        self.shared.registry.forget(&self.handle);
         self.shared.ledger.let_go(&self.container);
     }
 

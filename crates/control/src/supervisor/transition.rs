@@ -26,9 +26,10 @@ impl Supervisor {
             matches!(input, Input::Start | Input::Stop | Input::Delete) || self.is_first_start(&input);
         let is_minor = is_minor(&input);
         let (next, effect) = step(&self.container, input, now, &self.shared.policy.get());
-        if next == self.container && effect.is_none() {
+        if next == *self.container && effect.is_none() {
             return Ok(());
         }
+        let next = Arc::new(next);
         let saved = if is_minor { self.note(&next) } else { self.save(&next).await };
         if must_be_saved {
             saved.clone()?;
@@ -47,6 +48,7 @@ impl Supervisor {
         if by != 0 {
             let policy = self.shared.policy.get();
             let (next, _) = step(&self.container, Input::ClockShifted(by), now, &policy);
+            let next = Arc::new(next);
             self.shared.journal.note(&next);
             self.move_to(next);
         }
@@ -67,12 +69,12 @@ impl Supervisor {
         }
     }
 
-    fn note(&self, next: &Container) -> Result<(), CommandError> {
+    fn note(&self, next: &Arc<Container>) -> Result<(), CommandError> {
         self.shared.journal.note(next);
         Ok(())
     }
 
-    async fn save(&self, next: &Container) -> Result<(), CommandError> {
+    async fn save(&self, next: &Arc<Container>) -> Result<(), CommandError> {
         let mut changes = vec![Change::of(next)];
         if next.phase == Phase::Gone {
             // In one write: a crash between the two would hand out at once what must rest.
@@ -82,7 +84,7 @@ impl Supervisor {
         self.shared.journal.commit(changes).await.map_err(CommandError::Store)
     }
 
-    fn move_to(&mut self, next: Container) {
+    fn move_to(&mut self, next: Arc<Container>) {
         let before = std::mem::replace(&mut self.container, next);
         let (was, is) = (before.phase.status(), self.container.phase.status());
         if was != is || before.container_id != self.container.container_id {
@@ -96,12 +98,13 @@ impl Supervisor {
         if matches!(self.container.phase, Phase::Running { .. })
             && !matches!(before.phase, Phase::Running { .. })
         {
-            self.moved_at_look = self.handle.traffic.moved();
+            self.moved_at_look = self.handle.traffic().moved();
             self.ask_whether_ready();
             check_in::try_once(&self.shared, &self.container);
         }
         self.ports.reach(self.reach());
         self.publish();
+        self.shared.registry.reenter(&self.handle, &before, &self.container);
         self.answer_waiting();
     }
 
@@ -122,17 +125,13 @@ impl Supervisor {
     }
 
     pub(super) fn publish(&mut self) {
-        let newborn = self.handle.view().container.container_id != self.container.container_id;
-        self.views.send_replace(Arc::new(View {
-            container: self.container.clone(),
+        self.handle.publish(View {
+            container: Arc::clone(&self.container),
             policy: self.shared.policy.get(),
             ports_missing: self.ports.missing(),
             moved_at_look: self.moved_at_look,
-            traffic: Arc::clone(&self.handle.traffic),
-        }));
-        if newborn {
-            self.shared.registry.enter(&self.handle);
-        }
+            traffic: Arc::clone(self.handle.traffic()),
+        });
     }
 
     fn act(&mut self, effect: Effect) {
