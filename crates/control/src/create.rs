@@ -93,8 +93,8 @@ impl Control {
         let image = self.usable_image(&request.image).await?;
         self.check_room()?;
         let container = Arc::new(self.allot(&request.image, &image)?);
-        let intent = vec![Change::Put(Arc::clone(&container)), self.shared.ledger.trails()];
-        if let Err(error) = self.shared.journal.commit(intent).await {
+        let intent = || vec![Change::Put(Arc::clone(&container)), self.shared.ledger.trails()];
+        if let Err(error) = self.shared.journal.commit_as_of_now(intent).await {
             self.shared.ledger.let_go(&container);
             self.shared.ledger.give_back(&container, self.shared.clock.now());
             return Err(CreateError::Store(error));

@@ -30,7 +30,7 @@ async fn beat(shared: &Shared) {
                 "the clock jumped, or the host slept; each next look counts as a first one"
             );
             shared.ledger.clock_shifted(by);
-            if let Err(error) = shared.journal.commit(vec![shared.ledger.trails()]).await {
+            if let Err(error) = shared.journal.commit_as_of_now(|| vec![shared.ledger.trails()]).await {
                 tracing::warn!(error = %crate::chain(error.as_ref()), "cannot save until when ports rest");
             }
             for handle in shared.registry.all() {

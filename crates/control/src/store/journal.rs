@@ -29,6 +29,7 @@ pub enum Writing {
 #[derive(Clone, Debug)]
 pub struct Journal {
     requests: mpsc::Sender<Request>,
+    turn: Arc<Mutex<()>>,
     hand: Arc<Mutex<Option<Hand>>>,
 }
 
@@ -62,18 +63,31 @@ impl Journal {
                     .expect("a thread can be started before any container is"),
             ),
         };
-        Self { requests, hand: Arc::new(Mutex::new(Some(hand))) }
+        Self { requests, turn: Arc::default(), hand: Arc::new(Mutex::new(Some(hand))) }
     }
 
     /// Writes all of it or nothing; on disk when this returns. Not undone by dropping the future.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), Arc<StoreError>> {
+        self.commit_as_of_now(|| changes).await
+    }
+
+    /// The same, of what is read in the moment in which its turn is settled: a later reading is never written before it.
+    pub async fn commit_as_of_now(&self, read: impl FnOnce() -> Vec<Change>) -> Result<(), Arc<StoreError>> {
         let begun = Instant::now();
+        let result = self.commit_in_turn(read).await;
+        measures::commit(&result, begun.elapsed());
+        result
+    }
+
+    async fn commit_in_turn(&self, read: impl FnOnce() -> Vec<Change>) -> Result<(), Arc<StoreError>> {
+        let closed = |_| Arc::new(StoreError::Closed);
+        let place = self.requests.reserve().await.map_err(closed)?;
         let (done, result) = oneshot::channel();
-        let request = Request::Commit { changes, done };
-        self.requests.send(request).await.map_err(|_| Arc::new(StoreError::Closed))?;
-        let done = result.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Closed)));
-        measures::commit(&done, begun.elapsed());
-        done
+        {
+            let _in_turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            place.send(Request::Commit { changes: read(), done });
+        }
+        result.await.unwrap_or_else(|_| Err(Arc::new(StoreError::Closed)))
     }
 
     /// Writes the container within a second or so. A queue that is full drops it: the next note says more anyway.

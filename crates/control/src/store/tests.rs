@@ -162,3 +162,27 @@ fn a_database_of_a_later_version_is_refused_and_stays_as_it_was() {
         assert_eq!(files(folder), before);
     }
 }
+
+/// Two threads that count and commit what they counted to: whatever is written last was read last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_read_later_is_never_overwritten_by_what_was_read_before() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
+    let counter = Arc::new(AtomicU32::new(0));
+    let counting = (0..8).map(|_| {
+        let (journal, counter) = (journal.clone(), Arc::clone(&counter));
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                let trail =
+                    || Trail { cursor: counter.fetch_add(1, Ordering::SeqCst) + 1, ..Trail::default() };
+                let read = || vec![Change::Trails { ports: trail(), addresses: Trail::default() }];
+                journal.commit_as_of_now(read).await.unwrap();
+            }
+        })
+    });
+    futures_util::future::join_all(counting).await.into_iter().for_each(Result::unwrap);
+    journal.close().await;
+    let contents = Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap();
+    assert_eq!(contents.ports.cursor, 800);
+}

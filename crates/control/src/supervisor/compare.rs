@@ -43,7 +43,7 @@ impl Supervisor {
     /// A call of ours returned. What one that failed did all the same, only a look shows.
     pub(super) async fn called(&mut self, input: Input) {
         if self.is_first_start(&input) {
-            return self.first_started().await;
+            return self.first_started(input).await;
         }
         self.owes_look |= matches!(input, Input::StartFailed(_) | Input::StopFailed(_));
         self.fact(input).await;
@@ -75,7 +75,12 @@ impl Supervisor {
     /// The first thing that is known of it since the daemon came up.
     async fn resume(&mut self, seen: Observation) {
         self.resumed = true;
-        self.fact(Input::Resumed(seen)).await;
+        let input = Input::Resumed(seen);
+        if self.is_first_start(&input) {
+            self.first_started(input).await;
+        } else {
+            self.fact(input).await;
+        }
         self.ports.reach(self.reach());
         self.publish();
     }

@@ -7,7 +7,7 @@ use crate::handle::{Answer, CommandError, View};
 use crate::starts::Priority;
 use crate::store::Change;
 use crate::{check_in, measures};
-use model::{Container, Effect, Ending, Input, Phase, Reach, Timestamp, step};
+use model::{Container, Effect, Ending, Input, Observation, Phase, Reach, Timestamp, step};
 use std::sync::Arc;
 
 impl Supervisor {
@@ -57,12 +57,13 @@ impl Supervisor {
 
     /// Its create is about to be acknowledged: only what is on disk may be.
     pub(super) fn is_first_start(&self, input: &Input) -> bool {
-        *input == Input::Started && matches!(self.container.phase, Phase::Starting { first: true, .. })
+        let runs = matches!(input, Input::Started | Input::Resumed(Observation::Running { .. }));
+        runs && matches!(self.container.phase, Phase::Starting { first: true, .. })
     }
 
     /// A first start that cannot be saved is undone: after a crash nothing would know what its owner was told.
-    pub(super) async fn first_started(&mut self) {
-        if let Err(error) = self.advance(Input::Started).await {
+    pub(super) async fn first_started(&mut self, input: Input) {
+        if let Err(error) = self.advance(input).await {
             let why = crate::chain(&error);
             self.waiting.drain(..).for_each(|answer| reply(answer, Err(error.clone())));
             self.fact(Input::StartFailed(why)).await;
@@ -75,13 +76,15 @@ impl Supervisor {
     }
 
     async fn save(&self, next: &Arc<Container>) -> Result<(), CommandError> {
-        let mut changes = vec![Change::of(next)];
-        if next.phase == Phase::Gone {
+        let (journal, ledger) = (&self.shared.journal, &self.shared.ledger);
+        let saved = if next.phase == Phase::Gone {
             // In one write: a crash between the two would hand out at once what must rest.
-            self.shared.ledger.give_back(next, self.shared.clock.now());
-            changes.push(self.shared.ledger.trails());
-        }
-        self.shared.journal.commit(changes).await.map_err(CommandError::Store)
+            ledger.give_back(next, self.shared.clock.now());
+            journal.commit_as_of_now(|| vec![Change::of(next), ledger.trails()]).await
+        } else {
+            journal.commit(vec![Change::of(next)]).await
+        };
+        saved.map_err(CommandError::Store)
     }
 
     fn move_to(&mut self, next: Arc<Container>) {
