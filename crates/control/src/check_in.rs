@@ -2,7 +2,6 @@
 //! they come through, which is tried from inside once: a firewall in the way would look like idleness.
 
 use crate::control::{Control, Shared};
-use crate::handle::Command;
 use crate::measures;
 use engine::{EngineError, Inside, Network};
 use model::{Container, EngineId};
@@ -39,7 +38,7 @@ impl Control {
             IpAddr::V6(_) => None,
         };
         let Some(handle) = sender else { return measures::check_in("unknown") };
-        match handle.send(Command::CheckIn(value.to_owned())) {
+        match handle.report(value, self.shared.clock.now()) {
             Ok(()) => measures::check_in("taken"),
             Err(error) => {
                 measures::check_in("refused");

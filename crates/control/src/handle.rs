@@ -1,10 +1,12 @@
 //! What everybody else holds of a container: its latest view, and the way to its supervisor.
 
 use crate::Traffic;
+use crate::pulse::USE_RECORDED_EVERY;
 use crate::store::StoreError;
+use engine::Listed;
 use model::container::NO_CHECK_IN;
 use model::{Container, IdlePolicy, Key, Phase, Status, Timestamp};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many commands may wait for one container.
@@ -20,6 +22,8 @@ struct Inner {
     view: RwLock<Arc<View>>,
     commands: mpsc::Sender<Command>,
     traffic: Arc<Traffic>,
+    /// The last report, until it shows in the view.
+    report: Mutex<Option<Box<str>>>,
 }
 
 /// A container as its supervisor last published it.
@@ -80,11 +84,14 @@ pub(crate) enum Command {
     Stop(Answer),
     /// Answered once the intent is on disk.
     Delete(Answer),
-    CheckIn(String),
+    /// It has reported: [`Handle::reported`] says what.
+    CheckIn,
     /// Bytes moved, or a connection is open.
     Used,
     /// Compare with the engine; answered when done.
     Compare(Option<oneshot::Sender<()>>),
+    /// Compare with a list of the engine's, made since it is followed; answered when done.
+    Listed(Box<(Listed, oneshot::Sender<()>)>),
     /// Somebody ends it through the engine.
     Killed,
     /// Somebody has ended it through the engine, or we have.
@@ -100,7 +107,13 @@ impl Handle {
     /// To a container that looks like this at first, and whose supervisor takes the commands.
     pub(crate) fn new(view: View, commands: mpsc::Sender<Command>) -> Self {
         let (key, traffic) = (view.container.key.clone(), Arc::clone(&view.traffic));
-        Self(Arc::new(Inner { key, view: RwLock::new(Arc::new(view)), commands, traffic }))
+        Self(Arc::new(Inner {
+            key,
+            view: RwLock::new(Arc::new(view)),
+            commands,
+            traffic,
+            report: Mutex::default(),
+        }))
     }
 
     /// The container's key, for life.
@@ -144,6 +157,35 @@ impl Handle {
         result.await.unwrap_or(Err(CommandError::Ending))
     }
 
+    /// Takes a check-in. One that says what shows already is a use, and recorded as bytes are: once in a while.
+    pub(crate) fn report(&self, value: &str, now: Timestamp) -> Result<(), CommandError> {
+        let mut report = self.lock_report();
+        if report.is_none() {
+            let shown = self.view();
+            let fresh = now.since(shown.container.last_activity) < USE_RECORDED_EVERY;
+            if shown.container.check_in == value && (fresh || value == NO_CHECK_IN) {
+                return Ok(());
+            }
+            self.send(Command::CheckIn)?;
+        }
+        *report = Some(value.into());
+        Ok(())
+    }
+
+    /// What was reported and does not show yet.
+    pub(crate) fn reported(&self) -> Option<String> {
+        self.lock_report().as_deref().map(str::to_owned)
+    }
+
+    /// This report shows now, unless another came meanwhile.
+    pub(crate) fn shows(&self, value: &str) {
+        self.lock_report().take_if(|report| **report == *value);
+    }
+
+    fn lock_report(&self) -> MutexGuard<'_, Option<Box<str>>> {
+        self.0.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
         self.0.commands.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Busy,
@@ -160,10 +202,14 @@ impl Handle {
         self.0.commands.send(command).await.unwrap_or_default();
     }
 
-    /// Compares with the engine, and waits until that is done.
-    pub(crate) async fn compare(&self) {
+    /// Compares with the engine, or with what a list says of it, and waits until that is done.
+    pub(crate) async fn compare(&self, listed: Option<Listed>) {
         let (done, wait) = oneshot::channel();
-        if self.0.commands.send(Command::Compare(Some(done))).await.is_ok() {
+        let command = match listed {
+            Some(listed) => Command::Listed(Box::new((listed, done))),
+            None => Command::Compare(Some(done)),
+        };
+        if self.0.commands.send(command).await.is_ok() {
             // An error means that the supervisor ended: then there is nothing left to compare.
             wait.await.unwrap_or_default();
         }

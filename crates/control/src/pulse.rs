@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 /// How old the last use on record may grow while a container is in use.
-const USE_RECORDED_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const USE_RECORDED_EVERY: Duration = Duration::from_secs(10);
 
 /// Beats until the program ends.
 pub(crate) fn begin(shared: &Arc<Shared>) {

@@ -1,5 +1,6 @@
 //! Keeps what we know true to what the engine does: subscribe to its events, list, compare, then follow the events. An
-//! event is a hint; what an inspect then shows is what counts. When the stream breaks, the same again.
+//! event is a hint; what an inspect then shows is what counts. When the stream breaks, the same again. Whatever the list says
+//! as we know it is not inspected then: ten thousand inspects would take the engine a minute.
 //!
 //! Containers that carry our labels and that the store does not know are reported, once each, and never touched: a
 //! label alone proves nothing, since `docker commit` copies it into images.
@@ -11,7 +12,8 @@ use backon::{ExponentialBuilder, Retryable};
 use engine::{EngineError, Event, EventKind, Listed};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use std::collections::BTreeSet;
+use model::EngineId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -61,17 +63,30 @@ pub(crate) async fn begin(shared: &Arc<Shared>) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Compares every container with the engine.
+/// Looks at every container's side of the engine.
 pub(crate) async fn audit(shared: &Shared) -> Result<(), EngineError> {
+    look_around(shared).await?;
+    compare(shared, BTreeMap::new()).await;
+    Ok(())
+}
+
+/// What the engine has of this instance. What of it is not ours is seen to.
+async fn look_around(shared: &Shared) -> Result<Vec<Listed>, EngineError> {
     let listed = shared.engine.list(&shared.settings.instance).await?;
     let strangers: Vec<&Listed> = listed.iter().filter(|entry| !is_ours(shared, entry)).collect();
     report(shared, &strangers);
     restore_network(shared, &strangers).await;
     know_neighbours(shared).await?;
-    let compares =
-        shared.registry.all().into_iter().map(|handle: Handle| async move { handle.compare().await });
+    Ok(listed)
+}
+
+/// Compares every container with the engine, or with what a list says of it.
+async fn compare(shared: &Shared, mut said: BTreeMap<EngineId, Listed>) {
+    let compares = shared.registry.all().into_iter().map(|handle: Handle| {
+        let listed = handle.view().container.engine_id.as_ref().and_then(|body| said.remove(body));
+        async move { handle.compare(listed).await }
+    });
     stream::iter(compares).buffer_unordered(AT_ONCE).collect::<()>().await;
-    Ok(())
 }
 
 async fn follow_for_good(shared: &Shared, mut events: Events) {
@@ -103,7 +118,8 @@ async fn follow_for_good(shared: &Shared, mut events: Events) {
 /// Events first: what happens while we compare is in the stream.
 async fn subscribe(shared: &Shared) -> Result<Events, EngineError> {
     let events = shared.engine.events(&shared.settings.instance).await?;
-    audit(shared).await?;
+    let listed = look_around(shared).await?;
+    compare(shared, listed.into_iter().map(|entry| (entry.engine_id.clone(), entry)).collect()).await;
     shared.reconciler.away.store(false, Ordering::Relaxed);
     shared.reconciler.following.store(true, Ordering::Relaxed);
     Ok(events)

@@ -236,3 +236,52 @@ async fn a_container_that_wakes_in_the_moment_of_a_jump_is_not_stopped_by_the_ne
     assert_eq!(status(&control, &id(&view)), Status::Running);
     assert!(!last_look(&control), "the next look counts as a first one");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_check_in_that_says_the_same_again_is_a_use_all_the_same() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let last = || control.find(&id(&view)).unwrap().view().last_activity();
+    let begun = last();
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        control.check_in(IpAddr::V4(view.container.address), "3");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let recorded = last().since(begun).as_secs();
+    assert!((50..=60).contains(&recorded), "within 10 s: {recorded}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_check_ins_in_a_row_the_last_one_counts() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let active = || control.find(&id(&view)).unwrap().view().active();
+    for values in [["3", "0", "3"], ["0", "3", "0"], ["3", "0", "1"]] {
+        for value in values {
+            control.check_in(IpAddr::V4(view.container.address), value);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(active(), values[2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_in_after_a_new_start_counts_although_it_says_the_same() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let active = || control.find(&id(&view)).unwrap().view().active();
+    for _ in 0..2 {
+        control.check_in(IpAddr::V4(view.container.address), "3");
+        until("it shows", || active() == "3").await;
+        let handle = control.find(&id(&view)).unwrap();
+        handle.stop().await.unwrap();
+        until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
+        control.check_in(IpAddr::V4(view.container.address), "3");
+        handle.start().await.unwrap();
+        assert_eq!(active(), "0");
+    }
+}

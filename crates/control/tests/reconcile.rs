@@ -287,3 +287,39 @@ async fn a_start_while_the_engine_is_away_is_refused_and_changes_nothing_and_a_s
     until("it is stopped, as was asked", || status(&control, &id(&runs)) == Status::Stopped).await;
     assert_eq!(runner.view().failure(), None);
 }
+
+#[tokio::test]
+async fn what_a_list_says_spares_an_inspect_unless_it_is_news() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let views =
+        [create(&control).await, create(&control).await, create(&control).await, create(&control).await];
+    let [same, renamed, stopped, asleep] = &views;
+    control.find(&id(asleep)).unwrap().stop().await.unwrap();
+    until("it sleeps", || status(&control, &id(asleep)) == Status::Stopped).await;
+    control.shut_down().await;
+    bench.fake.rename(&body(renamed), "/other");
+    bench.fake.stop_by_hand(&body(stopped));
+    let before = bench.fake.calls().len();
+    let again = bench.launch().await;
+    let inspected = || {
+        let calls = bench.fake.calls().into_iter().skip(before);
+        let mut inspected: Vec<_> =
+            calls.filter(|(call, _)| *call == Call::Inspect).map(|(_, of)| of).collect();
+        inspected.sort();
+        inspected
+    };
+    let mut news = [body(renamed), body(stopped)].map(|body| body.as_str().to_owned());
+    news.sort();
+    assert_eq!(inspected(), news);
+    let now = |view: &control::View| status(&again, &id(view));
+    let statuses = [now(same), now(renamed), now(stopped), now(asleep)];
+    assert_eq!(statuses, [Status::Running, Status::Running, Status::Stopped, Status::Stopped]);
+    assert_eq!(id(&again.find("other").unwrap().view()), id(renamed));
+    assert!(again.find(&renamed.container.name).is_err(), "it has no other name any more");
+
+    again.find(&id(asleep)).unwrap().start().await.unwrap();
+    bench.fake.exit(&body(same), 3);
+    until("its end is seen", || now(same) == Status::Stopped).await;
+    assert!(again.find(&id(same)).unwrap().view().failure().unwrap().contains("exit code 3"));
+}

@@ -2,8 +2,10 @@
 //! counts; a look that fell into it, told old news or failed is made up for, so that nothing that happened is missed.
 
 use super::{Done, Supervisor};
-use model::{Ending, Input, Observation};
+use engine::Listed;
+use model::{Container, Ending, Input, Observation, Phase, StopReason};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// How long after an inspect that failed the next one comes.
@@ -22,6 +24,22 @@ impl Supervisor {
                 self.resume(Observation::Missing).await;
             }
             None => {}
+        }
+    }
+
+    /// A list that was made since the engine is followed says this of it. Where it agrees with what is known, an inspect would
+    /// say no more.
+    pub(super) async fn listed(&mut self, listed: Listed, done: oneshot::Sender<()>) {
+        if !agrees(&self.container, &listed) {
+            return self.compare(Some(done)).await;
+        }
+        self.seen();
+        if self.resumed {
+            return;
+        }
+        match self.container.phase {
+            Phase::Running { .. } => self.resume(Observation::Running { name: listed.name }).await,
+            _ => self.take_up(),
         }
     }
 
@@ -74,13 +92,17 @@ impl Supervisor {
 
     /// The first thing that is known of it since the daemon came up.
     async fn resume(&mut self, seen: Observation) {
-        self.resumed = true;
         let input = Input::Resumed(seen);
         if self.is_first_start(&input) {
             self.first_started(input).await;
         } else {
             self.fact(input).await;
         }
+        self.take_up();
+    }
+
+    fn take_up(&mut self) {
+        self.resumed = true;
         self.ports.reach(self.reach());
         self.publish();
     }
@@ -88,9 +110,7 @@ impl Supervisor {
     /// An inspect cannot tell who ended it; the events before it could.
     fn with_hand(&mut self, seen: Observation) -> Observation {
         let ending = self.ending;
-        if ending == Ending::Unseen {
-            self.ending = Ending::ByItself;
-        }
+        self.seen();
         match seen {
             Observation::Exited { name, code, out_of_memory, .. } => {
                 Observation::Exited { name, code, out_of_memory, ending }
@@ -98,4 +118,19 @@ impl Supervisor {
             other => other,
         }
     }
+    /// Somebody looked: an end from now on is seen.
+    fn seen(&mut self) {
+        if self.ending == Ending::Unseen {
+            self.ending = Ending::ByItself;
+        }
+    }
+}
+
+fn agrees(known: &Container, listed: &Listed) -> bool {
+    let as_known = match known.phase {
+        Phase::Running { .. } => listed.running,
+        Phase::Stopped { reason } => !listed.running && reason != StopReason::Lost,
+        _ => false,
+    };
+    as_known && listed.name == known.name
 }

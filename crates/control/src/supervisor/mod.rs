@@ -69,7 +69,7 @@ impl Supervisor {
         shared.registry.enter(&handle);
         let calls = Calls::new(Arc::clone(&shared));
         let resumed = matches!(beginning, Beginning::Create(..));
-        let supervisor = Self {
+        let supervisor = Box::new(Self {
             container,
             handle: handle.clone(),
             commands,
@@ -85,12 +85,13 @@ impl Supervisor {
             look_again: None,
             ready: true,
             shared: Arc::clone(&shared),
-        };
+        });
         shared.tasks.spawn(supervisor.run(beginning));
         handle
     }
 
-    async fn run(mut self, beginning: Beginning) {
+    /// What is seldom under way is boxed: nearly all containers do nothing nearly always, and there may be very many.
+    async fn run(mut self: Box<Self>, beginning: Beginning) {
         let ending = self.shared.ending.clone();
         if let Beginning::Create(spec, answer) = beginning {
             self.waiting.push(answer);
@@ -101,9 +102,9 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 () = ending.cancelled() => return self.pause(),
-                result = self.calls.result() => self.take_result(result).await,
-                Some(command) = self.commands.recv() => self.take(command).await,
-                () = at(look) => self.look().await,
+                result = self.calls.result() => Box::pin(self.take_result(result)).await,
+                Some(command) = self.commands.recv() => Box::pin(self.take(command)).await,
+                () = at(look) => Box::pin(self.look()).await,
                 () = at(self.look_again) => self.make_up(),
                 () = self.ports.retry() => self.publish(),
             }
@@ -134,9 +135,13 @@ impl Supervisor {
                 let result = self.advance(Input::Delete).await;
                 reply(answer, result.map(|()| self.handle.view()));
             }
-            Command::CheckIn(value) => self.fact(Input::CheckIn(value)).await,
+            Command::CheckIn => self.take_report().await,
             Command::Used => self.fact(Input::Used).await,
             Command::Compare(done) => self.compare(done).await,
+            Command::Listed(told) => {
+                let (listed, done) = *told;
+                self.listed(listed, done).await;
+            }
             Command::Killed => self.ending = Ending::ByHand,
             Command::StoppedByHand => {
                 // An inspect of its end may still be under way.
@@ -151,6 +156,13 @@ impl Supervisor {
                 self.fact(Input::PolicyChanged).await;
                 self.publish();
             }
+        }
+    }
+
+    async fn take_report(&mut self) {
+        while let Some(value) = self.handle.reported() {
+            self.fact(Input::CheckIn(value.clone())).await;
+            self.handle.shows(&value);
         }
     }
 
@@ -239,7 +251,7 @@ impl Supervisor {
 
 async fn at(instant: Option<tokio::time::Instant>) {
     match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
+        Some(instant) => Box::pin(tokio::time::sleep_until(instant)).await,
         None => std::future::pending().await,
     }
 }

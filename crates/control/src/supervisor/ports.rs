@@ -63,7 +63,7 @@ impl Ports {
         if self.missing.is_empty() {
             return std::future::pending().await;
         }
-        tokio::time::sleep(RETRY).await;
+        Box::pin(tokio::time::sleep(RETRY)).await;
         self.apply();
     }
 }

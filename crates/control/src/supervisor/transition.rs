@@ -30,6 +30,8 @@ impl Supervisor {
             return Ok(());
         }
         let next = Arc::new(next);
+        // A look that acts is written down before: any other is made again after a crash.
+        let is_minor = is_minor && effect != Some(Effect::Stop);
         let saved = if is_minor { self.note(&next) } else { self.save(&next).await };
         if must_be_saved {
             saved.clone()?;
@@ -182,7 +184,10 @@ impl Supervisor {
 /// Whether losing it to a crash costs nothing. Of a body just made, the intent on disk says enough: until its owner was
 /// told that it runs, a restart takes it away by its labels.
 fn is_minor(input: &Input) -> bool {
-    matches!(input, Input::Created { .. } | Input::CheckIn(_) | Input::Used | Input::PolicyChanged)
+    matches!(
+        input,
+        Input::Created { .. } | Input::CheckIn(_) | Input::Used | Input::Look(_) | Input::PolicyChanged
+    )
 }
 
 /// Whoever asked may have gone away meanwhile; the command is done all the same.

@@ -135,6 +135,8 @@ impl Looks {
 
     pub fn bytes_moved(&mut self, key: &Key, now: Duration) {
         if let Some(run) = self.runs.get_mut(key) {
+            // At the very moment of its start is after it.
+            let now = now.max(run.since + Duration::from_nanos(1));
             (run.recorded, run.moved) = (run.moved, now);
         }
     }

@@ -218,13 +218,18 @@ fn address(networks: Option<ContainerSummaryNetworkSettings>) -> Option<Ipv4Addr
     endpoints.find_map(|endpoint| endpoint.ipam_config?.ipv4_address?.parse().ok())
 }
 
+/// Names that other containers' links gave it have a second slash.
+fn own_name(names: Vec<String>) -> String {
+    names.into_iter().find(|name| name.rfind('/') == Some(0)).unwrap_or_default()
+}
+
 fn entry(summary: ContainerSummary) -> Listed {
     let labels = summary.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
     let state = summary.state;
     Listed {
         engine_id: EngineId::new(summary.id.unwrap_or_default()),
-        name: summary.names.unwrap_or_default().into_iter().next().unwrap_or_default(),
+        name: own_name(summary.names.unwrap_or_default()),
         key: label(KEY_LABEL),
         owner: label(OWNER_LABEL),
         address: address(summary.network_settings),
