@@ -33,11 +33,34 @@ pub struct View {
     pub container: Arc<Container>,
     /// The policy that it lives under.
     pub policy: IdlePolicy,
-    /// Its host ports that another program holds at the moment.
-    pub ports_missing: Vec<u16>,
+    /// Its host ports that cannot be had at the moment.
+    pub ports_missing: Vec<MissingPort>,
     /// Where [`Traffic::moved`] stood at the last look.
     pub(crate) moved_at_look: u64,
     pub(crate) traffic: Arc<Traffic>,
+}
+
+/// A host port of a container's that cannot be had at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingPort {
+    /// Which one.
+    pub port: u16,
+    /// What the system says; nothing where another program holds it.
+    pub why: Option<String>,
+}
+
+impl std::fmt::Display for MissingPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let port = self.port;
+        match &self.why {
+            None => {
+                write!(f, "another program holds port {port} of the host; it is taken as soon as it is free")
+            }
+            Some(why) => {
+                write!(f, "port {port} of the host cannot be had ({why}); it is tried again each second")
+            }
+        }
+    }
 }
 
 /// Why a command did not do what it should.
@@ -241,17 +264,25 @@ impl View {
 
     /// Why it does not run, or is not reachable, although it should be.
     pub fn failure(&self) -> Option<String> {
-        let held = self.ports_missing.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-        match held.as_str() {
-            "" => self.container.failure.clone(),
-            held => Some(format!(
-                "another program holds port {held} of the host; it is taken as soon as it is free"
-            )),
-        }
+        let words: Vec<_> = self.ports_missing.iter().map(MissingPort::to_string).collect();
+        if words.is_empty() { self.container.failure.clone() } else { Some(words.join("; ")) }
     }
 
     /// When something that counts last happened, as far as looks and check-ins tell.
     pub fn last_activity(&self) -> Timestamp {
         self.container.last_activity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_cannot_be_had_says_why() {
+        let held = MissingPort { port: 49_153, why: None };
+        assert!(held.to_string().starts_with("another program holds port 49153"));
+        let other = MissingPort { port: 49_153, why: Some("Too many open files".into()) };
+        assert!(other.to_string().starts_with("port 49153 of the host cannot be had (Too many open files)"));
     }
 }

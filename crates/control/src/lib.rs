@@ -34,7 +34,7 @@ pub use control::{Control, LaunchError, Parts, mint};
 pub use create::{CreateError, CreateRequest};
 pub use endpoints::{Endpoints, Target};
 pub use engine::EngineError;
-pub use handle::{CommandError, Handle, View};
+pub use handle::{CommandError, Handle, MissingPort, View};
 pub use ledger::LedgerError;
 pub use measures::{METRICS, Metric, MetricKind};
 pub use neighbours::Neighbours;

@@ -1,17 +1,22 @@
 //! A container's host ports: claimed for its life, reachable as its phase says, and taken again when somebody else let go.
 
+use crate::handle::MissingPort;
 use crate::{Endpoints, Target, Traffic};
 use model::{Container, Protocol, Reach};
+use std::io::ErrorKind;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Ports {
     endpoints: Arc<dyn Endpoints>,
     ports: Vec<(u16, Target)>,
-    missing: Vec<u16>,
+    missing: Vec<MissingPort>,
+    /// When the missing ones are tried again.
+    again: Option<Instant>,
     reach: Reach,
 }
 
@@ -27,6 +32,7 @@ impl Ports {
             endpoints: Arc::clone(endpoints),
             ports: ports.collect(),
             missing: Vec::new(),
+            again: None,
             reach: Reach::Refuse,
         };
         claimed.apply();
@@ -42,28 +48,31 @@ impl Ports {
     }
 
     fn apply(&mut self) {
-        self.missing.clear();
+        let before = std::mem::take(&mut self.missing);
         for (port, target) in &self.ports {
             let set =
                 self.endpoints.claim(*port).and_then(|()| self.endpoints.set(*port, self.reach, target));
             if let Err(error) = set {
-                tracing::warn!(port, %error, "cannot have this port; trying again");
-                self.missing.push(*port);
+                if before.iter().all(|known| known.port != *port) {
+                    tracing::warn!(port, %error, "cannot have this port; trying again until it works");
+                }
+                let held = error.kind() == ErrorKind::AddrInUse;
+                self.missing.push(MissingPort { port: *port, why: (!held).then(|| error.to_string()) });
             }
         }
+        self.again = (!self.missing.is_empty()).then(|| Instant::now() + RETRY);
     }
 
-    /// Those that another program holds.
-    pub(crate) fn missing(&self) -> Vec<u16> {
+    /// Those that cannot be had at the moment.
+    pub(crate) fn missing(&self) -> Vec<MissingPort> {
         self.missing.clone()
     }
 
-    /// Comes back when the missing ones were tried again; never while none is missing. Cancel safe.
+    /// Comes back when the missing ones were tried again; never while none is missing. Cancel safe: when they are is settled,
+    /// however often this is begun anew.
     pub(crate) async fn retry(&mut self) {
-        if self.missing.is_empty() {
-            return std::future::pending().await;
-        }
-        Box::pin(tokio::time::sleep(RETRY)).await;
+        let Some(again) = self.again else { return std::future::pending().await };
+        Box::pin(tokio::time::sleep_until(again)).await;
         self.apply();
     }
 }
