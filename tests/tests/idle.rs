@@ -34,6 +34,11 @@ fn an_idle_container_is_stopped_at_its_second_look_and_not_before() {
         (status(&daemon.client, &container) == "stopped").then_some(())
     });
     assert_eq!(daemon.client.show(text(&container, "uri"))["failure"], Value::Null);
+    let said = daemon.log();
+    assert!(
+        said.lines().any(|line| line.contains("transition") && line.contains(r#"cause="idle""#)),
+        "{said}"
+    );
 }
 
 #[test]

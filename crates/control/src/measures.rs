@@ -80,21 +80,8 @@ pub const METRICS: &[Metric] =
     &[CONTAINERS, TRANSITIONS, CONNECTIONS, CHECK_INS, READY, ENGINE_CALLS, COMMITS];
 
 pub(crate) fn transition(from: Status, phase: &Phase) {
-    let to = phase.status().as_str();
-    counter!(TRANSITIONS.name, "from" => from.as_str(), "to" => to, "cause" => cause(phase)).increment(1);
-}
-
-fn cause(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Stopping { reason, .. } | Phase::Stopped { reason } => match reason {
-            StopReason::Asked => "asked",
-            StopReason::Idle => "idle",
-            StopReason::Exited => "exited",
-            StopReason::Failed => "failed",
-            StopReason::Lost => "lost",
-        },
-        _ => "",
-    }
+    let (to, cause) = (phase.status().as_str(), phase.cause().map_or("", StopReason::as_str));
+    counter!(TRANSITIONS.name, "from" => from.as_str(), "to" => to, "cause" => cause).increment(1);
 }
 
 pub(crate) fn engine_call(call: &'static str, error: Option<&EngineError>, took: Duration) {

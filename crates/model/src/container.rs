@@ -123,6 +123,19 @@ pub enum StopReason {
     Lost,
 }
 
+impl StopReason {
+    /// As logs and metrics tell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Idle => "idle",
+            Self::Exited => "exited",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// The four words of the seed's `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -169,6 +182,14 @@ impl Phase {
             Self::Running { .. } => Status::Running,
             Self::Stopping { .. } | Self::Removing => Status::Stopping,
             Self::Stopped { .. } | Self::Gone => Status::Stopped,
+        }
+    }
+
+    /// Why it stops or is stopped.
+    pub fn cause(&self) -> Option<StopReason> {
+        match self {
+            Self::Stopping { reason, .. } | Self::Stopped { reason } => Some(*reason),
+            _ => None,
         }
     }
 

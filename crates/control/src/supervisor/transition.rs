@@ -7,7 +7,7 @@ use crate::handle::{Answer, CommandError, View};
 use crate::starts::Priority;
 use crate::store::Change;
 use crate::{check_in, measures};
-use model::{Container, Effect, Ending, Input, Observation, Phase, Reach, Timestamp, step};
+use model::{Container, Effect, Ending, Input, Observation, Phase, Reach, StopReason, Timestamp, step};
 use std::sync::Arc;
 
 impl Supervisor {
@@ -95,9 +95,10 @@ impl Supervisor {
         if was != is || before.container_id != self.container.container_id {
             self.ending = Ending::ByItself;
             self.calls.outdate();
-            let failure = self.container.failure.as_deref();
+            let (cause, failure) =
+                (self.container.phase.cause().map(StopReason::as_str), self.container.failure.as_deref());
             tracing::info!(container = %self.name(), image = %self.container.image, from = was.as_str(),
-                to = is.as_str(), failure, "transition");
+                to = is.as_str(), cause, failure, "transition");
             measures::transition(was, &self.container.phase);
         }
         if matches!(self.container.phase, Phase::Running { .. })
