@@ -3,9 +3,11 @@
 use crate::Traffic;
 use crate::pulse::USE_RECORDED_EVERY;
 use crate::store::StoreError;
+use bytes::Bytes;
 use engine::Listed;
 use model::container::NO_CHECK_IN;
 use model::{Container, IdlePolicy, Key, Phase, Status, Timestamp};
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,7 +29,7 @@ struct Inner {
 }
 
 /// A container as its supervisor last published it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct View {
     /// The container itself, which its supervisor shares.
     pub container: Arc<Container>,
@@ -38,6 +40,7 @@ pub struct View {
     /// Where [`Traffic::moved`] stood at the last look.
     pub(crate) moved_at_look: u64,
     pub(crate) traffic: Arc<Traffic>,
+    pub(crate) rendered: Rendered,
 }
 
 /// A host port of a container's that cannot be had at the moment.
@@ -62,6 +65,10 @@ impl std::fmt::Display for MissingPort {
         }
     }
 }
+
+/// What a reader wrote of a view, kept with it: views are read far more often than they change.
+#[derive(Debug, Default)]
+pub(crate) struct Rendered(Mutex<Option<(String, Bytes)>>);
 
 /// Why a command did not do what it should.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -241,15 +248,31 @@ impl Handle {
 
 impl View {
     /// The seed's `active`: the last check-in; without one, open connections; never "0" while a look would say active.
-    pub fn active(&self) -> String {
+    pub fn active(&self) -> Cow<'_, str> {
         if self.container.phase.status() != Status::Running {
-            return NO_CHECK_IN.to_owned();
+            return NO_CHECK_IN.into();
         }
         match (self.container.check_in.as_str(), self.traffic.connections()) {
-            (NO_CHECK_IN, 0) if self.used() => "1".to_owned(),
-            (NO_CHECK_IN, connections) => connections.to_string(),
-            (value, _) => value.to_owned(),
+            (NO_CHECK_IN, 0) if self.used() => "1".into(),
+            (NO_CHECK_IN, 0) => NO_CHECK_IN.into(),
+            (NO_CHECK_IN, connections) => connections.to_string().into(),
+            (value, _) => value.into(),
         }
+    }
+
+    /// What `render` writes of this view with this `active`, which alone changes under it: written anew only then. There is
+    /// one rendering: always ask for the same.
+    pub fn rendered(&self, render: impl FnOnce(&Self, &str) -> Vec<u8>) -> Bytes {
+        let active = self.active();
+        let mut rendered = self.rendered.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, text)) = rendered.as_ref()
+            && *of == active
+        {
+            return text.clone();
+        }
+        let text = Bytes::from(render(self, &active));
+        *rendered = Some((active.into_owned(), text.clone()));
+        text
     }
 
     /// Open connections to its endpoints.

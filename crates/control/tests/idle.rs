@@ -258,7 +258,7 @@ async fn of_check_ins_in_a_row_the_last_one_counts() {
     let bench = Bench::inline();
     let control = bench.launch().await;
     let view = create(&control).await;
-    let active = || control.find(&id(&view)).unwrap().view().active();
+    let active = || control.find(&id(&view)).unwrap().view().active().into_owned();
     for values in [["3", "0", "3"], ["0", "3", "0"], ["3", "0", "1"]] {
         for value in values {
             control.check_in(IpAddr::V4(view.container.address), value);
@@ -273,7 +273,7 @@ async fn a_check_in_after_a_new_start_counts_although_it_says_the_same() {
     let bench = Bench::inline();
     let control = bench.launch().await;
     let view = create(&control).await;
-    let active = || control.find(&id(&view)).unwrap().view().active();
+    let active = || control.find(&id(&view)).unwrap().view().active().into_owned();
     for _ in 0..2 {
         control.check_in(IpAddr::V4(view.container.address), "3");
         until("it shows", || active() == "3").await;

@@ -5,17 +5,26 @@ use crate::error::Failure;
 use crate::input::{InPath, InQuery, truth};
 use crate::{App, problems};
 use api::{ChangeContainer, ContainerBody, CreateContainer, CreateForm, Kind, example_container};
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use control::{CreateRequest, Handle, View};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
-type Shown = Json<ContainerBody>;
+/// JSON that is written already.
+pub(crate) struct Written(Bytes);
 
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, JSON)], self.0).into_response()
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// How a container is named in a path.
 const ID: &str =
     "Its `container_id`, at least 12 digits of its beginning, or its name, with or without the slash (`%2F`)";
@@ -42,13 +51,13 @@ pub(crate) struct ListQuery {
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     InQuery(query): InQuery<ListQuery>,
-) -> Result<Json<Vec<ContainerBody>>, Failure> {
+) -> Result<Written, Failure> {
     let views = if query.audit {
         app.control.audit().await.map_err(|error| Failure::engine(&app, &error))?
     } else {
         app.control.list()
     };
-    Ok(Json(views.iter().map(|view| shown(&app, view)).collect()))
+    Ok(all(&app, &views))
 }
 
 /// Make a container and start it
@@ -79,12 +88,12 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Fields(asked): Fields<CreateContainer>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Shown), Failure> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Written), Failure> {
     let env = variables(asked.env.unwrap_or_default())?;
     let request = CreateRequest { image: asked.image.unwrap_or_default().trim().to_owned(), env };
     let view = app.control.create(request).await.map_err(|error| Failure::create(&app, &error))?;
-    let body = shown(&app, &view);
-    Ok((StatusCode::CREATED, [(header::LOCATION, body.uri.clone())], Json(body)))
+    let uri = body(&app, &view, &view.active()).uri;
+    Ok((StatusCode::CREATED, [(header::LOCATION, uri)], one(&app, &view)))
 }
 
 /// As `NAME=VALUE`. What no process can have in its environment is a mistake.
@@ -104,9 +113,12 @@ fn variables(env: BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
     params(("id" = String, Path, description = ID, example = "hungry_bell")),
     responses((status = 200, description = "As it is", body = ContainerBody), problems::ShowContainer),
 )]
-pub(crate) async fn show(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Shown, Failure> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    InPath(id): InPath<String>,
+) -> Result<Written, Failure> {
     let handle = find(&app, &id)?;
-    Ok(Json(shown(&app, &handle.view())))
+    Ok(one(&app, &handle.view()))
 }
 
 /// Start or stop a container
@@ -134,7 +146,7 @@ pub(crate) async fn change(
     State(app): State<Arc<App>>,
     InPath(id): InPath<String>,
     Fields(change): Fields<ChangeContainer>,
-) -> Result<Shown, Failure> {
+) -> Result<Written, Failure> {
     let handle = find(&app, &id)?;
     let changed = match change.status.as_deref() {
         Some("running") => handle.start().await,
@@ -152,7 +164,7 @@ pub(crate) async fn change(
         }
     };
     let view = changed.map_err(|error| Failure::command(&app, &id, &error))?;
-    Ok(Json(shown(&app, &view)))
+    Ok(one(&app, &view))
 }
 
 /// Delete a container, with its data
@@ -175,6 +187,31 @@ fn find(app: &App, id: &str) -> Result<Handle, Failure> {
     app.control.find(id).map_err(|error| Failure::find(&error))
 }
 
-fn shown(app: &App, view: &View) -> ContainerBody {
-    ContainerBody::new(&view.container, view.active(), view.failure(), &view.policy, &app.public_host)
+fn one(app: &App, view: &View) -> Written {
+    Written(written(app, view))
+}
+
+fn all(app: &App, views: &[Arc<View>]) -> Written {
+    let each: Vec<Bytes> = views.iter().map(|view| written(app, view)).collect();
+    let mut text = Vec::with_capacity(each.iter().map(|one| one.len() + 1).sum::<usize>() + 2);
+    text.push(b'[');
+    for (index, one) in each.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(one);
+    }
+    text.push(b']');
+    Written(text.into())
+}
+
+fn written(app: &App, view: &View) -> Bytes {
+    let write = |view: &View, active: &str| serde_json::to_vec(&body(app, view, active));
+    view.rendered(|view, active| {
+        write(view, active).expect("texts, numbers and lists of them are always JSON")
+    })
+}
+
+fn body(app: &App, view: &View, active: &str) -> ContainerBody {
+    ContainerBody::new(&view.container, active.to_owned(), view.failure(), &view.policy, &app.public_host)
 }

@@ -10,7 +10,7 @@ mod ports;
 mod transition;
 
 use crate::control::Shared;
-use crate::handle::{Answer, Command, CommandError, Handle, View};
+use crate::handle::{Answer, Command, CommandError, Handle, Rendered, View};
 use crate::{Traffic, handle};
 use calls::{Calls, Hindrance};
 use engine::ContainerSpec;
@@ -63,6 +63,7 @@ impl Supervisor {
             ports_missing: ports.missing(),
             moved_at_look: 0,
             traffic,
+            rendered: Rendered::default(),
         };
         let (sender, commands) = mpsc::channel(handle::COMMANDS);
         let handle = Handle::new(view, sender);

@@ -3,7 +3,7 @@
 use super::Supervisor;
 use super::calls::Hindrance;
 use crate::clock::Reading;
-use crate::handle::{Answer, CommandError, View};
+use crate::handle::{Answer, CommandError, Rendered, View};
 use crate::starts::Priority;
 use crate::store::Change;
 use crate::{check_in, measures};
@@ -137,6 +137,7 @@ impl Supervisor {
             ports_missing: self.ports.missing(),
             moved_at_look: self.moved_at_look,
             traffic: Arc::clone(self.handle.traffic()),
+            rendered: Rendered::default(),
         });
     }
 
