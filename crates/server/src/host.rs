@@ -5,8 +5,6 @@ use crate::error::Failure;
 use api::Kind;
 use axum::extract::Request;
 use axum::http::{Version, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -61,14 +59,7 @@ fn name(authority: &str) -> Option<&str> {
 }
 
 /// Whoever connected said for whom: once in HTTP/1.1, where it must be there.
-pub(crate) async fn refuse_foreign(request: Request, next: Next) -> Response {
-    match check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(failure) => failure.into_response(),
-    }
-}
-
-fn check(request: &Request) -> Result<(), Failure> {
+pub(crate) fn check(request: &Request) -> Result<(), Failure> {
     let Some(hosts) = request.extensions().get::<Hosts>() else { return Ok(()) };
     let mut said = request.headers().get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or("?"));
     let (first, second) = (said.next(), said.next());

@@ -22,7 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 /// The longest request head. A longer one is 431.
 const MAX_HEAD: usize = 32 * 1024;
@@ -113,6 +112,9 @@ impl Listening {
     }
 
     fn attend(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown, place: Arc<Place>) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "answers may be held back by the kernel");
+        }
         let (routes, hosts, limits) = (self.routes.clone(), self.hosts.clone(), self.limits);
         let held = Arc::clone(&place);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
@@ -152,7 +154,7 @@ async fn answer(
     unread: Unread,
     turn: Arc<Turn>,
 ) -> Result<Response, TakenAway> {
-    let Ok(response) = routes.oneshot(request).await;
+    let response = routes.answer(request).await;
     unread.read().await;
     if !turn.begin() {
         return Err(TakenAway);

@@ -3,7 +3,6 @@
 use crate::{App, problems};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use control::{Metric, MetricKind};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -86,9 +85,9 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> ([(HeaderName, &'static
 pub(crate) struct Route(MatchedPath);
 
 /// Inside the router a request knows its route; outside, the response does.
-pub(crate) async fn note_route(request: Request, next: Next) -> Response {
+pub(crate) async fn note_route(request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned().map(Route);
-    let mut response = next.run(request).await;
+    let mut response = answer(request).await;
     if let Some(route) = route {
         response.extensions_mut().insert(route);
     }

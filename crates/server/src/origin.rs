@@ -5,16 +5,14 @@ use crate::error::Failure;
 use api::Kind;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
-pub(crate) async fn refuse_foreign(request: Request, next: Next) -> Response {
+pub(crate) fn check(request: &Request) -> Result<(), Failure> {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if changes && is_foreign(request.headers()) {
         let message = "A page of another origin may change nothing here";
-        return Failure::new(Kind::ForeignOrigin, message).into_response();
+        return Err(Failure::new(Kind::ForeignOrigin, message));
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// By `Sec-Fetch-Site` where the browser sends it, else by an `Origin` that is not the `Host`.

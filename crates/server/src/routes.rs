@@ -4,20 +4,22 @@ use crate::{
     App, auth, check_in, containers, docs, error, health, host, images, log, metrics, openapi, origin,
 };
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::ServiceExt;
 use tower_http::normalize_path::NormalizePath;
-use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A router that takes a trailing slash for none.
-pub type Routes = NormalizePath<Router>;
+/// The routes, for a listener to ask.
+#[derive(Clone)]
+pub struct Routes(NormalizePath<Router>);
 
 /// What takes credentials.
 pub(crate) fn closed() -> OpenApiRouter<Arc<App>> {
@@ -45,9 +47,8 @@ pub fn api(app: &Arc<App>) -> Routes {
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), auth::require));
     let open = Router::from(open()).method_not_allowed_fallback(error::method_not_allowed);
-    let routes =
-        open.merge(closed).layer(from_fn(origin::refuse_foreign)).layer(from_fn(host::refuse_foreign));
-    finish(routes.with_state(Arc::clone(app)))
+    let routes = open.merge(closed).layer(from_fn(within));
+    Routes::of(routes.with_state(Arc::clone(app)))
 }
 
 /// What containers reach at their gateway's address: check-in, and no other route.
@@ -55,33 +56,55 @@ pub fn check_in_only(app: &Arc<App>) -> Routes {
     let routes = Router::new()
         .route("/v1/check-in", post(check_in::take))
         .fallback(error::no_such_route)
-        .method_not_allowed_fallback(error::method_not_allowed);
-    finish(routes.with_state(Arc::clone(app)))
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn(within_the_door));
+    Routes::of(routes.with_state(Arc::clone(app)))
 }
 
-fn finish(routes: Router) -> Routes {
-    let around = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::x_request_id(log::MintRequestId))
-        .layer(from_fn(log::each_request))
-        .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn(options));
-    let routes = routes.layer(from_fn(metrics::note_route));
-    // A router adds `Allow` outside of its own layers: only a router around it sees that.
-    NormalizePath::trim_trailing_slash(Router::new().fallback_service(routes).layer(around))
+/// What every request of the API meets once it has its route. One layer for all of it: each costs two allocations.
+async fn within(request: Request, next: Next) -> Response {
+    metrics::note_route(request, async |request| {
+        match host::check(&request).and_then(|()| origin::check(&request)) {
+            Ok(()) => next.run(request).await,
+            Err(failure) => failure.into_response(),
+        }
+    })
+    .await
+}
+
+async fn within_the_door(request: Request, next: Next) -> Response {
+    metrics::note_route(request, async |request| next.run(request).await).await
+}
+
+impl Routes {
+    /// A trailing slash is taken for none.
+    fn of(routes: Router) -> Self {
+        Self(NormalizePath::trim_trailing_slash(routes))
+    }
+
+    /// Answers a request, whatever happens to it. What is around every route stands around the router: `Allow` is added outside
+    /// of its layers.
+    pub async fn answer(&self, request: Request) -> Response {
+        log::each_request(request, async |request| {
+            let is_options = request.method() == Method::OPTIONS;
+            let answered = AssertUnwindSafe(self.0.clone().oneshot(request)).catch_unwind().await;
+            let Ok(response) = answered.unwrap_or_else(|cause| Ok(error::panicked(cause)));
+            if is_options { options(response) } else { response }
+        })
+        .await
+    }
 }
 
 /// `OPTIONS` answers with the methods that the route knows, which is what a 405 says of it.
-async fn options(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
-    let asked = request.method() == Method::OPTIONS;
-    let mut response = next.run(request).await;
-    let known =
-        response.headers().get(header::ALLOW).and_then(|allow| allow.to_str().ok()).map(str::to_owned);
-    if let (true, StatusCode::METHOD_NOT_ALLOWED, Some(known)) = (asked, response.status(), known) {
-        response = Response::default();
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        let allow = HeaderValue::try_from(format!("{known},OPTIONS"));
-        response.headers_mut().insert(header::ALLOW, allow.expect("method names are header text"));
-    }
-    response
+fn options(response: Response) -> Response {
+    let known = response.headers().get(header::ALLOW).and_then(|allow| allow.to_str().ok());
+    let allow = match (response.status(), known) {
+        (StatusCode::METHOD_NOT_ALLOWED, Some(known)) => format!("{known},OPTIONS"),
+        _ => return response,
+    };
+    let mut answer = Response::default();
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let allow = HeaderValue::try_from(allow).expect("method names are header text");
+    answer.headers_mut().insert(header::ALLOW, allow);
+    answer
 }
