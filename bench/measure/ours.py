@@ -56,16 +56,20 @@ class Daemon:
         shutil.rmtree(self.folder)
 
     def ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = {"Authorization": AUTHORIZATION}
-        if body:
-            headers["Content-Type"] = "application/json"
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        text = response.read()
-        if response.status >= 400:
-            sys.exit(f"{method} {path}: {response.status} {text.decode()}")
-        return json.loads(text) if text else None
+        return ask(self.port, method, path, body)
+
+
+def ask(port, method, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Authorization": AUTHORIZATION}
+    if body:
+        headers["Content-Type"] = "application/json"
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    text = response.read()
+    if response.status >= 400:
+        sys.exit(f"{method} {path}: {response.status} {text.decode()}")
+    return json.loads(text) if text else None
 
 
 class Stand:

@@ -41,7 +41,8 @@ def times(values, against):
 
 def write(plan, sections):
     goals = [goal for section in sections for goal in section.goals]
-    rows = [[g.what, g.against, g.goal, g.measured, "met" if g.met else "**missed**"] for g in goals]
+    judged = lambda goal: "not judged" if plan.quick else "met" if goal.met else "**missed**"
+    rows = [[goal.what, goal.against, goal.goal, goal.measured, judged(goal)] for goal in goals]
     parts = [
         "# Measured",
         "By `make bench`, in one run, alternating. Ratios count: absolute figures are of a shared, noisy machine.",
