@@ -34,7 +34,7 @@ pub struct View {
     /// The container itself, which its supervisor shares.
     pub container: Arc<Container>,
     /// The policy that it lives under.
-    pub policy: IdlePolicy,
+    pub policy: Arc<IdlePolicy>,
     /// Its host ports that cannot be had at the moment.
     pub ports_missing: Vec<MissingPort>,
     /// Where [`Traffic::moved`] stood at the last look.
@@ -68,7 +68,7 @@ impl std::fmt::Display for MissingPort {
 
 /// What a reader wrote of a view, kept with it: views are read far more often than they change.
 #[derive(Debug, Default)]
-pub(crate) struct Rendered(Mutex<Option<(String, Bytes)>>);
+pub(crate) struct Rendered(Mutex<Option<Box<(String, Bytes)>>>);
 
 /// Why a command did not do what it should.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -265,13 +265,11 @@ impl View {
     pub fn rendered(&self, render: impl FnOnce(&Self, &str) -> Vec<u8>) -> Bytes {
         let active = self.active();
         let mut rendered = self.rendered.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, text)) = rendered.as_ref()
-            && *of == active
-        {
+        if let Some((_, text)) = rendered.as_deref().filter(|(of, _)| *of == active) {
             return text.clone();
         }
         let text = Bytes::from(render(self, &active));
-        *rendered = Some((active.into_owned(), text.clone()));
+        *rendered = Some(Box::new((active.into_owned(), text.clone())));
         text
     }
 

@@ -3,23 +3,23 @@
 use crate::control::Control;
 use crate::handle::Command;
 use model::IdlePolicy;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-/// The policy of now. Whoever decides reads it anew, so that nobody decides by an old one.
+/// The policy of now. Whoever decides reads it anew, so that nobody decides by an old one. All views of one policy share it.
 #[derive(Debug)]
-pub(crate) struct Current(RwLock<IdlePolicy>);
+pub(crate) struct Current(RwLock<Arc<IdlePolicy>>);
 
 impl Current {
     pub(crate) fn new(policy: IdlePolicy) -> Self {
-        Self(RwLock::new(policy))
+        Self(RwLock::new(Arc::new(policy)))
     }
 
-    pub(crate) fn get(&self) -> IdlePolicy {
-        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn get(&self) -> Arc<IdlePolicy> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn set(&self, policy: IdlePolicy) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 }
 

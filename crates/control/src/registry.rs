@@ -21,7 +21,7 @@ struct Index {
     ids: BTreeMap<ContainerId, Handle>,
     bodies: BTreeMap<EngineId, Handle>,
     /// For a moment two may go by one name.
-    names: BTreeMap<(String, Key), Handle>,
+    names: BTreeMap<(Box<str>, Key), Handle>,
     addresses: BTreeMap<Ipv4Addr, Handle>,
 }
 
@@ -139,8 +139,8 @@ impl Index {
     }
 
     fn by_name(&self, name: &str) -> Option<&Handle> {
-        let (found, handle) = self.names.range((name.to_owned(), Key::new(""))..).next()?;
-        (found.0 == name).then_some(handle)
+        let (found, handle) = self.names.range((name.into(), Key::new(""))..).next()?;
+        (*found.0 == *name).then_some(handle)
     }
 
     fn find(&self, reference: &str) -> Result<Handle, FindError> {
@@ -162,8 +162,8 @@ impl Index {
     }
 }
 
-fn name(container: &Container) -> (String, Key) {
-    (bare(&container.name).to_owned(), container.key.clone())
+fn name(container: &Container) -> (Box<str>, Key) {
+    (bare(&container.name).into(), container.key.clone())
 }
 
 /// What changes of what it goes by.

@@ -157,13 +157,13 @@ async fn a_policy_that_changes_moves_every_look_and_survives_a_restart() {
     let view = create(&control).await;
     let begun = view.container.created_at;
     let due = |control: &Control| next_look(control, &view).map(|at| at.since(begun).as_secs());
-    let shown = || control.find(&id(&view)).unwrap().view().policy;
+    let shown = || control.find(&id(&view)).unwrap().view().policy.clone();
     tokio::time::sleep(HOUR).await;
     let mut policy = bench.policy;
     policy.initial_timeout_interval = 3 * HOUR;
     control.set_policy(policy).await;
     until("its look is later", || due(&control) == Some(3 * 3600)).await;
-    assert_eq!(shown(), policy);
+    assert_eq!(*shown(), policy);
 
     policy.disable_timeouts = true;
     control.set_policy(policy).await;
