@@ -25,13 +25,13 @@ impl Supervisor {
         let must_be_saved =
             matches!(input, Input::Start | Input::Stop | Input::Delete) || self.is_first_start(&input);
         let is_minor = is_minor(&input);
+        let is_made_again = matches!(input, Input::Look(_) | Input::Observed(_));
         let (next, effect) = step(&self.container, input, now, &self.shared.policy.get());
         if next == *self.container && effect.is_none() {
             return Ok(());
         }
         let next = Arc::new(next);
-        // A look that acts is written down before: any other is made again after a crash.
-        let is_minor = is_minor && effect != Some(Effect::Stop);
+        let is_minor = is_minor || (is_made_again && !moves_on(&self.container, &next));
         let saved = if is_minor { self.note(&next) } else { self.save(&next).await };
         if must_be_saved {
             saved.clone()?;
@@ -186,10 +186,12 @@ impl Supervisor {
 /// Whether losing it to a crash costs nothing. Of a body just made, the intent on disk says enough: until its owner was
 /// told that it runs, a restart takes it away by its labels.
 fn is_minor(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::Created { .. } | Input::CheckIn(_) | Input::Used | Input::Look(_) | Input::PolicyChanged
-    )
+    matches!(input, Input::Created { .. } | Input::CheckIn(_) | Input::Used | Input::PolicyChanged)
+}
+
+/// Whether it is more than a next look or another name, which a restart finds again.
+fn moves_on(before: &Container, after: &Container) -> bool {
+    before.phase.status() != after.phase.status() || before.failure != after.failure
 }
 
 /// Whoever asked may have gone away meanwhile; the command is done all the same.
