@@ -1,7 +1,8 @@
 //! Opens the database so that one of a later version stays as it was, to the byte: its version is read before anything is
 //! set, migrated or tidied up.
 
-use super::{STEPS, StoreError, classify, database, put_meta};
+use super::StoreError;
+use super::sqlite::{STEPS, classify, database, put_meta};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;

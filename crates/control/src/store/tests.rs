@@ -1,8 +1,10 @@
 //! The store against a real file.
 
 use super::*;
-use model::{Phase, Timestamp};
+use crate::store::{Journal, Writing};
+use model::{Container, Key, Phase, Timestamp};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 fn container(key: &str) -> Container {
     Container {
