@@ -97,9 +97,13 @@ fn containers_do_not_reach_each_other_nor_the_api_nor_endpoints() {
     ask(text(&two, "app_port"), "up").unwrap();
     let api = daemon.base.rsplit(':').next().unwrap().to_owned();
     let endpoint = text(&two, "app_port").to_owned();
+    let reach = |host: &str, port: &str| {
+        docker_quietly(&["exec", one_id, "timeout", "3", "say", "GET", host, port, "/healthz"])
+    };
+    assert_eq!(reach(&gateway, "80").unwrap(), "HTTP/1.1 404 Not Found", "the same way, the door is reached");
     for (host, port) in [(&address, "8000"), (&gateway, api.as_str()), (&gateway, endpoint.as_str())] {
-        let args = ["exec", one_id, "timeout", "3", "say", "GET", host, port, "/healthz"];
-        assert!(docker_quietly(&args).is_err(), "{host}:{port} is reached from inside");
+        assert!(host.parse::<std::net::Ipv4Addr>().is_ok(), "{host}");
+        assert!(reach(host, port).is_err(), "{host}:{port} is reached from inside");
     }
 }
 
@@ -114,9 +118,9 @@ fn containers_of_an_instance_that_came_later_reach_no_endpoint_either() {
     let neighbour = later.client.create(test_image());
     let id = text(&neighbour, "container_id");
     let gateway = docker(&["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", id]);
-    until("it is turned away", Duration::from_secs(2), || {
-        docker_quietly(&["exec", id, "timeout", "3", "say", "GET", &gateway, port, "/"]).err()
-    });
+    let reach = |port: &str| docker_quietly(&["exec", id, "timeout", "3", "say", "GET", &gateway, port, "/"]);
+    assert_eq!(reach("80").unwrap(), "HTTP/1.1 404 Not Found", "the same way, its own door is reached");
+    until("it is turned away", Duration::from_secs(2), || reach(port).err());
     ask(port, "others still reach it").unwrap();
 }
 

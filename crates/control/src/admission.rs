@@ -55,6 +55,11 @@ impl Admission {
             Arc::clone(&self.under_way).acquire_owned().await.expect("the semaphore is never closed");
         Ok(Admitted { _under_way: under_way, _among_everybody: among_everybody })
     }
+
+    /// How many are under way, the caller's among them.
+    pub(crate) fn under_way(&self) -> usize {
+        UNDER_WAY - self.under_way.available_permits()
+    }
 }
 
 #[cfg(test)]

@@ -118,10 +118,12 @@ impl Control {
         }
     }
 
+    /// Those that are under way may not have taken yet what they may take.
     fn check_room(&self) -> Result<(), NoRoom> {
         let settings = &self.shared.settings;
-        let takes = u64::try_from(settings.limits.memory).unwrap_or_default();
-        settings.reserves.check(self.shared.room.as_ref(), takes)
+        let each = u64::try_from(settings.limits.memory).unwrap_or_default();
+        let under_way = u64::try_from(self.shared.admission.under_way()).unwrap_or(u64::MAX);
+        settings.reserves.check(self.shared.room.as_ref(), each.saturating_mul(under_way))
     }
 
     fn allot(&self, name: &str, image: &Image) -> Result<Container, LedgerError> {

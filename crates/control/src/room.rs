@@ -43,7 +43,7 @@ pub struct Reserves {
 pub enum NoRoom {
     /// Too little memory would be left.
     #[error(
-        "too little memory would be left: {} available, {} for the container, {} kept free by memory_reserve; stop \
+        "too little memory would be left: {} available, {} for the creates under way, {} kept free by memory_reserve; stop \
          containers, or lower memory_reserve", mebibytes(*.available), mebibytes(*.takes), mebibytes(*.reserve)
     )]
     Memory {
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(check(Host(None, &[]), 1 << 40), Ok(()), "what is not measured refuses nobody");
         assert_eq!(
             check(Host(Some(300), &[1024]), 100).unwrap_err(),
-            "too little memory would be left: 300 MiB available, 100 MiB for the container, 256 MiB kept free by \
+            "too little memory would be left: 300 MiB available, 100 MiB for the creates under way, 256 MiB kept free by \
              memory_reserve; stop containers, or lower memory_reserve"
         );
         assert_eq!(

@@ -12,6 +12,8 @@ use std::error::Error;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// How long a daemon that ends may take to come back, where somebody starts it again.
+const ENDING: Duration = Duration::from_secs(10);
 /// How long to wait for an engine that is away before asking again.
 const ENGINE_AWAY: Duration = Duration::from_secs(2);
 
@@ -88,7 +90,7 @@ impl Failure {
         match error {
             CommandError::Gone(None) if !id.is_empty() => Self::find(&FindError::NotFound(id.to_owned())),
             CommandError::Gone(_) => Self::new(Kind::Gone, capitalised(&error.to_string())),
-            CommandError::Ending => Self::new(Kind::Ending, capitalised(&error.to_string())),
+            CommandError::Ending => Self::new(Kind::Ending, capitalised(&error.to_string())).later(ENDING),
             CommandError::Overtaken => Self::new(Kind::Overtaken, capitalised(&error.to_string())),
             CommandError::Busy => {
                 Self::new(Kind::Busy, capitalised(&error.to_string())).later(Duration::from_secs(1))

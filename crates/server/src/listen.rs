@@ -1,6 +1,6 @@
 //! Listeners: accept, bound, serve, drain. The API and the check-in door differ in their routes and in their limits.
 //!
-//! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 414 and 431 to a head that is too long.
+//! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 431 to a head that is too long.
 
 use crate::body::BodyLimit;
 use crate::host::Hosts;

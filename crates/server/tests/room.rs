@@ -35,6 +35,7 @@ async fn with_one(host: &Host) -> (Bench, String) {
         parts.room = Arc::new(host.clone());
         parts.settings.reserves = Reserves { memory: 256 * MIB, disk: 1024 * MIB };
         parts.settings.limits.memory = 512 << 20;
+        parts.settings.endpoint_ports = 50_000..=50_009;
     };
     let bench = Bench::with(true, change).await;
     host.memory.store(768, Ordering::Relaxed);
@@ -50,7 +51,7 @@ async fn too_little_memory_or_disk_is_507_with_the_figures_and_makes_nothing() {
     let host = Host::default();
     let (bench, _) = with_one(&host).await;
     host.memory.store(767, Ordering::Relaxed);
-    let memory = "Too little memory would be left: 767 MiB available, 512 MiB for the container, 256 MiB kept free by \
+    let memory = "Too little memory would be left: 767 MiB available, 512 MiB for the creates under way, 256 MiB kept free by \
                   memory_reserve; stop containers, or lower memory_reserve";
     says(&bench.create().await, 507, "no-room", memory);
     host.memory.store(768, Ordering::Relaxed);
@@ -73,4 +74,17 @@ async fn what_is_there_stops_starts_and_goes_however_little_is_left() {
     bench.until_status(&uri, "stopped").await;
     assert_eq!(bench.send("PATCH", &uri, "status=running").await.status, 200);
     assert_eq!(bench.send("DELETE", &uri, "").await.status, 204);
+}
+
+/// None of them has taken yet what it may take.
+#[tokio::test]
+async fn creates_at_once_do_not_share_the_same_room() {
+    let host = Host::default();
+    let (bench, _) = with_one(&host).await;
+    host.memory.store(2 * 512 + 256, Ordering::Relaxed);
+    bench.fake.slow(engine::fake::Call::Create, std::time::Duration::from_millis(300));
+    let (one, two, three) = tokio::join!(bench.create(), bench.create(), bench.create());
+    let mut statuses = [one.status, two.status, three.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 201, 507]);
 }

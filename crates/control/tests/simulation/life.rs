@@ -8,7 +8,7 @@ use crate::sabotage::Sabotage;
 use crate::sockets::Sockets;
 use crate::unsteady::Unsteady;
 use crate::world::{INSTANCE, World};
-use control::{Clock, CommandError, Control, Parts, Settings, Unmeasured, Writing};
+use control::{Clock, CommandError, Control, LaunchError, Parts, Settings, Unmeasured, Writing};
 use std::cell::Cell;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub struct Session {
 enum End {
     Crashed,
     Done,
+    /// Faults kept it from coming up.
+    NotLaunched(String),
 }
 
 thread_local! {
@@ -59,11 +61,14 @@ fn notice_panics() {
     });
 }
 
+/// How often in a row a launch may fail before the faults cease.
+const LAUNCHES_IN_VAIN: u32 = 20;
+
 /// Lives it; the trace, or what did not hold.
 pub fn live(seed: u64, steps: u64, sabotage: Option<Sabotage>) -> Result<Vec<String>, Failure> {
     notice_panics();
     let world = World::new(seed);
-    let mut left = steps;
+    let (mut left, mut in_vain) = (steps, 0);
     loop {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -86,14 +91,31 @@ pub fn live(seed: u64, steps: u64, sabotage: Option<Sabotage>) -> Result<Vec<Str
         }
         match end {
             End::Done => return Ok(world.trace()),
-            End::Crashed => world.after_the_crash(),
+            End::Crashed => in_vain = 0,
+            End::NotLaunched(why) => {
+                world.say(format_args!("not launched: {why}"));
+                in_vain += 1;
+                // However bad the day, it comes up once the faults cease.
+                if in_vain > LAUNCHES_IN_VAIN && world.weather.is_calm() {
+                    let what = format!("it comes up no more: {why}");
+                    return Err(Failure { seed, step: steps - left, what, trace: world.trace() });
+                } else if in_vain > LAUNCHES_IN_VAIN {
+                    world.weather.cease();
+                }
+            }
         }
+        world.after_the_crash();
     }
 }
 
 async fn run(world: &Arc<World>, left: &mut u64, sabotage: Option<Sabotage>) -> End {
-    let Some(control) = launch(world, sabotage).await else { return End::Crashed };
+    let control = match launch(world, sabotage).await {
+        Some(Ok(control)) => control,
+        Some(Err(error)) => return End::NotLaunched(control::chain(&error)),
+        None => return End::Crashed,
+    };
     world.say("launched");
+    world.weather.set_calm(false);
     let session = Session { world: Arc::clone(world), control };
     while *left > 0 {
         *left -= 1;
@@ -122,16 +144,16 @@ async fn run(world: &Arc<World>, left: &mut u64, sabotage: Option<Sabotage>) -> 
     End::Done
 }
 
-/// Nothing while the engine is away, or where a crash came first.
-async fn launch(world: &Arc<World>, sabotage: Option<Sabotage>) -> Option<Arc<Control>> {
+/// Nothing where a crash came first.
+async fn launch(world: &Arc<World>, sabotage: Option<Sabotage>) -> Option<Result<Arc<Control>, LaunchError>> {
     let launching = Control::launch(parts(world, sabotage));
     if !world.weather.crashes || !world.chance(100) {
-        return launching.await.ok();
+        return Some(launching.await);
     }
     let turns = world.below(60);
     tokio::select! {
         biased;
-        launched = launching => launched.ok(),
+        launched = launching => Some(launched),
         () = async { for _ in 0..turns { tokio::task::yield_now().await } } => None,
     }
 }

@@ -187,9 +187,14 @@ impl Looks {
     }
 
     /// Who runs and should have been stopped.
-    pub fn overdue(&self, control: &Control, now: Duration, policy: &IdlePolicy) -> Vec<String> {
+    pub fn overdue(&mut self, control: &Control, now: Duration, policy: &IdlePolicy) -> Vec<String> {
         if policy.disable_timeouts {
             return Vec::new();
+        }
+        if !control.is_ready() {
+            // Of a container that was not seen since the daemon came up, nobody knows whether it runs.
+            let unseen = self.runs.values_mut().filter(|run| !run.restarted.is_zero());
+            unseen.for_each(|run| run.excused = now);
         }
         let listed = control.list();
         let running = listed.iter().filter(|view| matches!(view.container.phase, Phase::Running { .. }));

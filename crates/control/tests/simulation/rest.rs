@@ -27,10 +27,7 @@ impl Session {
     }
 
     fn cease_faults(&self) {
-        let weather = &self.world.weather;
-        weather.set_calm(true);
-        weather.set_full(false);
-        weather.set_away(false);
+        self.world.weather.cease();
         self.world.host.free_others();
     }
 

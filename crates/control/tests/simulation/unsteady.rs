@@ -176,7 +176,7 @@ impl Engine for Unsteady {
     }
 
     async fn our_subnets(&self) -> Result<Vec<Ipv4Net>> {
-        self.world.fake.our_subnets().await
+        self.ask("list its networks", QUICK, async || self.world.fake.our_subnets().await).await
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Created> {

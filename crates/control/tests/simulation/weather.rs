@@ -72,6 +72,13 @@ impl Weather {
         }
     }
 
+    /// No fault from now on, and nothing is wrong any more.
+    pub fn cease(&self) {
+        self.set_calm(true);
+        self.set_full(false);
+        self.set_away(false);
+    }
+
     /// No fault from now on, or as before.
     pub fn set_calm(&self, calm: bool) {
         self.now.calm.store(calm, Ordering::Relaxed);
