@@ -243,10 +243,34 @@ async fn connections_are_held_until_the_image_says_that_its_application_can_serv
     assert_eq!(bench.ports.all()[&50_000], Reach::Hold);
     bench.fake.exit_commands_with(0);
     until("connections go through", || bench.ports.all()[&50_000] == Reach::Forward).await;
+    until("and nothing else is said", || control.find(&id(&view)).unwrap().view().failure().is_none()).await;
     control.shut_down().await;
     let again = bench.launch().await;
     assert_eq!(status(&again, &id(&view)), Status::Running);
     until("one that runs already is not asked again", || bench.ports.all()[&50_000] == Reach::Forward).await;
+}
+
+/// It is taken when the application becomes ready, before the second after which it is tried again.
+#[tokio::test(start_paused = true)]
+async fn a_port_that_is_there_again_when_the_application_is_ready_is_not_said_to_be_missing() {
+    let bench = Bench::inline();
+    let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
+    let exposed = vec![model::PortSpec::tcp(8000)];
+    bench.fake.add_image("image", model::Image { id: String::new(), exposed, labels });
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    handle.stop().await.unwrap();
+    until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
+    control::Endpoints::release(&bench.ports, 50_000);
+    bench.ports.hold_by_another(50_000, true);
+    bench.fake.slow(Call::Exec, Duration::from_millis(100));
+    handle.start().await.unwrap();
+    assert!(handle.view().failure().is_some(), "somebody else holds it");
+    bench.ports.hold_by_another(50_000, false);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(bench.ports.all()[&50_000], Reach::Forward);
+    assert_eq!(handle.view().failure(), None);
 }
 
 #[tokio::test(start_paused = true)]

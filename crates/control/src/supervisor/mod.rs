@@ -181,6 +181,8 @@ impl Supervisor {
             calls::Outcome::Ready { .. } => {
                 self.ready = true;
                 self.ports.reach(self.reach());
+                // A port that was missing may be there now.
+                self.publish();
             }
             calls::Outcome::Inspected { seen, fresh, done } => {
                 self.compared(seen, fresh).await;

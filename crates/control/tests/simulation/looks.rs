@@ -117,7 +117,8 @@ impl Looks {
             }
             (Status::Running, _) | (_, None) => {}
             (_, Some(run)) => {
-                let complaint = run.may_stop(is, now, policy);
+                // One that could not be written is written again, and was judged when it was decided.
+                let complaint = if run.uncertain { None } else { run.may_stop(is, now, policy) };
                 if ok {
                     self.runs.remove(&is.key);
                 } else {
