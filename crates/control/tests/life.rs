@@ -241,6 +241,11 @@ async fn connections_are_held_until_the_image_says_that_its_application_can_serv
     assert_eq!(view.container.phase.status(), Status::Running);
     until("it was asked", || bench.fake.calls().contains(&(Call::Exec, "can you?".to_owned()))).await;
     assert_eq!(bench.ports.all()[&50_000], Reach::Hold);
+    let asked = || bench.fake.calls().iter().filter(|(call, _)| *call == Call::Exec).count();
+    let before = asked();
+    bench.fake.fail(Call::Exec, 2, false);
+    until("an engine that fails is asked again", || asked() > before + 3).await;
+    assert_eq!(bench.ports.all()[&50_000], Reach::Hold);
     bench.fake.exit_commands_with(0);
     until("connections go through", || bench.ports.all()[&50_000] == Reach::Forward).await;
     until("and nothing else is said", || control.find(&id(&view)).unwrap().view().failure().is_none()).await;

@@ -132,9 +132,13 @@ impl Calls {
         let epoch = self.epoch;
         self.running.spawn(async move {
             let ask = || async {
-                // An error of the engine's says that the container runs no more, and ends the asking.
-                let code = shared.engine.exec(&body, &command, READY_WITHIN).await.unwrap_or_default();
-                if code == 0 { Ok(()) } else { Err(code) }
+                match shared.engine.exec(&body, &command, READY_WITHIN).await {
+                    Ok(0) => Ok(()),
+                    Ok(_) => Err(()),
+                    Err(error) if error.is_retryable() => Err(()),
+                    // It runs no more: that ends the asking.
+                    Err(_) => Ok(()),
+                }
             };
             let pause = ExponentialBuilder::default().with_min_delay(FIRST_ASK).with_max_delay(LONGEST_ASK);
             if tokio::time::timeout(READY_WITHIN, ask.retry(pause.without_max_times())).await.is_err() {
