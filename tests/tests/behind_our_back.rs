@@ -24,6 +24,8 @@ fn what_the_docker_cli_does_is_seen_within_a_second() {
     ask(text(&container, "app_port"), "same port").unwrap();
     docker(&["rename", id, &format!("{}-renamed", daemon.instance)]);
     shown_as(&daemon, uri, "renamed", |shown| shown["name"] == format!("/{}-renamed", daemon.instance));
+    // What ended it in a restart is over: its next end is its own.
+    docker(&["restart", "-t", "1", id]);
     // A signal that ends nothing makes its own end nobody's wish.
     docker(&["kill", "-s", "WINCH", id]);
     // The exec ends with its container, and says so by its exit code.

@@ -126,6 +126,8 @@ pub(crate) enum Command {
     Killed,
     /// Somebody has ended it through the engine, or we have.
     StoppedByHand,
+    /// The engine started it, by hand or by us: a wish to end it is over.
+    Started,
     /// The engine's events broke off: who ends it now is not seen.
     Unfollowed,
     /// Its times are of another clock.

@@ -158,6 +158,7 @@ fn apply(shared: &Shared, event: &Event) {
     let command = match event.kind {
         EventKind::Killed => Command::Killed,
         EventKind::Stopped => Command::StoppedByHand,
+        EventKind::Started => Command::Started,
         EventKind::Networks => return,
         EventKind::Changed => Command::Compare(None),
     };

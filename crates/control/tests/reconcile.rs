@@ -32,6 +32,22 @@ async fn what_others_do_to_it_is_seen() {
     assert!(control.find(&id).unwrap().view().failure().unwrap().contains("exit code 3"));
 }
 
+/// As `docker restart` does: it is over before anybody looked.
+#[tokio::test]
+async fn a_restart_by_hand_makes_no_later_end_somebody_s_wish() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let handle = control.find(&id(&view)).unwrap();
+    bench.fake.stop_by_hand(&body(&view));
+    bench.fake.start_by_hand(&body(&view));
+    bench.fake.rename(&body(&view), "/told");
+    until("all of it was told", || handle.view().container.name == "/told").await;
+    bench.fake.exit(&body(&view), 3);
+    until("it ended", || status(&control, &id(&view)) == Status::Stopped).await;
+    assert!(handle.view().failure().is_some_and(|failure| failure.contains("exit code 3")));
+}
+
 #[tokio::test]
 async fn a_body_that_the_engine_lost_is_said_and_the_container_is_its_owners_until_deleted() {
     let bench = Bench::new();

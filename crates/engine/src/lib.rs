@@ -226,9 +226,11 @@ pub enum EventKind {
     Killed,
     /// A stop through the engine is done: that it ended was somebody's wish.
     Stopped,
+    /// It was started: whatever ended it before is over.
+    Started,
     /// Some network of the engine's was made or removed, ours or not.
     Networks,
-    /// Anything else that an inspect would show: started, died, renamed, paused, removed.
+    /// Anything else that an inspect would show: died, renamed, paused, removed.
     Changed,
 }
 

@@ -193,7 +193,7 @@ async fn events_hint_at_what_happened(bench: &Bench) {
             }
         }
     };
-    assert_eq!(next().await, EventKind::Changed, "it was started");
+    assert_eq!(next().await, EventKind::Started);
     bench.engine.stop(&id, GRACE).await.unwrap();
     assert_eq!(next().await, EventKind::Killed, "by hand");
     assert_eq!(next().await, EventKind::Changed, "it ended");

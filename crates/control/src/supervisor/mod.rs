@@ -149,6 +149,10 @@ impl Supervisor {
                 self.ending = Ending::ByHand;
                 self.fact(Input::StoppedByHand).await;
             }
+            Command::Started => {
+                self.ending = Ending::ByItself;
+                self.compare(None).await;
+            }
             Command::Unfollowed => self.ending = Ending::Unseen,
             Command::ClockJumped => {
                 self.catch_up();

@@ -91,7 +91,8 @@ fn translate(message: EventMessage) -> Option<Event> {
     let kind = match message.action?.as_str() {
         "kill" if ENDING.contains(&signal.as_str()) => EventKind::Killed,
         "stop" => EventKind::Stopped,
-        "start" | "die" | "oom" | "rename" | "pause" | "unpause" | "destroy" => EventKind::Changed,
+        "start" => EventKind::Started,
+        "die" | "oom" | "rename" | "pause" | "unpause" | "destroy" => EventKind::Changed,
         _ => return None,
     };
     Some(Event { engine_id, kind })
@@ -117,7 +118,8 @@ mod tests {
             assert_eq!(event("kill", Some(signal)), expected, "{signal}");
         }
         assert_eq!(event("stop", None), Some(EventKind::Stopped));
-        for action in ["start", "die", "rename", "destroy"] {
+        assert_eq!(event("start", None), Some(EventKind::Started));
+        for action in ["die", "rename", "destroy"] {
             assert_eq!(event(action, None), Some(EventKind::Changed));
         }
         assert_eq!(event("exec_create: sh -c x", None), None);

@@ -110,7 +110,7 @@ impl State {
 
     pub(super) fn run(&mut self, id: &EngineId) {
         if self.bodies.get_mut(id).is_some_and(|body| !std::mem::replace(&mut body.running, true)) {
-            self.tell(id, EventKind::Changed);
+            self.tell(id, EventKind::Started);
         }
     }
 
