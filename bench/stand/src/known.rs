@@ -68,6 +68,8 @@ fn container(number: u32, known: u32, now: Timestamp) -> Container {
         endpoints: vec![tcp(22, 0), tcp(5432, 1)],
         app_port: Some(5432),
         ready: None,
+        image_says: Default::default(),
+        owner_says: Default::default(),
         created_at: now,
         last_activity: now,
         check_in: "0".into(),

@@ -71,6 +71,7 @@ fn settings() -> Settings {
             initial_timeout_interval: Duration::from_secs(7200),
             timeout_interval: Duration::from_secs(1800),
             disable_timeouts: false,
+            ..IdlePolicy::DEFAULT
         },
         endpoint_ports: 49_153..=65_535,
         reserves: Default::default(),

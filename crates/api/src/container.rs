@@ -170,13 +170,8 @@ mod tests {
     use super::*;
     use model::{ContainerId, EngineId, Key, Looks, Stage, StopReason};
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
-    const POLICY: IdlePolicy = IdlePolicy {
-        initial_timeout_interval: Duration::from_secs(7200),
-        timeout_interval: Duration::from_secs(1800),
-        disable_timeouts: false,
-    };
+    const POLICY: IdlePolicy = IdlePolicy::DEFAULT;
 
     fn tcp(container_port: u16, host_port: u16) -> Endpoint {
         Endpoint { container_port, protocol: Protocol::Tcp, host_port: Some(host_port) }
@@ -197,6 +192,8 @@ mod tests {
             ],
             app_port: Some(5432),
             ready: None,
+            image_says: Default::default(),
+            owner_says: Default::default(),
             created_at: Timestamp::from_millis(0),
             last_activity: Timestamp::from_millis(1_500),
             check_in: "0".into(),

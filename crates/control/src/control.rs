@@ -131,7 +131,7 @@ impl Control {
             reconciler: Reconciler::default(),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
-            policy: policy::Current::new(settings.policy),
+            policy: policy::Current::new(settings.policy.clone()),
             owner: contents.owner,
             mint,
             engine,

@@ -11,7 +11,7 @@ use crate::supervisor::{Beginning, Supervisor};
 use engine::{ContainerSpec, EngineError, File};
 use model::container::{MAX_ENDPOINTS, NO_CHECK_IN};
 use model::image::{AUTHORIZED_KEYS_LABEL, is_reference};
-use model::{Container, Endpoint, Image, Key, Phase, Protocol};
+use model::{Container, Endpoint, Image, Key, Phase, Protocol, Said};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -139,6 +139,8 @@ impl Control {
             endpoints: endpoints(image, &allotment.ports),
             app_port: image.app_port(),
             ready: image.ready(),
+            image_says: image.policy().0,
+            owner_says: Said::default(),
             created_at: now,
             last_activity: now,
             check_in: NO_CHECK_IN.to_owned(),

@@ -2,7 +2,7 @@
 
 use crate::control::Control;
 use crate::handle::Command;
-use model::IdlePolicy;
+use model::{Container, IdlePolicy};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The policy of now. Whoever decides reads it anew, so that nobody decides by an old one. All views of one policy share it.
@@ -14,8 +14,14 @@ impl Current {
         Self(RwLock::new(Arc::new(policy)))
     }
 
-    pub(crate) fn get(&self) -> Arc<IdlePolicy> {
+    fn get(&self) -> Arc<IdlePolicy> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What this container lives under.
+    pub(crate) fn of(&self, container: &Container) -> Arc<IdlePolicy> {
+        let of_all = self.get();
+        container.own_policy(&of_all).map_or(of_all, Arc::new)
     }
 
     fn set(&self, policy: IdlePolicy) {

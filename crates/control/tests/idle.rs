@@ -159,20 +159,20 @@ async fn a_policy_that_changes_moves_every_look_and_survives_a_restart() {
     let due = |control: &Control| next_look(control, &view).map(|at| at.since(begun).as_secs());
     let shown = || control.find(&id(&view)).unwrap().view().policy.clone();
     tokio::time::sleep(HOUR).await;
-    let mut policy = bench.policy;
+    let mut policy = bench.policy.clone();
     policy.initial_timeout_interval = 3 * HOUR;
-    control.set_policy(policy).await;
+    control.set_policy(policy.clone()).await;
     until("its look is later", || due(&control) == Some(3 * 3600)).await;
     assert_eq!(*shown(), policy);
 
     policy.disable_timeouts = true;
-    control.set_policy(policy).await;
+    control.set_policy(policy.clone()).await;
     until("no look is to come", || due(&control).is_none()).await;
     tokio::time::sleep(10 * HOUR).await;
     assert_eq!(status(&control, &id(&view)), Status::Running);
 
     policy = model::IdlePolicy { disable_timeouts: false, initial_timeout_interval: HOUR, ..policy };
-    control.set_policy(policy).await;
+    control.set_policy(policy.clone()).await;
     until("a first look is to come", || due(&control) == Some(12 * 3600)).await;
     control.shut_down().await;
     bench.policy = model::IdlePolicy { initial_timeout_interval: 2 * HOUR, ..policy };
@@ -188,9 +188,12 @@ async fn an_interval_that_is_over_already_means_a_look_at_once_and_no_stop() {
     tokio::time::sleep(HOUR).await;
     bench.ports.target(used.container.app_host_port().unwrap()).traffic.count(1);
     let minute = Duration::from_secs(60);
-    let policy =
-        model::IdlePolicy { initial_timeout_interval: minute, timeout_interval: minute, ..bench.policy };
-    control.set_policy(policy).await;
+    let policy = model::IdlePolicy {
+        initial_timeout_interval: minute,
+        timeout_interval: minute,
+        ..bench.policy.clone()
+    };
+    control.set_policy(policy.clone()).await;
     let took = stopped(&control, &view).await;
     assert!((60..=62).contains(&took.as_secs()), "looked at at once, and once more: {took:?}");
     assert_eq!(status(&control, &id(&used)), Status::Running, "it moved bytes before its first look");

@@ -3,6 +3,7 @@
 use crate::idle::Looks;
 use crate::ids::{ContainerId, EngineId, Key};
 use crate::image::{Protocol, SSH_PORT};
+use crate::policy::{IdlePolicy, Said};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -34,6 +35,12 @@ pub struct Container {
     /// The command that succeeds once the application can serve, if the image names one.
     #[serde(default)]
     pub ready: Option<String>,
+    /// What its image says of its idle policy.
+    #[serde(default, skip_serializing_if = "Said::is_empty")]
+    pub image_says: Said,
+    /// What its owner says of it: the request that made it, and those since.
+    #[serde(default, skip_serializing_if = "Said::is_empty")]
+    pub owner_says: Said,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When something that counts last happened, as of the last look or check-in.
@@ -223,6 +230,12 @@ impl Container {
     /// Whether users see it: it has an identity and was not deleted.
     pub fn is_listed(&self) -> bool {
         self.container_id.is_some() && !self.phase.is_doomed()
+    }
+
+    /// The idle policy that it lives under, where this is everybody's; none where nobody says otherwise.
+    pub fn own_policy(&self, of_all: &IdlePolicy) -> Option<IdlePolicy> {
+        let says_nothing = self.image_says.is_empty() && self.owner_says.is_empty();
+        (!says_nothing).then(|| of_all.with([&self.image_says, &self.owner_says]))
     }
 
     /// The host ports, which are ours as long as it lives.

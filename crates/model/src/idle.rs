@@ -3,20 +3,9 @@
 //! First look `initial_timeout_interval` after a start. Active: look again after `timeout_interval`, as a first look.
 //! Idle: one last look after `timeout_interval`; still idle, then stop. A policy that changes moves the look that is pending.
 
+use crate::policy::IdlePolicy;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-
-/// When to look at a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdlePolicy {
-    /// From a start to the first look: the least time that a container runs.
-    pub initial_timeout_interval: Duration,
-    /// From one look to the next.
-    pub timeout_interval: Duration,
-    /// Never look.
-    pub disable_timeouts: bool,
-}
 
 /// Which look comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,12 +2,9 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::time::Duration;
 
-const POLICY: IdlePolicy = IdlePolicy {
-    initial_timeout_interval: Duration::from_secs(7200),
-    timeout_interval: Duration::from_secs(1800),
-    disable_timeouts: false,
-};
+const POLICY: IdlePolicy = IdlePolicy::DEFAULT;
 const IDLE: Evidence = Evidence { checked_in: false, used: false, connections: 0 };
 
 /// The seed, 2.3.2, row by row.
@@ -57,6 +54,7 @@ fn a_changed_policy_moves_the_pending_look_and_never_into_the_past() {
         initial_timeout_interval: Duration::from_secs(initial),
         timeout_interval: Duration::from_secs(interval),
         disable_timeouts: false,
+        ..IdlePolicy::DEFAULT
     };
     // (pending under the seed's intervals, the new intervals, now: what is pending then, and when)
     let table = [
@@ -125,6 +123,7 @@ proptest! {
             initial_timeout_interval: Duration::from_secs(initial),
             timeout_interval: Duration::from_secs(interval),
             disable_timeouts: false,
+            ..IdlePolicy::DEFAULT
         };
         let stopped = run(&policy, &[false, false]);
         prop_assert_eq!(stopped, Some(Timestamp::from_millis((initial + interval) * 1000)));

@@ -1,5 +1,6 @@
 //! What we read from an image: which ports it exposes, and the labels that speak to us.
 
+use crate::policy::{LABEL_PREFIX, Mistake, Said, Term};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -77,6 +78,17 @@ impl Image {
     /// The command that succeeds once the application can serve: some accept connections before they can.
     pub fn ready(&self) -> Option<String> {
         self.labels.get(READY_LABEL).filter(|command| !command.trim().is_empty()).cloned()
+    }
+
+    /// What its labels say of the idle policy, and those of them that no term takes.
+    pub fn policy(&self) -> (Said, Vec<Mistake>) {
+        let (mut said, mut mistakes) = (Said::default(), Vec::new());
+        for term in Term::ALL {
+            if let Some(text) = self.labels.get(&format!("{LABEL_PREFIX}{}", term.name())) {
+                mistakes.extend(said.say(*term, text).err());
+            }
+        }
+        (said, mistakes)
     }
 
     /// The port that `app_port` speaks of: the label's, if that port is exposed, else the lowest TCP port other than 22.

@@ -9,12 +9,14 @@ pub mod ids;
 pub mod image;
 pub mod lifecycle;
 pub mod next_fit;
+pub mod policy;
 pub mod time;
 
 pub use container::{After, Container, Endpoint, Phase, Reach, Status, StopReason};
-pub use idle::{Evidence, IdlePolicy, Looks, Stage, Verdict};
+pub use idle::{Evidence, Looks, Stage, Verdict};
 pub use ids::{ContainerId, EngineId, Key};
 pub use image::{Image, PortSpec, Protocol};
 pub use lifecycle::{Effect, Ending, Input, Observation, step};
 pub use next_fit::{NextFit, UsedUp};
+pub use policy::{IdlePolicy, Said, Term};
 pub use time::Timestamp;

@@ -9,8 +9,9 @@ mod observation;
 pub use observation::{Ending, Observation};
 
 use crate::container::{After, Container, NO_CHECK_IN, Phase, StopReason};
-use crate::idle::{Evidence, IdlePolicy, Verdict};
+use crate::idle::{Evidence, Verdict};
 use crate::ids::{ContainerId, EngineId};
+use crate::policy::IdlePolicy;
 use crate::time::Timestamp;
 
 /// What happens to a container.

@@ -9,11 +9,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-const POLICY: IdlePolicy = IdlePolicy {
-    initial_timeout_interval: Duration::from_secs(7200),
-    timeout_interval: Duration::from_secs(1800),
-    disable_timeouts: false,
-};
+const POLICY: IdlePolicy = IdlePolicy::DEFAULT;
 
 fn container(phase: Phase) -> Container {
     let id = "a".repeat(64);
@@ -27,6 +23,8 @@ fn container(phase: Phase) -> Container {
         endpoints: vec![],
         app_port: None,
         ready: None,
+        image_says: Default::default(),
+        owner_says: Default::default(),
         created_at: NOW,
         last_activity: NOW,
         check_in: NO_CHECK_IN.into(),

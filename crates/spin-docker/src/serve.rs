@@ -227,6 +227,7 @@ fn policy(settings: &Settings) -> IdlePolicy {
         initial_timeout_interval: settings.initial_timeout_interval,
         timeout_interval: settings.timeout_interval,
         disable_timeouts: settings.disable_timeouts,
+        ..IdlePolicy::DEFAULT
     }
 }
 

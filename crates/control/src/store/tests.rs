@@ -17,6 +17,8 @@ fn container(key: &str) -> Container {
         endpoints: vec![],
         app_port: None,
         ready: None,
+        image_says: Default::default(),
+        owner_says: Default::default(),
         created_at: Timestamp::from_millis(1),
         last_activity: Timestamp::from_millis(1),
         check_in: "0".into(),

@@ -59,7 +59,7 @@ impl Supervisor {
         let ports = Ports::new(&container, &shared.endpoints, &traffic);
         let view = View {
             container: Arc::clone(&container),
-            policy: shared.policy.get(),
+            policy: shared.policy.of(&container),
             ports_missing: ports.missing(),
             moved_at_look: 0,
             traffic,
@@ -226,8 +226,12 @@ impl Supervisor {
     /// The program ends: a use that no look has seen yet is not forgotten.
     fn pause(&self) {
         if self.handle.view().used() {
-            let (next, _) =
-                step(&self.container, Input::Used, self.shared.clock.now(), &self.shared.policy.get());
+            let (next, _) = step(
+                &self.container,
+                Input::Used,
+                self.shared.clock.now(),
+                &self.shared.policy.of(&self.container),
+            );
             self.shared.journal.note(&Arc::new(next));
         }
     }

@@ -26,7 +26,7 @@ impl Supervisor {
             matches!(input, Input::Start | Input::Stop | Input::Delete) || self.is_first_start(&input);
         let is_minor = is_minor(&input);
         let is_made_again = matches!(input, Input::Look(_) | Input::Observed(_));
-        let (next, effect) = step(&self.container, input, now, &self.shared.policy.get());
+        let (next, effect) = step(&self.container, input, now, &self.shared.policy.of(&self.container));
         if next == *self.container && effect.is_none() {
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl Supervisor {
         let Reading { now, jumped } = self.shared.clock.read();
         let by = jumped - std::mem::replace(&mut self.jumped, jumped);
         if by != 0 {
-            let policy = self.shared.policy.get();
+            let policy = self.shared.policy.of(&self.container);
             let (next, _) = step(&self.container, Input::ClockShifted(by), now, &policy);
             let next = Arc::new(next);
             self.shared.journal.note(&next);
@@ -133,7 +133,7 @@ impl Supervisor {
     pub(super) fn publish(&mut self) {
         self.handle.publish(View {
             container: Arc::clone(&self.container),
-            policy: self.shared.policy.get(),
+            policy: self.shared.policy.of(&self.container),
             ports_missing: self.ports.missing(),
             moved_at_look: self.moved_at_look,
             traffic: Arc::clone(self.handle.traffic()),

@@ -109,6 +109,7 @@ impl Bench {
             initial_timeout_interval: Duration::from_secs(7200),
             timeout_interval: Duration::from_secs(1800),
             disable_timeouts: false,
+            ..IdlePolicy::DEFAULT
         };
         let (fake, ports, wall) = (Fake::new(), Recorder::default(), Arc::default());
         let writing = Writing::InGroups;
@@ -149,7 +150,7 @@ impl Bench {
             settings: Settings {
                 instance: INSTANCE.into(),
                 subnet: None,
-                policy: self.policy,
+                policy: self.policy.clone(),
                 endpoint_ports: self.range.clone(),
                 limits: engine::Limits::default(),
                 reserves: Default::default(),

@@ -171,7 +171,7 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
         settings: Settings {
             instance: INSTANCE.into(),
             subnet: Some("10.77.0.0/27".parse().expect("it is one")),
-            policy: world.weather.policy,
+            policy: world.weather.policy.clone(),
             endpoint_ports: PORTS,
             limits: engine::Limits::default(),
             env: vec![],

@@ -52,6 +52,7 @@ impl Weather {
             initial_timeout_interval: Duration::from_secs(dice.random_range(30..120)),
             timeout_interval: Duration::from_secs(dice.random_range(20..50)),
             disable_timeouts: dice.random_bool(0.1),
+            ..IdlePolicy::DEFAULT
         };
         let now = Now::default();
         Self {

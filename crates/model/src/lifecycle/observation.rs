@@ -3,7 +3,8 @@
 
 use super::Effect;
 use crate::container::{After, Container, Phase, StopReason};
-use crate::idle::IdlePolicy;
+
+use crate::policy::IdlePolicy;
 use crate::time::Timestamp;
 
 /// What an inspect shows.

@@ -195,6 +195,7 @@ fn settings() -> Settings {
             initial_timeout_interval: Duration::from_secs(60),
             timeout_interval: Duration::from_secs(60),
             disable_timeouts: false,
+            ..IdlePolicy::DEFAULT
         },
         endpoint_ports: 50_000..=50_003,
         limits: engine::Limits::default(),

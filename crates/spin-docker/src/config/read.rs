@@ -42,15 +42,6 @@ pub(crate) fn at_least(least: i64) -> impl Fn(&str) -> Option<i64> {
     within(least..=i64::MAX)
 }
 
-/// As YAML, Python and shells spell it.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Some(true),
-        "false" | "no" | "off" | "0" => Some(false),
-        _ => None,
-    }
-}
-
 /// Anything but nothing.
 pub(crate) fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)

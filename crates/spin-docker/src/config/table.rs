@@ -4,9 +4,10 @@
 //! come from it. A row reads `name: type = default, reader, "what it takes"`; its doc comment is its help.
 
 use super::given::{Entry, Given, Wrong};
-use super::read::{absolute, at_least, boolean, host, list, one, optional, parsed, within};
+use super::read::{absolute, at_least, host, list, one, optional, parsed, within};
 use super::values::{self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Secret};
 use ipnet::Ipv4Net;
+use model::policy::{duration, switch};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -106,19 +107,19 @@ settings! {
         /// The password of the user `admin`.
         password: Secret = Default::Hidden(DEFAULT_PASSWORD), one(value::secret), "any text but an empty one";
         /// With the default password, `listen` may be an address beyond loopback.
-        allow_default_password: bool = Default::Switch("false"), one(boolean), "true or false";
+        allow_default_password: bool = Default::Switch("false"), one(switch), "true or false";
         /// In `development`, errors show their cause chain and the log is at `debug`; in `production`, neither.
         environment: Environment = Default::Text("development"), one(value::environment),
             "development or production";
     }
     "The idle monitor" {
         /// Never stop an idle container.
-        disable_timeouts: bool = Default::Switch("false"), one(boolean), "true or false";
+        disable_timeouts: bool = Default::Switch("false"), one(switch), "true or false";
         /// From a container's start to the first look at its activity: the least time that it runs.
-        initial_timeout_interval: Duration = Default::Text("7200"), one(value::duration),
+        initial_timeout_interval: Duration = Default::Text("7200"), one(duration),
             "seconds, or a duration such as 2h, 30m or 1h30m, more than 0";
         /// From one look to the next.
-        timeout_interval: Duration = Default::Text("1800"), one(value::duration),
+        timeout_interval: Duration = Default::Text("1800"), one(duration),
             "seconds, or a duration such as 2h, 30m or 1h30m, more than 0";
     }
     "The engine and the data" {
@@ -141,7 +142,7 @@ settings! {
         disk_reserve: Bytes = Default::Text("1g"), one(value::reserve),
             "bytes, or a size such as 512m or 2g; 0 for no reserve";
         /// How long requests and connections may take to end after SIGTERM.
-        shutdown_grace: Duration = Default::Text("10"), one(value::duration),
+        shutdown_grace: Duration = Default::Text("10"), one(duration),
             "seconds, or a duration such as 30s or 1m, more than 0";
     }
     "Endpoints and the network" {
@@ -167,7 +168,7 @@ settings! {
         cap_drop: Vec<String> = Default::List("NET_RAW,MKNOD"), list(value::capability),
             "names of Linux capabilities, such as NET_RAW, or ALL";
         /// No process in a container gains privileges, so `sudo` does not work there.
-        no_new_privileges: bool = Default::Switch("false"), one(boolean), "true or false";
+        no_new_privileges: bool = Default::Switch("false"), one(switch), "true or false";
         /// The most processes in a container.
         pids: i64 = Default::Text("1024"), one(at_least(0)), "a whole number, 0 for no limit";
         /// The most memory of a container.

@@ -5,7 +5,6 @@ use super::read::{non_empty, parsed};
 use ipnet::Ipv4Net;
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 /// What stands where a secret would.
 pub(crate) const HIDDEN: &str = "********";
@@ -87,14 +86,6 @@ pub(super) fn log_format(text: &str) -> Option<LogFormat> {
         "json" => Some(LogFormat::Json),
         _ => None,
     }
-}
-
-/// Plain seconds or jiff's friendly format; a century at most, so that sums of times stay times.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
-    let seconds = parsed(text).map(Duration::from_secs);
-    let duration = seconds.or_else(|| parsed::<jiff::SignedDuration>(text)?.try_into().ok())?;
-    (!duration.is_zero() && duration <= CENTURY).then_some(duration)
 }
 
 pub(super) fn engine_host(text: &str) -> Option<String> {
