@@ -3,11 +3,11 @@
 use crate::measures;
 use async_trait::async_trait;
 use engine::{
-    ContainerSpec, Created, Description, Engine, Event, Inside, Listed, Network, NetworkSpec, Result,
+    ContainerSpec, Created, Description, Engine, Event, Inside, Listed, Network, NetworkSpec, Result, Socket,
 };
 use futures_util::stream::BoxStream;
 use ipnet::Ipv4Net;
-use model::{EngineId, Image, Observation};
+use model::{EngineId, Freezer, Image, Observation};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -68,6 +68,30 @@ impl Engine for Measured {
 
     async fn remove(&self, id: &EngineId) -> Result<()> {
         timed("remove", self.0.remove(id)).await
+    }
+
+    async fn freeze(&self, id: &EngineId) -> Result<Freezer> {
+        timed("freeze", self.0.freeze(id)).await
+    }
+
+    async fn thaw(&self, id: &EngineId, by: Freezer) -> Result<()> {
+        timed("thaw", self.0.thaw(id, by)).await
+    }
+
+    async fn cpu(&self, id: &EngineId) -> Result<Option<Duration>> {
+        timed("cpu", self.0.cpu(id)).await
+    }
+
+    async fn sockets(&self, id: &EngineId) -> Result<Option<Vec<Socket>>> {
+        timed("sockets", self.0.sockets(id)).await
+    }
+
+    async fn execs(&self, id: &EngineId) -> Result<usize> {
+        timed("execs", self.0.execs(id)).await
+    }
+
+    async fn reclaim(&self, id: &EngineId) -> Result<Option<u64>> {
+        timed("reclaim", self.0.reclaim(id)).await
     }
 
     async fn inspect(&self, id: &EngineId) -> Result<Observation> {

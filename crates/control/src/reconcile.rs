@@ -159,7 +159,7 @@ fn apply(shared: &Shared, event: &Event) {
         EventKind::Killed => Command::Killed,
         EventKind::Stopped => Command::StoppedByHand,
         EventKind::Started => Command::Started,
-        EventKind::Networks => return,
+        EventKind::Networks | EventKind::Signalled | EventKind::Exec => return,
         EventKind::Changed => Command::Compare(None),
     };
     if let Err(error) = handle.send(command) {

@@ -6,13 +6,15 @@
 pub mod docker;
 mod error;
 pub mod fake;
+mod socket;
 
 pub use error::{EngineError, Result};
+pub use socket::{Socket, SocketKind};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use ipnet::Ipv4Net;
-use model::{EngineId, Image, Observation};
+use model::{EngineId, Freezer, Image, Observation};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,10 +59,35 @@ pub trait Engine: Send + Sync + 'static {
     async fn start(&self, id: &EngineId) -> Result<()>;
 
     /// Stops it: SIGTERM (or the image's signal), and after `grace` SIGKILL. One that does not run, or is gone, is no error.
+    /// A frozen one is thawed first, so that it ends well.
     async fn stop(&self, id: &EngineId, grace: Duration) -> Result<()>;
 
-    /// Removes it, running or not, with its anonymous volumes; named volumes stay. One that is gone is no error.
+    /// Removes it, running, frozen or not, with its anonymous volumes; named volumes stay. One that is gone is no error.
     async fn remove(&self, id: &EngineId) -> Result<()>;
+
+    /// Freezes every process of a running container, through its cgroup where we may, else by the engine's pause; says
+    /// which. Comes back once that is confirmed, within a second or so; else it was undone and is an error. One that is frozen
+    /// already is no error; [`EngineError::NotFound`] where it does not run.
+    ///
+    /// Dropped, it may be frozen or not: a thaw afterwards makes sure of it, and waits for an engine's pause under way.
+    async fn freeze(&self, id: &EngineId) -> Result<Freezer>;
+
+    /// Lets it go on: `by` the engine is its unpause, whoever paused it; by the cgroup, our own write. One that is not
+    /// frozen, does not run, or is gone, is no error.
+    async fn thaw(&self, id: &EngineId, by: Freezer) -> Result<()>;
+
+    /// The CPU time that its processes have used since its start; none where that cannot be told.
+    async fn cpu(&self, id: &EngineId) -> Result<Option<Duration>>;
+
+    /// Its own TCP and UDP sockets, as the kernel shows them, frozen or not; none where we may not ask.
+    async fn sockets(&self, id: &EngineId) -> Result<Option<Vec<Socket>>>;
+
+    /// How many commands run in it beside its own: the docker CLI's, ours, anybody's.
+    async fn execs(&self, id: &EngineId) -> Result<usize>;
+
+    /// Offers the kernel the memory of a frozen container that it can take back. Gives how many bytes went, where that can
+    /// be told. It may take some seconds; a thaw meanwhile does not wait for it.
+    async fn reclaim(&self, id: &EngineId) -> Result<Option<u64>>;
 
     /// How it is now; [`Observation::Missing`] where the engine knows it no more.
     async fn inspect(&self, id: &EngineId) -> Result<Observation>;
@@ -72,7 +99,7 @@ pub trait Engine: Send + Sync + 'static {
     /// subscription stands; the stream ends when the engine goes away.
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>>;
 
-    /// Runs `sh -c COMMAND` inside a running container, and gives its exit code.
+    /// Runs `sh -c COMMAND` inside a running container, and gives its exit code. A frozen one is thawed first, and stays so.
     async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64>;
 
     /// Tries a TCP connection to `to` from inside a running container's network. [`EngineError::NotFound`] where it does
@@ -206,8 +233,10 @@ pub struct Listed {
     pub owner: String,
     /// The address that it was given for life, if any.
     pub address: Option<Ipv4Addr>,
-    /// Whether it runs.
+    /// Whether it runs, frozen or not.
     pub running: bool,
+    /// What holds its processes; none while it is awake.
+    pub frozen: Option<Freezer>,
 }
 
 /// A hint that a container may have changed. What an inspect then shows is what counts.
@@ -228,6 +257,10 @@ pub enum EventKind {
     Stopped,
     /// It was started: whatever ended it before is over.
     Started,
+    /// Somebody sent it another signal through the engine. Frozen, it does not get it before a thaw.
+    Signalled,
+    /// Somebody is about to run a command in it, ours too. Frozen, it cannot.
+    Exec,
     /// Some network of the engine's was made or removed, ours or not.
     Networks,
     /// Anything else that an inspect would show: died, renamed, paused, removed.

@@ -6,7 +6,7 @@ use engine::docker::Docker;
 use engine::fake::Fake;
 use engine::{ContainerSpec, Engine, EventKind, File, Limits, Network, NetworkSpec};
 use futures_util::StreamExt;
-use model::{EngineId, Observation, PortSpec};
+use model::{EngineId, Freezer, Observation, PortSpec};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -210,6 +210,72 @@ async fn a_command_inside_ends_with_its_code(bench: &Bench) {
     bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap_err();
 }
 
+async fn frozen(bench: &Bench, id: &EngineId) -> Option<Freezer> {
+    match bench.engine.inspect(id).await.unwrap() {
+        Observation::Running { frozen, .. } => frozen,
+        other => panic!("it runs: {other:?}"),
+    }
+}
+
+async fn it_freezes_and_thaws(bench: &Bench) {
+    let id = bench.running().await;
+    assert_eq!(frozen(bench, &id).await, None);
+    for by in [Freezer::Cgroup, Freezer::Engine] {
+        bench.engine.thaw(&id, by).await.unwrap();
+    }
+    for _ in 0..3 {
+        let by = bench.engine.freeze(&id).await.unwrap();
+        assert_eq!(bench.engine.freeze(&id).await.unwrap(), by, "again");
+        assert_eq!(frozen(bench, &id).await, Some(by));
+        let listed = bench.engine.list(&bench.instance).await.unwrap();
+        assert_eq!((listed[0].running, listed[0].frozen), (true, Some(by)));
+        for _ in 0..2 {
+            bench.engine.thaw(&id, by).await.unwrap();
+            assert_eq!(frozen(bench, &id).await, None);
+        }
+    }
+}
+
+async fn what_does_not_run_does_not_freeze(bench: &Bench) {
+    let id = bench.body().await;
+    assert!(bench.engine.freeze(&id).await.unwrap_err().is_not_found());
+    bench.engine.start(&id).await.unwrap();
+    let by = bench.engine.freeze(&id).await.unwrap();
+    bench.engine.stop(&id, GRACE).await.unwrap();
+    assert!(bench.engine.freeze(&id).await.unwrap_err().is_not_found());
+    bench.engine.thaw(&id, by).await.unwrap();
+    bench.engine.remove(&id).await.unwrap();
+    assert!(bench.engine.freeze(&id).await.unwrap_err().is_not_found());
+    bench.engine.thaw(&id, by).await.unwrap();
+}
+
+async fn a_frozen_one_is_stopped_started_and_removed(bench: &Bench) {
+    let id = bench.running().await;
+    bench.engine.freeze(&id).await.unwrap();
+    bench.engine.stop(&id, GRACE).await.unwrap();
+    bench_sees(bench, &id, "exited").await;
+    bench.engine.start(&id).await.unwrap();
+    assert_eq!(frozen(bench, &id).await, None);
+    bench.engine.freeze(&id).await.unwrap();
+    bench.engine.remove(&id).await.unwrap();
+    bench_sees(bench, &id, "missing").await;
+}
+
+async fn a_command_thaws(bench: &Bench) {
+    let id = bench.running().await;
+    bench.engine.freeze(&id).await.unwrap();
+    let mut events = bench.engine.events(&bench.instance).await.unwrap();
+    assert_eq!(bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap(), 0);
+    assert_eq!(frozen(bench, &id).await, None);
+    assert_eq!(bench.engine.execs(&id).await.unwrap(), 0, "it has ended");
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
+        if event.expect("an event comes").expect("the stream goes on").unwrap().kind == EventKind::Exec {
+            return;
+        }
+    }
+}
+
 async fn what_is_not_there_cannot_be_made(bench: &Bench) {
     let spec = ContainerSpec { image: "no/such/image".into(), ..bench.spec() };
     assert!(bench.engine.create(&spec).await.unwrap_err().is_not_found());
@@ -240,6 +306,10 @@ on_both! {
     only_its_own_instance_is_listed
     events_hint_at_what_happened
     a_command_inside_ends_with_its_code
+    it_freezes_and_thaws
+    what_does_not_run_does_not_freeze
+    a_frozen_one_is_stopped_started_and_removed
+    a_command_thaws
     what_is_not_there_cannot_be_made
 }
 

@@ -4,6 +4,7 @@
 //! makes the rules of the product readable in one sitting and testable as tables.
 
 pub mod container;
+pub mod freezer;
 pub mod idle;
 pub mod ids;
 pub mod image;
@@ -13,6 +14,7 @@ pub mod policy;
 pub mod time;
 
 pub use container::{After, Container, Endpoint, Phase, Reach, Status, StopReason};
+pub use freezer::Freezer;
 pub use idle::{Evidence, Looks, Stage, Verdict};
 pub use ids::{ContainerId, EngineId, Key};
 pub use image::{Image, PortSpec, Protocol};

@@ -49,7 +49,7 @@ const STOPPED: Phase = Phase::Stopped { reason: StopReason::Asked };
 const LOST: Phase = Phase::Stopped { reason: StopReason::Lost };
 
 fn seen_running() -> Observation {
-    Observation::Running { name: "/b".into() }
+    Observation::Running { name: "/b".into(), frozen: None }
 }
 
 fn ending() -> impl Strategy<Value = Ending> {

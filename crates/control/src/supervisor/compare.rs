@@ -38,7 +38,10 @@ impl Supervisor {
             return;
         }
         match self.container.phase {
-            Phase::Running { .. } => self.resume(Observation::Running { name: listed.name }).await,
+            Phase::Running { .. } => {
+                let Listed { name, frozen, .. } = listed;
+                self.resume(Observation::Running { name, frozen }).await;
+            }
             _ => self.take_up(),
         }
     }

@@ -8,7 +8,7 @@ use engine::*;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use ipnet::Ipv4Net;
-use model::{EngineId, Image, Observation};
+use model::{EngineId, Freezer, Image, Observation};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,6 +205,39 @@ impl Engine for Unsteady {
         let body = id.clone();
         let deed = move |fake: &Fake| at_once(fake.remove(&body));
         self.change(&format!("remove {}", short(id)), SLOW, Some(id), deed).await
+    }
+
+    async fn freeze(&self, id: &EngineId) -> Result<Freezer> {
+        let body = id.clone();
+        let deed = move |fake: &Fake| at_once(fake.freeze(&body));
+        self.change(&format!("freeze {}", short(id)), QUICK, Some(id), deed).await
+    }
+
+    async fn thaw(&self, id: &EngineId, by: Freezer) -> Result<()> {
+        let body = id.clone();
+        let deed = move |fake: &Fake| at_once(fake.thaw(&body, by));
+        self.change(&format!("thaw {}", short(id)), QUICK, Some(id), deed).await
+    }
+
+    async fn cpu(&self, id: &EngineId) -> Result<Option<Duration>> {
+        let doing = format!("tell the CPU time of {}", short(id));
+        self.ask(&doing, QUICK, async || self.world.fake.cpu(id).await).await
+    }
+
+    async fn sockets(&self, id: &EngineId) -> Result<Option<Vec<Socket>>> {
+        let doing = format!("tell the sockets of {}", short(id));
+        self.ask(&doing, QUICK, async || self.world.fake.sockets(id).await).await
+    }
+
+    async fn execs(&self, id: &EngineId) -> Result<usize> {
+        let doing = format!("count the execs in {}", short(id));
+        self.ask(&doing, QUICK, async || self.world.fake.execs(id).await).await
+    }
+
+    async fn reclaim(&self, id: &EngineId) -> Result<Option<u64>> {
+        let body = id.clone();
+        let deed = move |fake: &Fake| at_once(fake.reclaim(&body));
+        self.change(&format!("reclaim from {}", short(id)), QUICK, Some(id), deed).await
     }
 
     async fn inspect(&self, id: &EngineId) -> Result<Observation> {

@@ -13,7 +13,7 @@ use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StartContainerOptions,
     StopContainerOptions,
 };
-use model::{Ending, EngineId, Observation};
+use model::{Ending, EngineId, Freezer, Observation};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -88,6 +88,7 @@ impl Docker {
     }
 
     pub(super) async fn stop_container(&self, id: &EngineId, grace: Duration) -> Result<()> {
+        self.thaw_first(id).await;
         let options = StopContainerOptions { signal: None, t: i32::try_from(grace.as_secs()).ok() };
         let stop = self.client.stop_container(id.as_str(), Some(options));
         match self.call("stop the container", grace + STOP_MARGIN, stop).await {
@@ -97,6 +98,7 @@ impl Docker {
     }
 
     pub(super) async fn remove_container(&self, id: &EngineId) -> Result<()> {
+        self.thaw_first(id).await;
         let options = RemoveContainerOptions { v: true, force: true, link: false };
         let removed = self.client.remove_container(id.as_str(), Some(options));
         match self.call("remove the container", SLOW, removed).await {
@@ -133,7 +135,7 @@ impl Docker {
         Ok(state.pid.filter(|pid| *pid > 0))
     }
 
-    async fn look_at(&self, id: &EngineId) -> Result<ContainerInspectResponse> {
+    pub(super) async fn look_at(&self, id: &EngineId) -> Result<ContainerInspectResponse> {
         let inspect = self.client.inspect_container(id.as_str(), None::<InspectContainerOptions>);
         self.call("inspect the container", QUICK, inspect).await
     }
@@ -206,7 +208,8 @@ fn observation(seen: ContainerInspectResponse) -> Observation {
     let name = seen.name.unwrap_or_default();
     let state = seen.state.unwrap_or_default();
     if state.running.unwrap_or_default() {
-        return Observation::Running { name };
+        let frozen = state.paused.unwrap_or_default().then_some(Freezer::Engine);
+        return Observation::Running { name, frozen };
     }
     let (code, out_of_memory) = (state.exit_code.unwrap_or_default(), state.oom_killed.unwrap_or_default());
     Observation::Exited { name, code, out_of_memory, ending: Ending::Unseen }
@@ -237,5 +240,6 @@ fn entry(summary: ContainerSummary) -> Listed {
             state,
             Some(ContainerSummaryStateEnum::RUNNING | ContainerSummaryStateEnum::PAUSED)
         ),
+        frozen: (state == Some(ContainerSummaryStateEnum::PAUSED)).then_some(Freezer::Engine),
     }
 }

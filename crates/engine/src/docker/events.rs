@@ -90,6 +90,9 @@ fn translate(message: EventMessage) -> Option<Event> {
     }
     let kind = match message.action?.as_str() {
         "kill" if ENDING.contains(&signal.as_str()) => EventKind::Killed,
+        "kill" => EventKind::Signalled,
+        // As Docker says it, with the command behind it.
+        action if action.starts_with("exec_create") => EventKind::Exec,
         "stop" => EventKind::Stopped,
         "start" => EventKind::Started,
         "die" | "oom" | "rename" | "pause" | "unpause" | "destroy" => EventKind::Changed,
@@ -113,16 +116,19 @@ mod tests {
             translate(message).map(|event| event.kind)
         };
         for (signal, expected) in
-            [("15", Some(EventKind::Killed)), ("9", Some(EventKind::Killed)), ("1", None)]
+            [("15", EventKind::Killed), ("9", EventKind::Killed), ("1", EventKind::Signalled)]
         {
-            assert_eq!(event("kill", Some(signal)), expected, "{signal}");
+            assert_eq!(event("kill", Some(signal)), Some(expected), "{signal}");
         }
         assert_eq!(event("stop", None), Some(EventKind::Stopped));
         assert_eq!(event("start", None), Some(EventKind::Started));
         for action in ["die", "rename", "destroy"] {
             assert_eq!(event(action, None), Some(EventKind::Changed));
         }
-        assert_eq!(event("exec_create: sh -c x", None), None);
+        assert_eq!(event("exec_create: sh -c x", None), Some(EventKind::Exec));
+        for action in ["exec_start: sh -c x", "exec_die", "attach", "top"] {
+            assert_eq!(event(action, None), None, "{action}");
+        }
         assert_eq!(translate(EventMessage::default()), None);
     }
 }

@@ -1,4 +1,4 @@
-//! A command run inside a container, to its end.
+//! Commands run inside a container: ours, to its end, and how many there are.
 
 use super::{Docker, QUICK};
 use crate::Result;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 impl Docker {
     pub(super) async fn run_inside(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
+        self.thaw_first(id).await;
         let config = ExecConfig {
             cmd: Some(["sh", "-c", command].map(str::to_owned).to_vec()),
             // The stream's end is the command's.
@@ -22,6 +23,20 @@ impl Docker {
         self.call("run a command", within, self.to_its_end(&made.id)).await?;
         let seen = self.call("inspect a command", QUICK, self.client.inspect_exec(&made.id)).await?;
         Ok(seen.exit_code.unwrap_or_default())
+    }
+
+    /// Docker lists a command from its making on, and one that nobody ever starts until its own end: those are not counted.
+    pub(super) async fn count_running_execs(&self, id: &EngineId) -> Result<usize> {
+        let listed = self.look_at(id).await?.exec_ids.unwrap_or_default();
+        let mut running = 0;
+        for exec in listed {
+            match self.call("inspect a command", QUICK, self.client.inspect_exec(&exec)).await {
+                Ok(seen) => running += usize::from(seen.running.unwrap_or_default()),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(running)
     }
 
     async fn to_its_end(&self, exec: &str) -> std::result::Result<(), BollardError> {

@@ -6,6 +6,7 @@ mod describe;
 mod errors;
 mod events;
 mod exec;
+mod freezer;
 mod hosts;
 mod images;
 mod inside;
@@ -15,13 +16,13 @@ mod version;
 
 use crate::{
     ContainerSpec, Created, Description, Engine, EngineError, Event, Inside, Listed, Network, NetworkSpec,
-    Result,
+    Result, Socket,
 };
 use async_trait::async_trait;
 use bollard::errors::Error as BollardError;
 use futures_util::stream::BoxStream;
 use ipnet::Ipv4Net;
-use model::{EngineId, Image, Observation};
+use model::{EngineId, Freezer, Image, Observation};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -109,6 +110,30 @@ impl Engine for Docker {
 
     async fn remove(&self, id: &EngineId) -> Result<()> {
         self.remove_container(id).await
+    }
+
+    async fn freeze(&self, id: &EngineId) -> Result<Freezer> {
+        self.freeze_container(id).await
+    }
+
+    async fn thaw(&self, id: &EngineId, by: Freezer) -> Result<()> {
+        self.thaw_container(id, by).await
+    }
+
+    async fn cpu(&self, _: &EngineId) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+
+    async fn sockets(&self, _: &EngineId) -> Result<Option<Vec<Socket>>> {
+        Ok(None)
+    }
+
+    async fn execs(&self, id: &EngineId) -> Result<usize> {
+        self.count_running_execs(id).await
+    }
+
+    async fn reclaim(&self, _: &EngineId) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     async fn inspect(&self, id: &EngineId) -> Result<Observation> {

@@ -2,17 +2,19 @@
 //!
 //! Everything in it is ordered and nothing is random, so that a test replays to the letter. Clones share one engine.
 
+mod asleep;
+mod by_hand;
 mod state;
 
 use crate::{
-    ContainerSpec, Created, Description, Engine, EngineError, Event, Inside, Listed, Network, NetworkSpec,
-    Result,
+    ContainerSpec, Created, Description, Engine, EngineError, Event, EventKind, Inside, Listed, Network,
+    NetworkSpec, Result, Socket,
 };
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use ipnet::Ipv4Net;
-use model::{EngineId, Image, Observation, PortSpec, Protocol};
+use model::{EngineId, Freezer, Image, Observation, PortSpec, Protocol};
 use state::{Body, Fault, State};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +34,18 @@ pub enum Call {
     Stop,
     /// [`Engine::remove`].
     Remove,
+    /// [`Engine::freeze`].
+    Freeze,
+    /// [`Engine::thaw`].
+    Thaw,
+    /// [`Engine::cpu`].
+    Cpu,
+    /// [`Engine::sockets`].
+    Sockets,
+    /// [`Engine::execs`].
+    Execs,
+    /// [`Engine::reclaim`].
+    Reclaim,
     /// [`Engine::inspect`].
     Inspect,
     /// [`Engine::list`].
@@ -107,42 +121,6 @@ impl Fake {
     /// The same, as a list of all instances shows them.
     pub fn all(&self) -> Vec<Listed> {
         self.state().list(None)
-    }
-
-    /// A container that is not ours, with these labels.
-    pub fn add_stranger(&self, instance: &str, owner: &str, key: &str) -> EngineId {
-        let spec = ContainerSpec {
-            key: key.into(),
-            owner: owner.into(),
-            instance: instance.into(),
-            ..ContainerSpec::default()
-        };
-        self.state().add(spec).engine_id
-    }
-
-    /// As `docker stop` by hand.
-    pub fn stop_by_hand(&self, id: &EngineId) {
-        self.state().halt(id, 143, true);
-    }
-
-    /// As `docker start` by hand.
-    pub fn start_by_hand(&self, id: &EngineId) {
-        self.state().run(id);
-    }
-
-    /// It ends by itself.
-    pub fn exit(&self, id: &EngineId, code: i64) {
-        self.state().halt(id, code, false);
-    }
-
-    /// As `docker rm -f` by hand.
-    pub fn remove_by_hand(&self, id: &EngineId) {
-        self.state().drop_body(id);
-    }
-
-    /// As `docker rename` by hand.
-    pub fn rename(&self, id: &EngineId, name: &str) {
-        self.state().rename(id, name);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -239,6 +217,7 @@ impl Engine for Fake {
 
     async fn stop(&self, id: &EngineId, _: Duration) -> Result<()> {
         self.call(Call::Stop, id.as_str(), |state| {
+            state.thaw_first(id);
             state.halt(id, 143, true);
             Ok(())
         })
@@ -251,6 +230,34 @@ impl Engine for Fake {
             Ok(())
         })
         .await
+    }
+
+    async fn freeze(&self, id: &EngineId) -> Result<Freezer> {
+        self.call(Call::Freeze, id.as_str(), |state| state.freeze(id)).await
+    }
+
+    async fn thaw(&self, id: &EngineId, by: Freezer) -> Result<()> {
+        self.call(Call::Thaw, id.as_str(), |state| {
+            state.thaw(id, by);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn cpu(&self, id: &EngineId) -> Result<Option<Duration>> {
+        self.call(Call::Cpu, id.as_str(), |state| Ok(Some(state.running(id)?.cpu))).await
+    }
+
+    async fn sockets(&self, id: &EngineId) -> Result<Option<Vec<Socket>>> {
+        self.call(Call::Sockets, id.as_str(), |state| Ok(state.running(id)?.sockets.clone())).await
+    }
+
+    async fn execs(&self, id: &EngineId) -> Result<usize> {
+        self.call(Call::Execs, id.as_str(), |state| Ok(state.running(id)?.execs)).await
+    }
+
+    async fn reclaim(&self, id: &EngineId) -> Result<Option<u64>> {
+        self.call(Call::Reclaim, id.as_str(), |state| state.running(id).and(Ok(Some(0)))).await
     }
 
     async fn inspect(&self, id: &EngineId) -> Result<Observation> {
@@ -282,6 +289,8 @@ impl Engine for Fake {
                 let message = "it does not run".to_owned();
                 return Err(EngineError::Refused { doing: "run a command".into(), status: 409, message });
             }
+            state.thaw_first(id);
+            state.tell(id, EventKind::Exec);
             Ok(state.exit_code)
         })
         .await

@@ -1,9 +1,11 @@
 //! What the engine in memory keeps.
 
 use super::{Call, SUBNET};
-use crate::{ContainerSpec, Created, EngineError, Event, EventKind, Listed, Network, NetworkSpec, Result};
+use crate::{
+    ContainerSpec, Created, EngineError, Event, EventKind, Listed, Network, NetworkSpec, Result, Socket,
+};
 use ipnet::Ipv4Net;
-use model::{Ending, EngineId, Image, Observation};
+use model::{Ending, EngineId, Freezer, Image, Observation};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -20,6 +22,8 @@ pub(super) struct State {
     pub(super) listeners: Vec<(String, UnboundedSender<Event>)>,
     pub(super) away: bool,
     pub(super) exit_code: i64,
+    /// The engine's pause freezes, not the cgroup.
+    pub(super) by_engine: bool,
     born: u64,
     networks_made: u64,
 }
@@ -38,13 +42,40 @@ pub(super) struct Body {
     name: String,
     pub(super) running: bool,
     code: i64,
+    pub(super) frozen: Option<Freezer>,
+    /// With this code, once it is thawed.
+    pub(super) told_to_end: Option<i64>,
+    pub(super) cpu: Duration,
+    pub(super) execs: usize,
+    pub(super) sockets: Option<Vec<Socket>>,
 }
 
 impl Body {
+    fn new(spec: ContainerSpec, network: String, name: String) -> Self {
+        Self {
+            spec,
+            network,
+            name,
+            running: false,
+            code: 0,
+            frozen: None,
+            told_to_end: None,
+            cpu: Duration::ZERO,
+            execs: 0,
+            sockets: Some(Vec::new()),
+        }
+    }
+
+    /// Nothing of it is left but its disk.
+    fn end(&mut self, code: i64) {
+        let (spec, network, name) = (self.spec.clone(), self.network.clone(), self.name.clone());
+        *self = Self { code, ..Self::new(spec, network, name) };
+    }
+
     pub(super) fn observation(&self) -> Observation {
         let name = self.name.clone();
         if self.running {
-            Observation::Running { name }
+            Observation::Running { name, frozen: self.frozen }
         } else {
             Observation::Exited { name, code: self.code, out_of_memory: false, ending: Ending::Unseen }
         }
@@ -81,7 +112,7 @@ impl State {
         let (engine_id, name) =
             (EngineId::new(format!("{:064x}", self.born)), format!("/name_{}", self.born));
         let network = self.networks.get(&spec.network).map(|network| network.id.clone()).unwrap_or_default();
-        let body = Body { spec, network, name: name.clone(), running: false, code: 0 };
+        let body = Body::new(spec, network, name.clone());
         self.bodies.insert(engine_id.clone(), body);
         Created { engine_id, name }
     }
@@ -116,7 +147,7 @@ impl State {
 
     pub(super) fn halt(&mut self, id: &EngineId, code: i64, by_hand: bool) {
         let Some(body) = self.bodies.get_mut(id).filter(|body| body.running) else { return };
-        (body.running, body.code) = (false, code);
+        body.end(code);
         if by_hand {
             self.tell(id, EventKind::Killed);
         }
@@ -146,6 +177,7 @@ impl State {
             owner: body.spec.owner.clone(),
             address: body.spec.address,
             running: body.running,
+            frozen: body.frozen,
         };
         ours.map(entry).collect()
     }
@@ -174,7 +206,7 @@ impl State {
         Ok(found.clone())
     }
 
-    fn tell(&mut self, id: &EngineId, kind: EventKind) {
+    pub(super) fn tell(&mut self, id: &EngineId, kind: EventKind) {
         let instance = self.bodies.get(id).map(|body| body.spec.instance.clone()).unwrap_or_default();
         self.listeners.retain(|(of, listener)| {
             *of != instance || listener.send(Event { engine_id: id.clone(), kind }).is_ok()

@@ -3,7 +3,7 @@
 
 use super::Effect;
 use crate::container::{After, Container, Phase, StopReason};
-
+use crate::freezer::Freezer;
 use crate::policy::IdlePolicy;
 use crate::time::Timestamp;
 
@@ -14,6 +14,8 @@ pub enum Observation {
     Running {
         /// With the leading slash.
         name: String,
+        /// What holds its processes; none while it is awake.
+        frozen: Option<Freezer>,
     },
     /// The engine has it, and it does not run.
     Exited {
@@ -80,7 +82,7 @@ impl Container {
     }
 
     fn learn_name(&mut self, seen: &Observation) {
-        if let Observation::Running { name } | Observation::Exited { name, .. } = seen {
+        if let Observation::Running { name, .. } | Observation::Exited { name, .. } = seen {
             self.name.clone_from(name);
         }
     }
