@@ -73,9 +73,11 @@ fn container(number: u32, known: u32, now: Timestamp) -> Container {
         created_at: now,
         last_activity: now,
         check_in: "0".into(),
+        checked_in_at: None,
         failure: None,
         phase: Phase::Running {
             looks: Some(Looks { stage: Stage::First, since, next: now.plus(until_look) }),
+            sleep: Default::default(),
         },
     }
 }

@@ -75,6 +75,7 @@ fn settings() -> Settings {
         },
         endpoint_ports: 49_153..=65_535,
         reserves: Default::default(),
+        pressure_limit: None,
         limits: engine::Limits::default(),
         env: Vec::new(),
         authorized_keys: String::new(),

@@ -154,7 +154,7 @@ fn bracketed(host: &str) -> String {
 
 fn next_look(phase: &Phase) -> Option<Timestamp> {
     match phase {
-        Phase::Running { looks } => looks.map(|looks| looks.next),
+        Phase::Running { looks, .. } => looks.map(|looks| looks.next),
         _ => None,
     }
 }
@@ -197,6 +197,7 @@ mod tests {
             created_at: Timestamp::from_millis(0),
             last_activity: Timestamp::from_millis(1_500),
             check_in: "0".into(),
+            checked_in_at: None,
             failure: None,
             phase,
         }
@@ -211,8 +212,13 @@ mod tests {
     fn the_eight_fields_come_first_and_in_order() {
         let (since, next) = (Timestamp::from_millis(0), Timestamp::from_millis(60_000));
         let looks = Some(Looks { stage: Stage::Initial, since, next });
-        let body =
-            ContainerBody::new(&container(Phase::Running { looks }), "0".into(), None, &POLICY, "127.0.0.1");
+        let body = ContainerBody::new(
+            &container(Phase::Running { looks, sleep: Default::default() }),
+            "0".into(),
+            None,
+            &POLICY,
+            "127.0.0.1",
+        );
         let text = serde_json::to_string(&body).unwrap();
         let id = "1".repeat(64);
         let eight = format!(
@@ -240,6 +246,9 @@ mod tests {
 
     #[test]
     fn an_ipv6_host_takes_brackets() {
-        assert_eq!(body(Phase::Running { looks: None }, "::1")["endpoints"][0]["address"], "[::1]:49155");
+        assert_eq!(
+            body(Phase::Running { looks: None, sleep: Default::default() }, "::1")["endpoints"][0]["address"],
+            "[::1]:49155"
+        );
     }
 }

@@ -9,12 +9,12 @@ use crate::neighbours::Neighbours;
 use crate::network::Ground;
 use crate::reconcile::{self, Reconciler};
 use crate::registry::{FindError, Registry};
-use crate::room::Room;
-use crate::starts::Starts;
+use crate::room::{NoRoom, Room};
+use crate::starts::{Priority, Starts};
 use crate::store::{Change, Contents, Journal, Store, StoreError, Writing};
 use crate::supervisor::{Beginning, Supervisor};
 use crate::traffic::InUse;
-use crate::{Clock, Endpoints, Settings, policy, pulse};
+use crate::{Clock, Endpoints, Settings, policy, pressure, pulse};
 use engine::{Engine, EngineError, Network, NetworkSpec};
 use ipnet::Ipv4Net;
 use std::sync::Arc;
@@ -148,6 +148,7 @@ impl Control {
         }
         reconcile::begin(&shared).await?;
         pulse::begin(&shared);
+        pressure::begin(&shared);
         Ok(Arc::new(Self { shared }))
     }
 
@@ -193,6 +194,17 @@ impl Control {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.journal.close().await;
+    }
+}
+
+impl Shared {
+    /// Whether the reserves would still be there beside one more container that is started. A create has asked before.
+    pub(crate) fn check_room_for(&self, priority: Priority) -> Result<(), NoRoom> {
+        if priority == Priority::Create {
+            return Ok(());
+        }
+        let takes = u64::try_from(self.settings.limits.memory).unwrap_or_default();
+        self.settings.reserves.check_memory(self.room.as_ref(), takes)
     }
 }
 

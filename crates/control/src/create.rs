@@ -144,6 +144,7 @@ impl Control {
             created_at: now,
             last_activity: now,
             check_in: NO_CHECK_IN.to_owned(),
+            checked_in_at: None,
             failure: None,
             phase: Phase::Creating,
         })

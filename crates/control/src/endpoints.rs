@@ -1,10 +1,11 @@
 //! What the control asks of whoever owns the host ports. The gateway implements it; the control knows nothing of
 //! sockets, and tests stand in with a recorder.
 
-use crate::Traffic;
+use crate::{Flow, Traffic};
+use async_trait::async_trait;
 use model::Reach;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 /// The host ports of the endpoints. All calls return at once.
@@ -17,6 +18,8 @@ pub trait Endpoints: Send + Sync + 'static {
     ///
     /// - [`Reach::Refuse`]: nobody listens. Connections that were being held are closed; those that are being forwarded
     ///   end as the container's side ends them.
+    /// - [`Reach::Wake`]: accepted; [`Target::wake`] is asked, and then it is as held.
+    /// - [`Reach::WakeOnByte`]: the same once the client has sent something.
     /// - [`Reach::Hold`]: accepted, and held; nothing is sent to the container's address (an early SYN costs a full
     ///   second of ARP).
     /// - [`Reach::Forward`]: forwarded. Until the application has accepted once since this began, and no longer than the
@@ -29,11 +32,80 @@ pub trait Endpoints: Send + Sync + 'static {
     fn release(&self, port: u16);
 }
 
-/// Where an endpoint's bytes go, and where they are counted.
+/// Where an endpoint's bytes go, where they are counted, and who is told to wake it.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The container's own address and port.
     pub address: SocketAddrV4,
     /// The container's counters, shared by its endpoints.
     pub traffic: Arc<Traffic>,
+    /// Its supervisor.
+    pub wake: Arc<dyn Wake>,
+}
+
+impl Target {
+    /// Whether connections towards it begin with a PROXY protocol v2 header.
+    pub fn proxy_protocol(&self) -> bool {
+        self.traffic.policy().is_some_and(|policy| policy.proxy_protocol)
+    }
+
+    /// Has the container awake for this connection: started or thawed, whichever is needed. Comes back once bytes may be sent to its
+    /// address, or with why not. Dropping the future takes the wish back for nobody else.
+    pub async fn wake(&self, flow: &Flow) -> Result<(), WakeError> {
+        let admits = self.traffic.policy().is_none_or(|policy| policy.admits(flow.peer().ip()));
+        if flow.is_ignored() || !admits {
+            return Err(WakeError::NotByYou);
+        }
+        self.wake.wake(Caller { peer: flow.peer(), port: flow.port() }).await
+    }
+}
+
+/// What wakes a container.
+#[async_trait]
+pub trait Wake: std::fmt::Debug + Send + Sync + 'static {
+    /// Comes back once it is awake and its application can serve, or with why it will not be. Callers come and go without harm.
+    async fn wake(&self, caller: Caller) -> Result<(), WakeError>;
+}
+
+/// Who wants it awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// From where.
+    pub peer: SocketAddr,
+    /// Which of the container's ports.
+    pub port: u16,
+}
+
+/// Why a container does not wake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WakeError {
+    /// The policy's `wake_from` and `ignore_from` say who may.
+    #[error("its policy lets nobody wake it from there")]
+    NotByYou,
+    /// A person stopped it, or only a request wakes it.
+    #[error("it was stopped, and no connection wakes it; start it by PATCH with status=running")]
+    Asleep,
+    /// The engine does not answer.
+    #[error("the engine does not answer")]
+    EngineAway,
+    /// It ended by itself too often.
+    #[error("it ended by itself {times} times in a row; the next start is tried in {seconds} s")]
+    TooSoon {
+        /// How often.
+        times: u32,
+        /// From now.
+        seconds: u64,
+    },
+    /// It did not come up.
+    #[error("it does not start: {0}")]
+    NotStarted(String),
+    /// It cannot be thawed.
+    #[error("it cannot be thawed: {0}")]
+    NotThawed(String),
+    /// It is deleted, or the program ends.
+    #[error("it is gone")]
+    Gone,
+    /// Too many wait already.
+    #[error("too many requests wait for it")]
+    Busy,
 }

@@ -1,12 +1,16 @@
 //! What everybody else holds of a container: its latest view, and the way to its supervisor.
 
 use crate::Traffic;
+use crate::endpoints::Caller;
+use crate::flow::Shown;
 use crate::pulse::USE_RECORDED_EVERY;
+use crate::room::NoRoom;
 use crate::store::StoreError;
+use crate::supervisor::WakeAnswer;
 use bytes::Bytes;
 use engine::Listed;
 use model::container::NO_CHECK_IN;
-use model::{Container, IdlePolicy, Key, Phase, Status, Timestamp};
+use model::{Awake, Container, Depth, IdlePolicy, Key, Phase, Status, Timestamp};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +39,10 @@ pub struct View {
     pub container: Arc<Container>,
     /// The policy that it lives under.
     pub policy: Arc<IdlePolicy>,
+    /// What keeps it awake, as far as that was looked at.
+    pub kept: Option<Awake>,
+    /// Since when it is frozen, if it is.
+    pub frozen_at: Option<Timestamp>,
     /// Its host ports that cannot be had at the moment.
     pub ports_missing: Vec<MissingPort>,
     /// Where [`Traffic::moved`] stood at the last look.
@@ -88,6 +96,17 @@ pub enum CommandError {
     /// The engine's disk is full.
     #[error("the disk of the engine is full; free some space there, as `docker system df` shows")]
     EngineFull,
+    /// Another start would leave too little memory or disk.
+    #[error(transparent)]
+    NoRoom(NoRoom),
+    /// Only what runs freezes and thaws.
+    #[error(
+        "the container does not run, so it can neither freeze nor thaw; start it by PATCH with status=running"
+    )]
+    NotRunning,
+    /// It did not freeze, or not thaw.
+    #[error("the container is {}, not as asked{}", .0.as_str(), because(.1))]
+    NotSo(Depth, Option<String>),
     /// Another command overtook this one.
     #[error("the container was stopped by another request meanwhile")]
     Overtaken,
@@ -114,6 +133,16 @@ pub(crate) enum Command {
     Stop(Answer),
     /// Answered once the intent is on disk.
     Delete(Answer),
+    /// Answered once it is frozen, or did not freeze.
+    Freeze(Answer),
+    /// Answered once it is awake, or did not thaw.
+    Thaw(Answer),
+    /// A connection wants it awake; answered once it is, or with why it will not be.
+    Wake(Caller, WakeAnswer),
+    /// The host is short of memory: it stops.
+    Pressure,
+    /// The engine is about to do something to it that a frozen one would not take.
+    Needed,
     /// It has reported: [`Handle::reported`] says what.
     CheckIn,
     /// Bytes moved, or a connection is open.
@@ -178,6 +207,16 @@ impl Handle {
         self.ask(Command::Stop).await
     }
 
+    /// Has it frozen; answers with it frozen.
+    pub async fn freeze(&self) -> Result<Arc<View>, CommandError> {
+        self.ask(Command::Freeze).await
+    }
+
+    /// Has it thawed; answers with it awake.
+    pub async fn thaw(&self) -> Result<Arc<View>, CommandError> {
+        self.ask(Command::Thaw).await
+    }
+
     /// Deletes it; answers as soon as that is on disk. It is on no list from then on.
     pub async fn delete(&self) -> Result<Arc<View>, CommandError> {
         self.ask(Command::Delete).await
@@ -195,7 +234,8 @@ impl Handle {
         if report.is_none() {
             let shown = self.view();
             let fresh = now.since(shown.container.last_activity) < USE_RECORDED_EVERY;
-            if shown.container.check_in == value && (fresh || value == NO_CHECK_IN) {
+            let is_first = shown.container.checked_in_at.is_none();
+            if !is_first && shown.container.check_in == value && (fresh || value == NO_CHECK_IN) {
                 return Ok(());
             }
             self.send(Command::CheckIn)?;
@@ -275,6 +315,11 @@ impl View {
         text
     }
 
+    /// Every open connection, those that do not count too.
+    pub fn flows(&self) -> Vec<Shown> {
+        self.traffic.shown()
+    }
+
     /// Open connections to its endpoints.
     pub fn connections(&self) -> u32 {
         self.traffic.connections()
@@ -282,7 +327,7 @@ impl View {
 
     /// Whether something that counts happened since the last look.
     pub fn used(&self) -> bool {
-        self.traffic.moved() != self.moved_at_look
+        self.policy.activity.traffic() && self.traffic.moved() != self.moved_at_look
     }
 
     /// Why it does not run, or is not reachable, although it should be.

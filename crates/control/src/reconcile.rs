@@ -159,7 +159,8 @@ fn apply(shared: &Shared, event: &Event) {
         EventKind::Killed => Command::Killed,
         EventKind::Stopped => Command::StoppedByHand,
         EventKind::Started => Command::Started,
-        EventKind::Networks | EventKind::Signalled | EventKind::Exec => return,
+        EventKind::Signalled | EventKind::Exec => Command::Needed,
+        EventKind::Networks => return,
         EventKind::Changed => Command::Compare(None),
     };
     if let Err(error) = handle.send(command) {

@@ -13,6 +13,11 @@ pub trait Room: Send + Sync + 'static {
     /// The folders that containers and our own state write to, each with the bytes that are free there. One that cannot be
     /// asked is left out.
     fn disks(&self) -> Vec<(PathBuf, u64)>;
+
+    /// The share of the last ten seconds, in percent, in which something waited for memory; none where it cannot be told.
+    fn pressure(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// Nothing is measured, and so nothing refused: for tests, and where the host cannot be asked.
@@ -72,17 +77,23 @@ pub enum NoRoom {
 impl Reserves {
     /// Whether they would still be there beside a container that may take so much memory.
     pub fn check(&self, room: &dyn Room, takes: u64) -> Result<(), NoRoom> {
+        self.check_memory(room, takes)?;
+        let reserve = self.disk;
+        match room.disks().into_iter().find(|(_, available)| *available < reserve) {
+            Some((at, available)) => Err(NoRoom::Disk { at, available, reserve }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for memory alone, which is what a start takes.
+    pub fn check_memory(&self, room: &dyn Room, takes: u64) -> Result<(), NoRoom> {
         let reserve = self.memory;
         if let Some(available) = room.memory().filter(|_| reserve > 0)
             && available < takes.saturating_add(reserve)
         {
             return Err(NoRoom::Memory { available, takes, reserve });
         }
-        let reserve = self.disk;
-        match room.disks().into_iter().find(|(_, available)| *available < reserve) {
-            Some((at, available)) => Err(NoRoom::Disk { at, available, reserve }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What a create must leave free.
     pub reserves: Reserves,
+    /// The share of time, in percent, that something waits for memory before the longest frozen are stopped; none for never.
+    pub pressure_limit: Option<f64>,
     /// `NAME=VALUE`, for every container.
     pub env: Vec<String>,
     /// What is written into the file that an image's label names; one key a line.

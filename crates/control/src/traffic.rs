@@ -1,8 +1,16 @@
-//! The counters between the gateway, which counts, and the supervisor, which looks: one set per container.
+//! What goes through a container's endpoints, between the gateway, which counts, and the supervisor, which looks: one set of
+//! counters per container, and one [`Flow`] per connection.
 
-use model::Key;
+use crate::flow::{Flow, Shown, State};
+use crate::gate::Gate;
+use model::{IdlePolicy, Key};
+use slab::Slab;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The containers that may have been used, each once, for the pulse: of very many hardly any is.
 #[derive(Debug, Default)]
@@ -22,18 +30,24 @@ impl InUse {
 /// What goes through a container's endpoints.
 #[derive(Debug, Default)]
 pub struct Traffic {
+    gate: Gate,
     connections: AtomicU32,
-    bytes: AtomicU64,
     opened: AtomicU64,
+    outward: AtomicU64,
+    flows: Mutex<Flows>,
+    policy: RwLock<Option<Arc<IdlePolicy>>>,
     /// Where it had moved to when a use was last recorded: the pulse's own.
     recorded: AtomicU64,
     is_listed: AtomicBool,
     list: Option<(Key, Arc<InUse>)>,
 }
 
-/// A connection, counted as open for as long as this lives.
-#[derive(Debug)]
-pub struct OpenConnection(Arc<Traffic>);
+#[derive(Debug, Default)]
+struct Flows {
+    open: Slab<Arc<State>>,
+    /// When something last moved on one that has ended.
+    ended: Option<Instant>,
+}
 
 impl Traffic {
     /// Of this container, and listed when it moves.
@@ -41,28 +55,110 @@ impl Traffic {
         Self { list: Some((key.clone(), Arc::clone(in_use))), ..Self::default() }
     }
 
-    /// Counts a connection in, until the guard is dropped.
-    pub fn open(self: &Arc<Self>) -> OpenConnection {
-        self.connections.fetch_add(1, Ordering::SeqCst);
-        self.opened.fetch_add(1, Ordering::SeqCst);
-        self.list();
-        OpenConnection(Arc::clone(self))
+    /// A connection from `peer` to the container's port, counted in until it is dropped; one that the policy ignores is not.
+    pub fn open(self: &Arc<Self>, peer: SocketAddr, port: u16) -> Flow {
+        let ignored = self.policy().is_some_and(|policy| policy.ignores(peer.ip()));
+        self.flow(peer, port, ignored)
     }
 
-    /// Counts bytes that are about to be forwarded, in either direction.
-    pub fn count(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::SeqCst);
+    /// The same, for whoever knows more of it than where it comes from.
+    pub fn flow(self: &Arc<Self>, peer: SocketAddr, port: u16, ignored: bool) -> Flow {
+        let state = Arc::new(State::new(peer, port, ignored));
+        if !ignored {
+            self.connections.fetch_add(1, Ordering::SeqCst);
+            self.opened.fetch_add(1, Ordering::SeqCst);
+            // Whoever asks next whether it sleeps is ordered after this.
+            self.gate.pass(0);
+            self.list();
+        }
+        let at = self.flows().open.insert(Arc::clone(&state));
+        Flow::new(Arc::clone(self), state, at)
+    }
+
+    pub(crate) fn close(&self, at: usize, state: &State) {
+        if !state.is_ignored() {
+            self.connections.fetch_sub(1, Ordering::SeqCst);
+        }
+        let mut flows = self.flows();
+        flows.open.remove(at);
+        flows.ended = flows.ended.max(Some(state.moved_at()).filter(|_| !state.is_ignored()));
+    }
+
+    /// Counts bytes that are about to be forwarded to the container. Where it sleeps they must wait until it is awake.
+    pub(crate) fn inward(&self, bytes: u64) -> bool {
+        let open = self.gate.pass(bytes);
+        self.list();
+        open
+    }
+
+    /// Counts bytes that are about to be forwarded to a client.
+    pub(crate) fn outward(&self, bytes: u64) {
+        self.outward.fetch_add(bytes, Ordering::SeqCst);
         self.list();
     }
 
-    /// Connections open now.
+    /// What stands between its clients and it.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Open connections that count.
     pub fn connections(&self) -> u32 {
         self.connections.load(Ordering::SeqCst)
     }
 
+    /// Connections opened so far that count.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::SeqCst)
+    }
+
+    /// Bytes moved so far, both ways.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.gate.passed().wrapping_add(self.outward.load(Ordering::SeqCst))
+    }
+
     /// A number that moves whenever something happened: connections opened plus bytes moved, so far.
     pub fn moved(&self) -> u64 {
-        self.bytes.load(Ordering::SeqCst).wrapping_add(self.opened.load(Ordering::SeqCst))
+        self.bytes().wrapping_add(self.opened())
+    }
+
+    /// When a byte moved last, or a connection was opened; none where none ever was since the daemon came up.
+    pub(crate) fn moved_at(&self) -> Option<Instant> {
+        let flows = self.flows();
+        let open = flows.open.iter().filter(|(_, flow)| !flow.is_ignored());
+        open.map(|(_, flow)| flow.moved_at()).max().max(flows.ended)
+    }
+
+    /// The flow whose answer has been owed for the shortest time: the last to be given up.
+    pub(crate) fn owed(&self) -> Option<Shown> {
+        let flows = self.flows();
+        let owing = flows.open.iter().filter(|(_, flow)| flow.is_owed() && !flow.is_ignored());
+        owing.max_by_key(|(_, flow)| flow.moved_at()).map(|(_, flow)| flow.shown())
+    }
+
+    /// The ports from which the gateway's connections reach the container.
+    pub(crate) fn upstream(&self) -> BTreeSet<u16> {
+        self.flows().open.iter().map(|(_, flow)| flow.upstream()).collect()
+    }
+
+    /// Every open connection, as it is.
+    pub(crate) fn shown(&self) -> Vec<Shown> {
+        self.flows().open.iter().map(|(_, flow)| flow.shown()).collect()
+    }
+
+    /// What it says of who is ignored holds for the connections that come.
+    pub(crate) fn follow(&self, policy: &Arc<IdlePolicy>) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(policy));
+    }
+
+    /// The policy that its container lives under, once there is one.
+    pub fn policy(&self) -> Option<Arc<IdlePolicy>> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long a connection may wait for a start, where nobody says otherwise.
+    pub fn wake_timeout(&self) -> Duration {
+        self.policy().map_or(IdlePolicy::DEFAULT.wake_timeout, |policy| policy.wake_timeout)
     }
 
     /// Once taken from the list: whatever it has come to is recorded if `record` says so, and it is listed again while there is
@@ -91,11 +187,9 @@ impl Traffic {
             in_use.list(key.clone());
         }
     }
-}
 
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::SeqCst);
+    fn flows(&self) -> MutexGuard<'_, Flows> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,12 +202,16 @@ mod tests {
         (Arc::new(Traffic::of(&Key::new("a"), &in_use)), in_use)
     }
 
+    fn open(traffic: &Arc<Traffic>) -> Flow {
+        traffic.open(([127, 0, 0, 1], 5123).into(), 5432)
+    }
+
     #[test]
     fn what_moves_is_listed_once_until_it_is_recorded() {
         let (traffic, in_use) = listed();
         assert_eq!(in_use.take(), []);
-        traffic.count(1);
-        traffic.count(1);
+        traffic.inward(1);
+        traffic.outward(1);
         assert_eq!(in_use.take(), [Key::new("a")]);
         traffic.visit(|| false);
         assert_eq!(in_use.take(), [Key::new("a")], "what could not be recorded is visited again");
@@ -124,7 +222,7 @@ mod tests {
     #[test]
     fn an_open_connection_stays_listed_and_a_closed_one_is_no_use() {
         let (traffic, in_use) = listed();
-        let open = traffic.open();
+        let open = open(&traffic);
         assert_eq!(in_use.take(), [Key::new("a")]);
         traffic.visit(|| true);
         assert_eq!(in_use.take(), [Key::new("a")]);
@@ -136,12 +234,27 @@ mod tests {
     #[test]
     fn what_moves_while_it_is_recorded_is_visited_again() {
         let (traffic, in_use) = listed();
-        traffic.count(1);
+        traffic.inward(1);
         in_use.take();
         traffic.visit(|| {
-            traffic.count(1);
+            traffic.inward(1);
             true
         });
         assert_eq!(in_use.take(), [Key::new("a")]);
+    }
+
+    #[test]
+    fn whoever_is_ignored_counts_for_nothing() {
+        let (traffic, in_use) = listed();
+        let mut policy = IdlePolicy::DEFAULT;
+        policy.set(model::Term::IgnoreFrom, "127.0.0.0/8").expect("good");
+        traffic.follow(&Arc::new(policy));
+        let flow = open(&traffic);
+        assert!(flow.inward(10), "an awake container is reached");
+        flow.outward(10);
+        assert_eq!((traffic.connections(), traffic.moved(), traffic.moved_at()), (0, 0, None));
+        assert_eq!((in_use.take(), traffic.owed().is_none()), (vec![], true));
+        traffic.gate().close();
+        assert!(!flow.inward(1), "and a sleeping one is not");
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 
 use bench::{Bench, create, id, status, until};
 use control::{Control, View};
+use control::{Flow, Target};
 use model::{Status, Timestamp};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn next_look(control: &Control, view: &View) -> Option<Timestamp> {
     match &control.find(&id(view)).unwrap().view().container.phase {
-        model::Phase::Running { looks } => looks.map(|looks| looks.next),
+        model::Phase::Running { looks, .. } => looks.map(|looks| looks.next),
         _ => None,
     }
 }
@@ -29,6 +30,15 @@ async fn stopped(control: &Arc<Control>, view: &View) -> Duration {
         assert!(begun.elapsed() < 10 * HOUR, "never stopped");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+fn connect(target: &Target) -> Flow {
+    target.traffic.open(([127, 0, 0, 1], 5123).into(), target.address.port())
+}
+
+/// A connection that moves a page, and ends.
+fn use_it(target: &Target) {
+    connect(target).outward(10_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,15 +74,15 @@ async fn open_connections_and_bytes_are_use() {
     let bench = Bench::inline();
     let control = bench.launch().await;
     let view = create(&control).await;
-    let traffic = bench.ports.target(50_001).traffic;
-    let open = traffic.open();
+    let target = bench.ports.target(50_001);
+    let open = connect(&target);
     assert_eq!(control.find(&id(&view)).unwrap().view().active(), "1");
     tokio::time::sleep(5 * HOUR).await;
     assert_eq!(status(&control, &id(&view)), Status::Running);
     drop(open);
     for _ in 0..12 {
         tokio::time::sleep(HOUR / 4).await;
-        traffic.count(1);
+        use_it(&target);
         assert_eq!(
             control.find(&id(&view)).unwrap().view().active(),
             "1",
@@ -112,7 +122,7 @@ async fn a_clock_that_drifts_back_forgets_no_use() {
     let control = bench.launch().await;
     let view = create(&control).await;
     tokio::time::sleep(HOUR).await;
-    bench.ports.target(50_001).traffic.count(1);
+    use_it(&bench.ports.target(50_001));
     tokio::time::sleep(HOUR - Duration::from_millis(2_500)).await;
     bench.wall.fetch_sub(1_500, std::sync::atomic::Ordering::Relaxed);
     let took = stopped(&control, &view).await;
@@ -127,7 +137,7 @@ async fn the_last_activity_is_when_bytes_last_moved() {
     let last = || control.find(&id(&view)).unwrap().view().last_activity();
     let begun = last();
     tokio::time::sleep(HOUR).await;
-    bench.ports.target(50_001).traffic.count(1);
+    use_it(&bench.ports.target(50_001));
     tokio::time::sleep(2 * HOUR).await;
     let after = last().since(begun).as_secs();
     assert!((3600..=3602).contains(&after), "{after}");
@@ -186,7 +196,7 @@ async fn an_interval_that_is_over_already_means_a_look_at_once_and_no_stop() {
     let control = bench.launch().await;
     let (view, used) = (create(&control).await, create(&control).await);
     tokio::time::sleep(HOUR).await;
-    bench.ports.target(used.container.app_host_port().unwrap()).traffic.count(1);
+    use_it(&bench.ports.target(used.container.app_host_port().unwrap()));
     let minute = Duration::from_secs(60);
     let policy = model::IdlePolicy {
         initial_timeout_interval: minute,
@@ -221,7 +231,7 @@ async fn a_container_that_wakes_in_the_moment_of_a_jump_is_not_stopped_by_the_ne
     let view = create(&control).await;
     let last_look = |control: &Control| {
         let view = control.find(&id(&view)).unwrap().view();
-        matches!(&view.container.phase, model::Phase::Running { looks: Some(looks) } if looks.stage == model::Stage::Last)
+        matches!(&view.container.phase, model::Phase::Running { looks: Some(looks), .. } if looks.stage == model::Stage::Last)
     };
     tokio::time::sleep(2 * HOUR).await;
     while !last_look(&control) {

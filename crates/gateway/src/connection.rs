@@ -29,13 +29,19 @@ pub(crate) async fn attend(
     wake_timeout: Duration,
 ) {
     let Some(target) = course.borrow().target.clone() else { return };
-    let _open = target.traffic.open();
+    let flow = target.traffic.open(peer, target.address.port());
+    if matches!(course.borrow().reach, Reach::Wake | Reach::WakeOnByte) || flow.is_asleep() {
+        let woken = tokio::time::timeout(wake_timeout, target.wake(&flow)).await;
+        if let Ok(Err(why)) = woken {
+            return reset(&client, peer, &target, &why.to_string());
+        }
+    }
     let dialled = tokio::select! {
         dialled = tokio::time::timeout(wake_timeout, dial(&mut course, wake_timeout)) => dialled,
         () = mover::broken(&client) => return,
     };
     match dialled {
-        Ok(Some(Ok(container))) => mover::forward(client, container, &target.traffic).await,
+        Ok(Some(Ok(container))) => mover::forward(client, container, &target, &flow).await,
         Ok(Some(Err(error))) => reset(&client, peer, &target, &error.to_string()),
         Ok(None) => reset(&client, peer, &target, "the container was stopped"),
         Err(_) => reset(&client, peer, &target, "its port did not accept within the wake timeout"),
@@ -45,7 +51,11 @@ pub(crate) async fn attend(
 /// A connection to the container as soon as it may be had; nothing once the port refuses.
 async fn dial(course: &mut watch::Receiver<Course>, early_for: Duration) -> Option<io::Result<TcpStream>> {
     loop {
-        let now = course.wait_for(|course| course.reach != Reach::Hold).await.ok()?.clone();
+        let now = course
+            .wait_for(|course| matches!(course.reach, Reach::Forward | Reach::Refuse))
+            .await
+            .ok()?
+            .clone();
         let target = now.target.as_ref().filter(|_| now.reach == Reach::Forward)?.address;
         let attempts = async {
             let attempt = || attempt(target, &now, early_for);

@@ -4,7 +4,7 @@
 //! One task serves both directions. Each reads into a buffer that its thread shares, and writes at once; what the other
 //! side did not take is kept, and nothing more is read until it has gone.
 
-use control::Traffic;
+use control::{Flow, Target};
 use socket2::{SockRef, TcpKeepalive};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -25,13 +25,13 @@ thread_local! {
 }
 
 /// Forwards until both sides have ended, or one is broken: then both are reset.
-pub(crate) async fn forward(client: TcpStream, container: TcpStream, traffic: &Traffic) {
+pub(crate) async fn forward(client: TcpStream, container: TcpStream, _: &Target, flow: &Flow) {
     prepare(&client, &container);
     let (mut inward, mut outward) = (Direction::default(), Direction::default());
     let mut broken = pin!(broken(&client));
     let moved = poll_fn(|context| {
-        let inward_now = inward.poll(context, &client, &container, traffic);
-        let outward_now = outward.poll(context, &container, &client, traffic);
+        let inward_now = inward.poll(context, &client, &container, flow);
+        let outward_now = outward.poll(context, &container, &client, flow);
         // While nothing more is read from the client, its reset shows nowhere else.
         if inward.is_blocked() && broken.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
@@ -102,7 +102,7 @@ impl Direction {
         context: &mut Context<'_>,
         from: &TcpStream,
         to: &TcpStream,
-        traffic: &Traffic,
+        flow: &Flow,
     ) -> Poll<io::Result<()>> {
         let mut moved = 0;
         loop {
@@ -115,7 +115,7 @@ impl Direction {
                 return Poll::Pending;
             }
             ready!(from.poll_read_ready(context))?;
-            moved += self.move_some(from, to, traffic)?;
+            moved += self.move_some(from, to, flow)?;
         }
     }
 
@@ -134,7 +134,7 @@ impl Direction {
         Poll::Ready(Ok(()))
     }
 
-    fn move_some(&mut self, from: &TcpStream, to: &TcpStream, traffic: &Traffic) -> io::Result<usize> {
+    fn move_some(&mut self, from: &TcpStream, to: &TcpStream, flow: &Flow) -> io::Result<usize> {
         SHARED.with_borrow_mut(|buffer| {
             let count = match from.try_read(buffer) {
                 Ok(count) => count,
@@ -143,7 +143,7 @@ impl Direction {
             };
             self.ended = count == 0;
             // Counted before they are forwarded: whoever looks in between must see that it is in use.
-            traffic.count(count as u64);
+            flow.inward(count);
             self.pass_on(&buffer[..count], to)?;
             Ok(count)
         })

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use control::{Endpoints, Target, Traffic};
+use control::{Caller, Endpoints, Target, Wake, WakeError};
 use gateway::{Gateway, Options};
 use model::Reach;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -34,7 +34,12 @@ impl Bench {
         let port = free_port();
         gateway.claim(port).unwrap();
         let SocketAddr::V4(address) = application else { panic!("an IPv4 address") };
-        Self { gateway, port, target: Target { address, traffic: Arc::new(Traffic::default()) }, runtime }
+        Self {
+            gateway,
+            port,
+            target: Target { address, traffic: Arc::default(), wake: Arc::new(Awake) },
+            runtime,
+        }
     }
 
     fn set(&self, reach: Reach) {
@@ -49,6 +54,17 @@ impl Bench {
         let stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(SECONDS)).unwrap();
         stream
+    }
+}
+
+/// A container that is awake already.
+#[derive(Debug)]
+struct Awake;
+
+#[async_trait::async_trait]
+impl Wake for Awake {
+    async fn wake(&self, _: Caller) -> Result<(), WakeError> {
+        Ok(())
     }
 }
 

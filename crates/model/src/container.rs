@@ -1,9 +1,10 @@
 //! A container: what a user asked for and owns. This is what the store keeps; everything else is derived from it.
 
+use crate::freezer::Freezer;
 use crate::idle::Looks;
 use crate::ids::{ContainerId, EngineId, Key};
 use crate::image::{Protocol, SSH_PORT};
-use crate::policy::{IdlePolicy, Said};
+use crate::policy::{IdlePolicy, Said, WakeOn};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -47,6 +48,9 @@ pub struct Container {
     pub last_activity: Timestamp,
     /// The value of the last check-in since the start.
     pub check_in: String,
+    /// When that was; none where none came since the start.
+    #[serde(default)]
+    pub checked_in_at: Option<Timestamp>,
     /// Why it is not running although it should be, or what is wrong with it while it runs.
     pub failure: Option<String>,
     /// Where it stands.
@@ -81,6 +85,9 @@ pub enum Phase {
     Running {
         /// When we look at it next; none with `disable_timeouts`.
         looks: Option<Looks>,
+        /// Whether its processes run.
+        #[serde(default)]
+        sleep: Sleep,
     },
     /// The engine's stop is under way.
     Stopping {
@@ -98,6 +105,60 @@ pub enum Phase {
     Removing,
     /// No more: the store forgets it, its ports and its address rest.
     Gone,
+}
+
+/// Whether the processes of a running container run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sleep {
+    /// They do.
+    #[default]
+    Awake,
+    /// A freeze is under way.
+    Freezing,
+    /// They do not; connections stay open.
+    Frozen {
+        /// What holds them.
+        by: Freezer,
+    },
+    /// A thaw is under way, or comes after the freeze that is.
+    Thawing {
+        /// What held them; none while the freeze has not ended.
+        by: Option<Freezer>,
+    },
+}
+
+impl Sleep {
+    /// What holds its processes.
+    pub fn freezer(self) -> Option<Freezer> {
+        match self {
+            Self::Frozen { by } => Some(by),
+            Self::Thawing { by } => by,
+            Self::Awake | Self::Freezing => None,
+        }
+    }
+}
+
+/// How deep a container sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Its processes run.
+    Awake,
+    /// They are held, with memory and connections kept.
+    Frozen,
+    /// Nothing but disk.
+    Stopped,
+}
+
+impl Depth {
+    /// As it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Awake => "awake",
+            Self::Frozen => "frozen",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// What follows the engine call that is under way.
@@ -122,6 +183,8 @@ pub enum StopReason {
     Asked,
     /// Two looks in a row found it idle.
     Idle,
+    /// The host was short of memory, and it had slept longest.
+    Pressure,
     /// It ended by itself, or the host or the engine went down under it.
     Exited,
     /// The engine could not start it.
@@ -136,10 +199,16 @@ impl StopReason {
         match self {
             Self::Asked => "asked",
             Self::Idle => "idle",
+            Self::Pressure => "pressure",
             Self::Exited => "exited",
             Self::Failed => "failed",
             Self::Lost => "lost",
         }
+    }
+
+    /// Whether a connection wakes what was stopped so. What a person stopped only a person starts.
+    pub fn wakes(self) -> bool {
+        !matches!(self, Self::Asked | Self::Lost)
     }
 }
 
@@ -173,6 +242,10 @@ impl Status {
 pub enum Reach {
     /// The port is ours and refuses.
     Refuse,
+    /// Accepted, and the container is woken.
+    Wake,
+    /// Accepted, and the container is woken once the client has sent something.
+    WakeOnByte,
     /// Accepted and held; nothing may be sent to the container's address yet.
     Hold,
     /// Forwarded.
@@ -200,12 +273,28 @@ impl Phase {
         }
     }
 
-    /// What a connection meets.
-    pub fn reach(&self) -> Reach {
+    /// How deep it sleeps.
+    pub fn depth(&self) -> Depth {
+        match self {
+            Self::Running { sleep: Sleep::Frozen { .. } | Sleep::Thawing { .. }, .. } => Depth::Frozen,
+            Self::Running { .. } | Self::Stopping { .. } => Depth::Awake,
+            _ => Depth::Stopped,
+        }
+    }
+
+    /// What a connection meets, where this wakes a stopped one. A frozen one is reached: its kernel accepts.
+    pub fn reach(&self, wake: WakeOn) -> Reach {
         match self {
             Self::Running { .. } => Reach::Forward,
             Self::Starting { after: After::Stay, .. } | Self::Stopping { after: After::Start, .. } => {
                 Reach::Hold
+            }
+            Self::Stopped { reason } | Self::Stopping { reason, after: After::Stay } if reason.wakes() => {
+                match wake {
+                    WakeOn::Connect => Reach::Wake,
+                    WakeOn::FirstByte => Reach::WakeOnByte,
+                    WakeOn::Api => Reach::Refuse,
+                }
             }
             _ => Reach::Refuse,
         }
@@ -220,9 +309,12 @@ impl Phase {
         }
     }
 
-    /// Neither starting nor stopping: what was asked for has happened, or has failed.
+    /// No call of the engine's is under way: what was asked for has happened, or has failed.
     pub fn is_settled(&self) -> bool {
-        matches!(self, Self::Running { .. } | Self::Stopped { .. } | Self::Gone)
+        match self {
+            Self::Running { sleep, .. } => matches!(sleep, Sleep::Awake | Sleep::Frozen { .. }),
+            _ => matches!(self, Self::Stopped { .. } | Self::Gone),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number: whoever calls says what time it is. That is what
 //! makes the rules of the product readable in one sitting and testable as tables.
 
+pub mod calm;
 pub mod container;
 pub mod freezer;
 pub mod idle;
@@ -11,14 +12,17 @@ pub mod image;
 pub mod lifecycle;
 pub mod next_fit;
 pub mod policy;
+pub mod quiet;
 pub mod time;
 
-pub use container::{After, Container, Endpoint, Phase, Reach, Status, StopReason};
+pub use calm::{Awake, Inside, Keeper, Seen};
+pub use container::{After, Container, Depth, Endpoint, Phase, Reach, Sleep, Status, StopReason};
 pub use freezer::Freezer;
 pub use idle::{Evidence, Looks, Stage, Verdict};
 pub use ids::{ContainerId, EngineId, Key};
 pub use image::{Image, PortSpec, Protocol};
-pub use lifecycle::{Effect, Ending, Input, Observation, step};
+pub use lifecycle::{Effect, Ending, Input, Observation, Waker, step};
 pub use next_fit::{NextFit, UsedUp};
 pub use policy::{IdlePolicy, Said, Term};
+pub use quiet::Meter;
 pub use time::Timestamp;

@@ -5,10 +5,13 @@
 //! while no call of ours is under way; during one, the call's own result is what counts.
 
 mod observation;
+mod sleep;
 
 pub use observation::{Ending, Observation};
+pub use sleep::Waker;
 
-use crate::container::{After, Container, NO_CHECK_IN, Phase, StopReason};
+use crate::container::{After, Container, NO_CHECK_IN, Phase, Sleep, StopReason};
+use crate::freezer::Freezer;
 use crate::idle::{Evidence, Verdict};
 use crate::ids::{ContainerId, EngineId};
 use crate::policy::IdlePolicy;
@@ -38,6 +41,20 @@ pub enum Input {
     Stopped,
     /// The engine's stop failed for good, and why. It runs on.
     StopFailed(String),
+    /// The host is short of memory.
+    Pressure,
+    /// It is to freeze: nothing keeps it awake, or somebody says so.
+    Freeze,
+    /// The freeze is done, and by what.
+    Froze(Freezer),
+    /// The freeze failed, or was undone: its processes run.
+    NotFrozen,
+    /// Somebody has it woken.
+    Wake(Waker),
+    /// The thaw is done.
+    Thawed,
+    /// The thaw failed for good, and why.
+    ThawFailed(String),
     /// Its owner deletes it.
     Delete,
     /// The engine let go of it.
@@ -50,8 +67,8 @@ pub enum Input {
     Resumed(Observation),
     /// Its own report, from inside.
     CheckIn(String),
-    /// It was used since it was last looked at.
-    Used,
+    /// It was used, and when last.
+    Used(Timestamp),
     /// The time of the next look has come.
     Look(Evidence),
     /// The wall clock was set, or the host slept, by so many milliseconds.
@@ -67,6 +84,12 @@ pub enum Effect {
     Start,
     /// Stop its body, with grace.
     Stop,
+    /// Freeze its processes.
+    Freeze,
+    /// End the freeze that is under way, with whatever came of it.
+    EndFreeze,
+    /// Let its processes go on.
+    Thaw(Freezer),
     /// Remove its body and its anonymous volumes.
     Remove,
 }
@@ -94,13 +117,19 @@ impl Container {
             Input::Stop => self.stop(),
             Input::Stopped => self.stopped(),
             Input::StopFailed(why) => self.stop_failed(why, now, policy),
+            Input::Pressure => self.press(),
+            Input::Freeze => self.freeze(),
+            Input::Froze(by) => self.froze(by),
+            Input::NotFrozen | Input::Thawed => self.is_awake_again(),
+            Input::Wake(waker) => self.wake(waker, policy),
+            Input::ThawFailed(why) => self.thaw_failed(why),
             Input::Delete => self.delete(),
             Input::Removed => self.end(),
             Input::Observed(seen) => self.observed(seen, now, policy),
             Input::StoppedByHand => self.stopped_by_hand(),
             Input::Resumed(seen) => self.resumed(seen, now, policy),
             Input::CheckIn(value) => self.checked_in(value, now),
-            Input::Used => self.used(now),
+            Input::Used(at) => self.used(at.min(now)),
             Input::Look(evidence) => self.looked(evidence, now, policy),
             Input::ClockShifted(by) => self.clock_shifted(by),
             Input::PolicyChanged => self.policy_changed(now, policy),
@@ -145,7 +174,7 @@ impl Container {
 
     fn begin_start(&mut self, first: bool) -> Option<Effect> {
         self.failure = None;
-        self.check_in = NO_CHECK_IN.to_owned();
+        self.forget_check_in();
         self.phase = Phase::Starting { first, after: After::Stay };
         Some(Effect::Start)
     }
@@ -163,7 +192,7 @@ impl Container {
     fn runs(&mut self, now: Timestamp, policy: &IdlePolicy) {
         self.failure = None;
         self.last_activity = now;
-        self.phase = Phase::Running { looks: policy.first_look(now) };
+        self.phase = Phase::Running { looks: policy.first_look(now), sleep: Sleep::Awake };
     }
 
     /// A container that never ran once was never anybody's: it goes. Any other stays, and says why it does not run.
@@ -197,6 +226,11 @@ impl Container {
         }
     }
 
+    fn press(&mut self) -> Option<Effect> {
+        matches!(self.phase, Phase::Running { .. })
+            .then(|| self.begin_stop(StopReason::Pressure, After::Stay))?
+    }
+
     fn begin_stop(&mut self, reason: StopReason, after: After) -> Option<Effect> {
         self.phase = Phase::Stopping { reason, after };
         Some(Effect::Stop)
@@ -216,8 +250,13 @@ impl Container {
 
     fn rests(&mut self, reason: StopReason, failure: Option<String>) {
         self.phase = Phase::Stopped { reason };
-        self.check_in = NO_CHECK_IN.to_owned();
+        self.forget_check_in();
         self.failure = failure;
+    }
+
+    fn forget_check_in(&mut self) {
+        self.check_in = NO_CHECK_IN.to_owned();
+        self.checked_in_at = None;
     }
 
     fn stop_failed(&mut self, why: String, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
@@ -226,7 +265,7 @@ impl Container {
             return self.begin_remove();
         }
         self.failure = Some(why);
-        self.phase = Phase::Running { looks: policy.another_look(now) };
+        self.phase = Phase::Running { looks: policy.another_look(now), sleep: Sleep::Awake };
         None
     }
 
@@ -259,19 +298,20 @@ impl Container {
                 self.last_activity = now;
             }
             self.check_in = value;
+            self.checked_in_at = Some(now);
         }
         None
     }
 
-    fn used(&mut self, now: Timestamp) -> Option<Effect> {
+    fn used(&mut self, at: Timestamp) -> Option<Effect> {
         if matches!(self.phase, Phase::Running { .. }) {
-            self.last_activity = now;
+            self.last_activity = self.last_activity.max(at);
         }
         None
     }
 
     fn looked(&mut self, evidence: Evidence, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
-        let Phase::Running { looks: Some(looks) } = self.phase else { return None };
+        let Phase::Running { looks: Some(looks), sleep } = self.phase else { return None };
         if now < looks.next {
             return None;
         }
@@ -281,7 +321,7 @@ impl Container {
         }
         match policy.look(looks.stage, evidence, now) {
             Verdict::LookAgain(looks) => {
-                self.phase = Phase::Running { looks: Some(looks) };
+                self.phase = Phase::Running { looks: Some(looks), sleep };
                 None
             }
             Verdict::Stop => self.begin_stop(StopReason::Idle, After::Stay),
@@ -291,14 +331,15 @@ impl Container {
     /// Times keep their distance from now, and the next look counts as a first one: nothing stops early.
     fn clock_shifted(&mut self, by_millis: i64) -> Option<Effect> {
         self.last_activity = self.last_activity.shifted(by_millis);
-        if let Phase::Running { looks: Some(looks) } = &mut self.phase {
+        self.checked_in_at = self.checked_in_at.map(|at| at.shifted(by_millis));
+        if let Phase::Running { looks: Some(looks), .. } = &mut self.phase {
             *looks = looks.shifted(by_millis);
         }
         None
     }
 
     fn policy_changed(&mut self, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
-        if let Phase::Running { looks } = &mut self.phase {
+        if let Phase::Running { looks, .. } = &mut self.phase {
             *looks = policy.moved(*looks, now);
         }
         None

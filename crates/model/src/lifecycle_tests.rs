@@ -1,9 +1,10 @@
 //! The lifecycle as a table, and as properties over random lives.
 
 use super::*;
-use crate::container::{Reach, Status};
+use crate::container::{Depth, Reach, Status};
 use crate::idle::{Looks, Stage};
 use crate::ids::Key;
+use crate::policy::WakeOn;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -28,13 +29,14 @@ fn container(phase: Phase) -> Container {
         created_at: NOW,
         last_activity: NOW,
         check_in: NO_CHECK_IN.into(),
+        checked_in_at: None,
         failure: None,
         phase,
     }
 }
 
 fn running() -> Phase {
-    Phase::Running { looks: POLICY.first_look(NOW) }
+    running_until(POLICY.first_look(NOW))
 }
 
 fn starting(first: bool, after: After) -> Phase {
@@ -42,14 +44,39 @@ fn starting(first: bool, after: After) -> Phase {
 }
 
 fn stopping(after: After) -> Phase {
-    Phase::Stopping { reason: StopReason::Asked, after }
+    stopping_for(StopReason::Asked, after)
+}
+
+fn stopping_idle(after: After) -> Phase {
+    stopping_for(StopReason::Idle, after)
+}
+
+fn stopping_for(reason: StopReason, after: After) -> Phase {
+    Phase::Stopping { reason, after }
 }
 
 const STOPPED: Phase = Phase::Stopped { reason: StopReason::Asked };
+const RESTS: Phase = Phase::Stopped { reason: StopReason::Idle };
+const BY: Freezer = Freezer::Cgroup;
+const FROZEN: Sleep = Sleep::Frozen { by: BY };
+const THAWING: Sleep = Sleep::Thawing { by: Some(BY) };
+const WANTED: Sleep = Sleep::Thawing { by: None };
 const LOST: Phase = Phase::Stopped { reason: StopReason::Lost };
+
+fn running_until(looks: Option<Looks>) -> Phase {
+    Phase::Running { looks, sleep: Sleep::Awake }
+}
+
+fn asleep(sleep: Sleep) -> Phase {
+    Phase::Running { looks: POLICY.first_look(NOW), sleep }
+}
 
 fn seen_running() -> Observation {
     Observation::Running { name: "/b".into(), frozen: None }
+}
+
+fn seen_frozen() -> Observation {
+    Observation::Running { name: "/b".into(), frozen: Some(BY) }
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
@@ -65,7 +92,7 @@ fn commands_and_results() {
     use After::{Remove, Start, Stay, Stop};
     let failed = || "why".to_owned();
     let rest = |reason| Phase::Stopped { reason };
-    let relook = Phase::Running { looks: POLICY.another_look(NOW) };
+    let relook = running_until(POLICY.another_look(NOW));
     let table: Vec<(Phase, Input, Phase, Option<Effect>)> = vec![
         // A start.
         (STOPPED, Input::Start, starting(false, Stay), Some(Effect::Start)),
@@ -102,7 +129,36 @@ fn commands_and_results() {
         (Phase::Removing, Input::Removed, Phase::Gone, None),
         // A create.
         (Phase::Creating, Input::CreateFailed(failed()), Phase::Removing, Some(Effect::Remove)),
+        // Freeze and thaw, and what comes in between.
+        (running(), Input::Freeze, asleep(Sleep::Freezing), Some(Effect::Freeze)),
+        (asleep(Sleep::Freezing), Input::Froze(BY), asleep(FROZEN), None),
+        (asleep(Sleep::Freezing), Input::NotFrozen, running(), None),
+        (asleep(Sleep::Freezing), Input::Wake(Waker::Need), asleep(WANTED), Some(Effect::EndFreeze)),
+        (asleep(WANTED), Input::Froze(BY), asleep(THAWING), Some(Effect::Thaw(BY))),
+        (asleep(WANTED), Input::Thawed, running(), None),
+        (asleep(WANTED), Input::NotFrozen, running(), None),
+        (asleep(FROZEN), Input::Freeze, asleep(FROZEN), None),
+        (asleep(FROZEN), Input::Wake(Waker::Request), asleep(THAWING), Some(Effect::Thaw(BY))),
+        (asleep(THAWING), Input::Wake(Waker::Connection), asleep(THAWING), None),
+        (asleep(THAWING), Input::Freeze, asleep(THAWING), None),
+        (asleep(THAWING), Input::Thawed, running(), None),
+        (asleep(THAWING), Input::ThawFailed(failed()), asleep(FROZEN), None),
+        (asleep(FROZEN), Input::Stop, stopping(Stay), Some(Effect::Stop)),
+        (asleep(Sleep::Freezing), Input::Delete, stopping(Remove), Some(Effect::Stop)),
+        (asleep(FROZEN), Input::Start, asleep(FROZEN), None),
+        // What a connection wakes, and what it does not.
+        (RESTS, Input::Wake(Waker::Connection), starting(false, Stay), Some(Effect::Start)),
+        (RESTS, Input::Wake(Waker::Need), RESTS, None),
+        (RESTS, Input::Wake(Waker::Request), RESTS, None),
+        (STOPPED, Input::Wake(Waker::Connection), STOPPED, None),
+        (LOST, Input::Wake(Waker::Connection), LOST, None),
+        (stopping_idle(Stay), Input::Wake(Waker::Connection), stopping_idle(Start), None),
+        (stopping(Stay), Input::Wake(Waker::Connection), stopping(Stay), None),
+        (asleep(FROZEN), Input::Pressure, stopping_for(StopReason::Pressure, Stay), Some(Effect::Stop)),
+        (STOPPED, Input::Pressure, STOPPED, None),
         // Late results of calls that no longer matter.
+        (stopping(Stay), Input::Froze(BY), stopping(Stay), None),
+        (STOPPED, Input::Thawed, STOPPED, None),
         (running(), Input::Stopped, running(), None),
         (STOPPED, Input::Started, STOPPED, None),
     ];
@@ -118,6 +174,13 @@ fn what_the_engine_shows() {
     let exited = || Phase::Stopped { reason: StopReason::Exited };
     let table = vec![
         (running(), seen_running(), running()),
+        (running(), seen_frozen(), asleep(FROZEN)),
+        (asleep(FROZEN), seen_frozen(), asleep(FROZEN)),
+        (asleep(FROZEN), seen_running(), running()),
+        (asleep(FROZEN), seen_exited(Ending::ByItself), exited()),
+        (STOPPED, seen_frozen(), asleep(FROZEN)),
+        (asleep(Sleep::Freezing), seen_running(), asleep(Sleep::Freezing)),
+        (asleep(THAWING), seen_frozen(), asleep(THAWING)),
         (running(), seen_exited(Ending::ByItself), exited()),
         (running(), seen_exited(Ending::Unseen), exited()),
         (running(), seen_exited(Ending::ByHand), STOPPED),
@@ -153,6 +216,10 @@ fn a_restart_of_the_daemon_takes_up_what_was_under_way() {
         (stopping(Stay), seen_exited(Ending::ByItself), stopping(Stay), Some(Effect::Stop)),
         (Phase::Removing, seen_running(), Phase::Removing, Some(Effect::Remove)),
         (running(), seen_running(), running(), None),
+        (running(), seen_frozen(), asleep(FROZEN), None),
+        (asleep(FROZEN), seen_running(), running(), None),
+        (asleep(Sleep::Freezing), seen_running(), running(), None),
+        (asleep(THAWING), seen_frozen(), asleep(FROZEN), None),
         (running(), seen_exited(Ending::ByItself), Phase::Stopped { reason: StopReason::Exited }, None),
         (STOPPED, seen_running(), running(), None),
         (running(), Observation::Missing, LOST, None),
@@ -180,12 +247,13 @@ fn a_restart_removes_by_its_labels_what_was_half_made() {
 
 #[test]
 fn a_use_after_the_first_look_is_not_forgotten_by_a_restart() {
-    let at = |stage, next| Phase::Running { looks: Some(Looks { stage, since: NOW, next }) };
+    let at = |stage, next| running_until(Some(Looks { stage, since: NOW, next }));
     let next = NOW.plus(POLICY.timeout_interval);
     let idle = container(at(Stage::Last, next));
     let (kept, _) = step(&idle, Input::Resumed(seen_running()), NOW, &POLICY);
     assert_eq!(kept.phase, at(Stage::Last, next));
-    let (used, _) = step(&idle, Input::Used, NOW.plus(Duration::from_secs(1)), &POLICY);
+    let (used, _) =
+        step(&idle, Input::Used(NOW.plus(Duration::from_secs(1))), NOW.plus(Duration::from_secs(1)), &POLICY);
     let (kept, _) = step(&used, Input::Resumed(seen_running()), NOW.plus(Duration::from_secs(2)), &POLICY);
     assert_eq!(kept.phase, at(Stage::First, next));
 }
@@ -197,12 +265,12 @@ fn looks_survive_a_restart_and_follow_a_changed_setting() {
     let (kept, _) = step(&container(running()), Input::Resumed(seen_running()), later, &POLICY);
     assert_eq!(kept.phase, running());
     let (disabled, _) = step(&kept, Input::Resumed(seen_running()), later, &never);
-    assert_eq!(disabled.phase, Phase::Running { looks: None });
+    assert_eq!(disabled.phase, running_until(None));
     let (enabled, _) = step(&disabled, Input::Resumed(seen_running()), later, &POLICY);
-    assert_eq!(enabled.phase, Phase::Running { looks: POLICY.first_look(later) });
+    assert_eq!(enabled.phase, running_until(POLICY.first_look(later)));
     let sooner = IdlePolicy { initial_timeout_interval: Duration::from_secs(90), ..POLICY };
     let (moved, _) = step(&container(running()), Input::Resumed(seen_running()), later, &sooner);
-    assert_eq!(moved.phase, Phase::Running { looks: sooner.first_look(NOW) });
+    assert_eq!(moved.phase, running_until(sooner.first_look(NOW)));
 }
 
 #[test]
@@ -210,7 +278,7 @@ fn a_changed_policy_moves_the_look_of_a_running_one_and_nothing_else() {
     let later = NOW.plus(Duration::from_secs(60));
     let sooner = IdlePolicy { initial_timeout_interval: Duration::from_secs(90), ..POLICY };
     for (before, expected) in [
-        (running(), Phase::Running { looks: sooner.first_look(NOW) }),
+        (running(), running_until(sooner.first_look(NOW))),
         (STOPPED, STOPPED),
         (starting(false, After::Stop), starting(false, After::Stop)),
         (stopping(After::Stay), stopping(After::Stay)),
@@ -238,9 +306,9 @@ fn a_wish_that_shows_after_the_end_makes_it_a_stop() {
 fn a_clock_that_was_set_back_while_nobody_watched_delays_no_look() {
     let earlier = NOW.shifted(-1_000_000);
     let looks = Looks { stage: Stage::Last, ..POLICY.another_look(NOW).unwrap() };
-    let before = container(Phase::Running { looks: Some(looks) });
+    let before = container(running_until(Some(looks)));
     let (after, _) = step(&before, Input::Resumed(seen_running()), earlier, &POLICY);
-    assert_eq!(after.phase, Phase::Running { looks: POLICY.another_look(earlier) });
+    assert_eq!(after.phase, running_until(POLICY.another_look(earlier)));
     assert_eq!(after.last_activity, earlier);
 }
 
@@ -293,20 +361,20 @@ fn a_check_in_before_the_start_has_returned_counts() {
 #[test]
 fn a_shifted_clock_keeps_the_distance_and_begins_the_looks_anew() {
     let looks = Looks { stage: Stage::Last, since: NOW, next: NOW.plus(Duration::from_secs(10)) };
-    let before = container(Phase::Running { looks: Some(looks) });
+    let before = container(running_until(Some(looks)));
     let hour = 3_600_000;
     let (after, _) = step(&before, Input::ClockShifted(hour), NOW, &POLICY);
     let expected =
         Looks { stage: Stage::First, since: looks.since.shifted(hour), next: looks.next.shifted(hour) };
-    assert_eq!(after.phase, Phase::Running { looks: Some(expected) });
+    assert_eq!(after.phase, running_until(Some(expected)));
     let (back, _) = step(&after, Input::ClockShifted(-hour), NOW, &POLICY);
-    assert_eq!(back.phase, Phase::Running { looks: Some(Looks { stage: Stage::First, ..looks }) });
+    assert_eq!(back.phase, running_until(Some(Looks { stage: Stage::First, ..looks })));
 }
 
 #[test]
 fn a_look_before_its_time_decides_nothing() {
     let looks = Looks { stage: Stage::Last, since: NOW, next: NOW.plus(Duration::from_secs(10)) };
-    let before = container(Phase::Running { looks: Some(looks) });
+    let before = container(running_until(Some(looks)));
     assert_eq!(step(&before, Input::Look(Evidence::default()), NOW, &POLICY), (before.clone(), None));
     let (due, effect) = step(&before, Input::Look(Evidence::default()), looks.next, &POLICY);
     assert_eq!(due.phase, Phase::Stopping { reason: StopReason::Idle, after: After::Stay });
@@ -315,23 +383,52 @@ fn a_look_before_its_time_decides_nothing() {
 
 #[test]
 fn the_words_on_the_wire() {
+    use Depth::{Awake, Frozen, Stopped};
     let table = [
-        (starting(true, After::Stay), Status::Starting, Reach::Hold),
-        (running(), Status::Running, Reach::Forward),
-        (stopping(After::Stay), Status::Stopping, Reach::Refuse),
-        (stopping(After::Start), Status::Starting, Reach::Hold),
-        (starting(false, After::Stop), Status::Stopping, Reach::Refuse),
-        (starting(false, After::Remove), Status::Stopping, Reach::Refuse),
-        (STOPPED, Status::Stopped, Reach::Refuse),
+        (starting(true, After::Stay), Status::Starting, Stopped, Reach::Hold),
+        (running(), Status::Running, Awake, Reach::Forward),
+        (asleep(Sleep::Freezing), Status::Running, Awake, Reach::Forward),
+        (asleep(FROZEN), Status::Running, Frozen, Reach::Forward),
+        (asleep(THAWING), Status::Running, Frozen, Reach::Forward),
+        (stopping(After::Stay), Status::Stopping, Awake, Reach::Refuse),
+        (stopping_idle(After::Stay), Status::Stopping, Awake, Reach::Wake),
+        (stopping_idle(After::Remove), Status::Stopping, Awake, Reach::Refuse),
+        (stopping(After::Start), Status::Starting, Awake, Reach::Hold),
+        (starting(false, After::Stop), Status::Stopping, Stopped, Reach::Refuse),
+        (starting(false, After::Remove), Status::Stopping, Stopped, Reach::Refuse),
+        (STOPPED, Status::Stopped, Stopped, Reach::Refuse),
     ];
-    for (phase, status, reach) in table {
-        assert_eq!((phase.status(), phase.reach()), (status, reach), "{phase:?}");
+    for (phase, status, depth, reach) in table {
+        let said = (phase.status(), phase.depth(), phase.reach(WakeOn::Connect));
+        assert_eq!(said, (status, depth, reach), "{phase:?}");
     }
 }
 
+#[test]
+fn what_was_stopped_and_does_a_connection_wake_it() {
+    use StopReason::{Asked, Exited, Failed, Idle, Lost, Pressure};
+    for (reason, wakes) in
+        [(Asked, false), (Lost, false), (Idle, true), (Exited, true), (Failed, true), (Pressure, true)]
+    {
+        let reach = |wake| Phase::Stopped { reason }.reach(wake);
+        let expected = |reach| if wakes { reach } else { Reach::Refuse };
+        assert_eq!(reach(WakeOn::Connect), expected(Reach::Wake), "{reason:?}");
+        assert_eq!(reach(WakeOn::FirstByte), expected(Reach::WakeOnByte), "{reason:?}");
+        assert_eq!(reach(WakeOn::Api), Reach::Refuse, "{reason:?}");
+    }
+    let policy = IdlePolicy { wake: WakeOn::Api, ..POLICY };
+    assert_eq!(step(&container(RESTS), Input::Wake(Waker::Connection), NOW, &policy).1, None);
+    let thawed = step(&container(asleep(FROZEN)), Input::Wake(Waker::Connection), NOW, &policy);
+    assert_eq!(thawed.1, Some(Effect::Thaw(BY)), "an open connection is answered whatever starts it");
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
-    let observation =
-        prop_oneof![Just(seen_running()), ending().prop_map(seen_exited), Just(Observation::Missing),];
+    let observation = prop_oneof![
+        Just(seen_running()),
+        Just(seen_frozen()),
+        ending().prop_map(seen_exited),
+        Just(Observation::Missing),
+    ];
     prop_oneof![
         Just(Input::Start),
         Just(Input::Stop),
@@ -341,6 +438,9 @@ fn any_input() -> impl Strategy<Value = Input> {
         any::<u32>().prop_map(|n| Input::Look(Evidence { connections: n % 2, ..Evidence::default() })),
         (-100_000_i64..100_000).prop_map(Input::ClockShifted),
         Just(Input::PolicyChanged),
+        Just(Input::Freeze),
+        Just(Input::Pressure),
+        prop_oneof![Just(Waker::Connection), Just(Waker::Need)].prop_map(Input::Wake),
     ]
 }
 
@@ -352,7 +452,16 @@ fn answer(effect: Effect, ok: bool) -> Input {
         (Effect::Stop, true) => Input::Stopped,
         (Effect::Stop, false) => Input::StopFailed("why".into()),
         (Effect::Remove, _) => Input::Removed,
+        (Effect::Freeze, true) | (Effect::EndFreeze, false) => Input::Froze(BY),
+        (Effect::Freeze, false) => Input::NotFrozen,
+        (Effect::Thaw(_) | Effect::EndFreeze, true) => Input::Thawed,
+        (Effect::Thaw(_), false) => Input::ThawFailed("why".into()),
     }
+}
+
+/// Nothing waits for a freeze or a thaw.
+fn gives_way(effect: Effect) -> bool {
+    matches!(effect, Effect::Freeze | Effect::EndFreeze | Effect::Thaw(_))
 }
 
 proptest! {
@@ -370,8 +479,10 @@ proptest! {
             };
             deleted |= input == Input::Delete && container.phase != Phase::Gone;
             let (next, effect) = step(&container, input, NOW, &POLICY);
-            prop_assert!(effect.is_none() || under_way.is_none(), "two calls at once");
-            under_way = under_way.or(effect);
+            let waits = under_way.filter(|call| !gives_way(*call));
+            prop_assert!(effect.is_none() || waits.is_none(), "two calls at once");
+            let goes_on = |_: &Effect| waits.is_some() || matches!(next.phase, Phase::Running { .. });
+            under_way = effect.or(under_way.filter(goes_on));
             container = next;
             prop_assert!(!deleted || container.phase.is_doomed(), "deleted, and back");
             prop_assert_eq!(under_way.is_none(), container.phase.is_settled(), "{:?}", container.phase);
@@ -411,11 +522,11 @@ proptest! {
     fn only_what_nobody_used_for_two_looks_is_stopped(
         deeds in prop::collection::vec((any_deed(), 0_u64..100), 0..40),
     ) {
-        let mut container = container(Phase::Running { looks: POLICY.first_look(NOW) });
+        let mut container = container(running_until(POLICY.first_look(NOW)));
         let (mut now, mut idle_looks, mut used) = (NOW, 0, false);
         let quiet = std::iter::repeat_n((None, 0), 3);
         for (deed, percent) in deeds.into_iter().chain(quiet) {
-            let Phase::Running { looks: Some(looks) } = container.phase else { break };
+            let Phase::Running { looks: Some(looks), .. } = container.phase else { break };
             // Somewhere on the way to the next look, and then the look.
             now = now.plus(looks.next.since(now) * u32::try_from(percent).unwrap() / 100);
             let before = container.clone();
@@ -424,7 +535,7 @@ proptest! {
                 Some(Deed::CheckIn(some)) => {
                     step(&before, Input::CheckIn(u8::from(some).to_string()), now, &POLICY).0
                 }
-                Some(Deed::Use) => { used = true; step(&before, Input::Used, now, &POLICY).0 }
+                Some(Deed::Use) => { used = true; step(&before, Input::Used(now), now, &POLICY).0 }
                 Some(Deed::Shift(by)) => {
                     (now, idle_looks) = (now.shifted(by), 0);
                     step(&before, Input::ClockShifted(by), now, &POLICY).0
@@ -435,7 +546,7 @@ proptest! {
                     step(&before, Input::Resumed(seen_running()), now, &POLICY).0
                 }
             };
-            let Phase::Running { looks: Some(looks) } = container.phase else { panic!("it runs: {container:?}") };
+            let Phase::Running { looks: Some(looks), .. } = container.phase else { panic!("it runs: {container:?}") };
             now = looks.next.max(now);
             let checked_in = container.check_in != NO_CHECK_IN;
             let evidence = Evidence { checked_in, used: std::mem::take(&mut used), connections: 0 };

@@ -8,6 +8,7 @@ mod terms;
 pub use terms::{LABEL_PREFIX, Mistake, Said, Term, duration, switch};
 
 use ipnet::IpNet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What a container lives under, whole.
@@ -137,6 +138,17 @@ impl IdlePolicy {
         reclaim: false,
         proxy_protocol: false,
     };
+
+    /// Whether whoever connects from here neither wakes it nor keeps it awake.
+    pub fn ignores(&self, peer: IpAddr) -> bool {
+        self.ignore_from.iter().any(|network| network.contains(&peer.to_canonical()))
+    }
+
+    /// Whether whoever connects from here may wake it.
+    pub fn admits(&self, peer: IpAddr) -> bool {
+        let named = self.wake_from.iter().any(|network| network.contains(&peer.to_canonical()));
+        (named || self.wake_from.is_empty()) && !self.ignores(peer)
+    }
 
     /// This one, with what others say put over it, the last winning. What is not understood was refused where it was said.
     pub fn with<'a>(&self, said: impl IntoIterator<Item = &'a Said>) -> Self {

@@ -91,7 +91,10 @@ impl Failure {
             CommandError::Gone(None) if !id.is_empty() => Self::find(&FindError::NotFound(id.to_owned())),
             CommandError::Gone(_) => Self::new(Kind::Gone, capitalised(&error.to_string())),
             CommandError::Ending => Self::new(Kind::Ending, capitalised(&error.to_string())).later(ENDING),
-            CommandError::Overtaken => Self::new(Kind::Overtaken, capitalised(&error.to_string())),
+            CommandError::NoRoom(error) => Self::below(app, Kind::NoRoom, error),
+            CommandError::Overtaken | CommandError::NotRunning | CommandError::NotSo(..) => {
+                Self::new(Kind::Overtaken, capitalised(&error.to_string()))
+            }
             CommandError::Busy => {
                 Self::new(Kind::Busy, capitalised(&error.to_string())).later(Duration::from_secs(1))
             }

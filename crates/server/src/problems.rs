@@ -23,10 +23,10 @@ const FIND: &[Kind] = &[NoSuchContainer, Ambiguous];
 /// One that commands a container.
 const COMMAND: &[Kind] = &[Gone, Busy, Ending, DiskFull];
 /// One that waits until a container runs.
-const START: &[Kind] = &[NotStarted, EngineAway, Overtaken];
+const START: &[Kind] = &[NotStarted, EngineAway, Overtaken, NoRoom];
 /// One that makes a container.
 const CREATE: &[Kind] =
-    &[ImageBlank, InvalidImage, NoSuchImage, NoPorts, TooManyPorts, TooManyCreates, NoRoom, UsedUp];
+    &[ImageBlank, InvalidImage, NoSuchImage, NoPorts, TooManyPorts, TooManyCreates, UsedUp];
 
 macro_rules! operations {
     ($($name:ident: $($kinds:ident),+;)*) => {$(

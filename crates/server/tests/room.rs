@@ -65,14 +65,21 @@ async fn too_little_memory_or_disk_is_507_with_the_figures_and_makes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_there_stops_starts_and_goes_however_little_is_left() {
+async fn what_is_there_stops_and_goes_however_little_is_left_and_starts_while_there_is_memory() {
     let host = Host::default();
     let (bench, uri) = with_one(&host).await;
     host.memory.store(0, Ordering::Relaxed);
     host.disk.store(0, Ordering::Relaxed);
     assert_eq!(bench.send("PATCH", &uri, "status=stopped").await.status, 200);
     bench.until_status(&uri, "stopped").await;
-    assert_eq!(bench.send("PATCH", &uri, "status=running").await.status, 200);
+    let refused = bench.send("PATCH", &uri, "status=running").await;
+    assert_eq!(
+        (refused.status, refused.body["type"].as_str()),
+        (507, Some("urn:spin-docker:problem:no-room"))
+    );
+    host.memory.store(768, Ordering::Relaxed);
+    assert_eq!(bench.send("PATCH", &uri, "status=running").await.status, 200, "a start takes no disk");
+    host.memory.store(0, Ordering::Relaxed);
     assert_eq!(bench.send("DELETE", &uri, "").await.status, 204);
 }
 

@@ -212,6 +212,7 @@ fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
         endpoint_ports: settings.endpoint_ports.clone(),
         limits: limits(settings),
         reserves: reserves(settings),
+        pressure_limit: settings.memory_pressure.0,
         env: vec![
             format!("SPIN_DOCKER_ENDPOINTS={reached}"),
             format!("SPIN_DOCKER_CHECK_IN_PORT={}", settings.check_in_port),

@@ -22,6 +22,7 @@ fn container(key: &str) -> Container {
         created_at: Timestamp::from_millis(1),
         last_activity: Timestamp::from_millis(1),
         check_in: "0".into(),
+        checked_in_at: None,
         failure: None,
         phase: Phase::Creating,
     }

@@ -1,9 +1,13 @@
 //! The engine calls of one container: at most one that changes it, and at most one inspect, each in a task of its own, so
 //! that the supervisor goes on listening and no container waits for another's.
 
+pub(crate) use super::freezing::Found;
+
 use super::Done;
 use crate::control::Shared;
+use crate::handle::CommandError;
 use crate::network;
+use crate::room::NoRoom;
 use crate::starts::Priority;
 use backon::{ExponentialBuilder, Retryable};
 use engine::{ContainerSpec, Created, EngineError};
@@ -13,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// What a container has to end itself after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
@@ -31,7 +36,7 @@ const LATE_BODY: Duration = Duration::from_secs(150);
 const LATE_BODY_CHECK: Duration = Duration::from_secs(2);
 
 pub(crate) struct Calls {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     running: JoinSet<Outcome>,
     inspecting: bool,
     /// Raised whenever an inspect that is under way would tell old news.
@@ -41,6 +46,8 @@ pub(crate) struct Calls {
     inspected_epoch: u64,
     /// Until when a body that nobody told us of may still be made.
     unborn_until: Option<Instant>,
+    /// Ends the freeze that is under way.
+    pub(super) freezing: Option<CancellationToken>,
 }
 
 /// What came of a call.
@@ -55,20 +62,35 @@ pub(crate) enum Outcome {
     CreateUnanswered { why: String, hindrance: Option<Hindrance> },
     /// The application can serve, or was asked for long enough.
     Ready { epoch: u64 },
+    /// A freeze or a thaw returned.
+    Slept { epoch: u64, input: Input },
+    /// What it does was asked.
+    LookedInside { epoch: u64, found: Result<Found, EngineError> },
     /// An inspect returned, with nothing where it failed; stale if the container changed under it.
     Inspected { seen: Option<Observation>, fresh: bool, done: Vec<Done> },
 }
 
 /// Why the engine could not, whatever was asked of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hindrance {
     /// There was nobody to ask.
     Away,
     /// Its disk is full.
     DiskFull,
+    /// The host has too little memory or disk left to start another.
+    NoRoom(NoRoom),
 }
 
 impl Hindrance {
+    /// As whoever asked is told it.
+    pub(crate) fn as_error(&self) -> CommandError {
+        match self {
+            Self::Away => CommandError::EngineAway,
+            Self::DiskFull => CommandError::EngineFull,
+            Self::NoRoom(none) => CommandError::NoRoom(none.clone()),
+        }
+    }
+
     fn of(error: &EngineError) -> Option<Self> {
         match error {
             error if error.is_away() => Some(Self::Away),
@@ -88,6 +110,7 @@ impl Calls {
             again: None,
             inspected_epoch: 0,
             unborn_until: None,
+            freezing: None,
         }
     }
 
@@ -105,16 +128,29 @@ impl Calls {
                     return Outcome::Inspected { seen, fresh, done };
                 }
                 // Another start came in between: its own asking counts.
-                Some(Ok(Outcome::Ready { epoch })) if epoch != self.epoch => {}
+                Some(Ok(
+                    Outcome::Ready { epoch }
+                    | Outcome::Slept { epoch, .. }
+                    | Outcome::LookedInside { epoch, .. },
+                )) if epoch != self.epoch => {}
                 Some(Ok(outcome)) => return outcome,
                 Some(Err(error)) => tracing::error!(%error, "an engine call of ours panicked"),
             }
         }
     }
 
-    /// An inspect that is under way would tell old news.
+    /// What is under way would tell old news.
     pub(crate) fn outdate(&mut self) {
         self.epoch += 1;
+        self.end_freeze();
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn spawn(&mut self, call: impl Future<Output = Outcome> + Send + 'static) {
+        self.running.spawn(call);
     }
 
     /// Looks at the engine's side. Asked for again meanwhile, it looks again: an event may be newer than the answer.
@@ -183,6 +219,13 @@ impl Calls {
         let shared = Arc::clone(&self.shared);
         self.running.spawn(async move {
             let _permit = shared.starts.permit(priority).await;
+            if let Err(none) = shared.check_room_for(priority) {
+                let why = crate::chain(&none);
+                return Outcome::Called {
+                    input: Input::StartFailed(why),
+                    hindrance: Some(Hindrance::NoRoom(none)),
+                };
+            }
             let started = network::start_on_it(&shared, &body, address).await;
             called(started.map(|()| Input::Started), Input::StartFailed)
         });

@@ -30,7 +30,7 @@ impl Supervisor {
     /// A list that was made since the engine is followed says this of it. Where it agrees with what is known, an inspect would
     /// say no more.
     pub(super) async fn listed(&mut self, listed: Listed, done: oneshot::Sender<()>) {
-        if !agrees(&self.container, &listed) {
+        if !agrees(&self.container, &listed, self.resumed) {
             return self.compare(Some(done)).await;
         }
         self.seen();
@@ -54,7 +54,11 @@ impl Supervisor {
             Some(seen) if fresh => {
                 self.owes_look |= !self.container.phase.is_settled();
                 let seen = self.with_hand(seen);
+                let was = self.container.phase.depth();
                 self.fact(Input::Observed(seen)).await;
+                if was != self.container.phase.depth() {
+                    self.sleep_known();
+                }
             }
             Some(_) => self.owes_look = true,
             None => {}
@@ -106,6 +110,7 @@ impl Supervisor {
 
     fn take_up(&mut self) {
         self.resumed = true;
+        self.sleep_known();
         self.ports.reach(self.reach());
         self.publish();
     }
@@ -129,9 +134,9 @@ impl Supervisor {
     }
 }
 
-fn agrees(known: &Container, listed: &Listed) -> bool {
+fn agrees(known: &Container, listed: &Listed, resumed: bool) -> bool {
     let as_known = match known.phase {
-        Phase::Running { .. } => listed.running,
+        Phase::Running { sleep, .. } => listed.running && (!resumed || sleep.freezer() == listed.frozen),
         Phase::Stopped { reason } => !listed.running && reason != StopReason::Lost,
         _ => false,
     };

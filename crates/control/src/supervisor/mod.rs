@@ -6,17 +6,23 @@
 
 mod calls;
 mod compare;
+mod freezing;
 mod ports;
+mod sleep;
 mod transition;
 
 use crate::control::Shared;
+use crate::doorbell::Doorbell;
 use crate::handle::{Answer, Command, CommandError, Handle, Rendered, View};
-use crate::{Traffic, handle};
+use crate::{Traffic, Wake, handle};
 use calls::{Calls, Hindrance};
 use engine::ContainerSpec;
-use model::{Container, Ending, Evidence, Input, Phase, step};
+use model::{Container, Ending, Evidence, IdlePolicy, Input, Phase, step};
 use ports::Ports;
+use sleep::Sleeper;
+pub(crate) use sleep::WakeAnswer;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use transition::reply;
 
@@ -48,6 +54,7 @@ pub(crate) struct Supervisor {
     owes_look: bool,
     /// When to look again after one that failed.
     look_again: Option<tokio::time::Instant>,
+    sleeper: Sleeper,
     /// Its application can serve, as far as its image lets us ask.
     ready: bool,
 }
@@ -56,16 +63,19 @@ impl Supervisor {
     /// Enters the container into the registry and starts its task.
     pub(crate) fn spawn(shared: Arc<Shared>, container: Arc<Container>, beginning: Beginning) -> Handle {
         let traffic = Arc::new(Traffic::of(&container.key, &shared.in_use));
-        let ports = Ports::new(&container, &shared.endpoints, &traffic);
+        let (sender, commands) = mpsc::channel(handle::COMMANDS);
+        let wake: Arc<dyn Wake> = Arc::new(Doorbell(sender.clone()));
+        let ports = Ports::new(&container, &shared.endpoints, &traffic, &wake);
         let view = View {
             container: Arc::clone(&container),
             policy: shared.policy.of(&container),
+            kept: None,
+            frozen_at: None,
             ports_missing: ports.missing(),
             moved_at_look: 0,
             traffic,
             rendered: Rendered::default(),
         };
-        let (sender, commands) = mpsc::channel(handle::COMMANDS);
         let handle = Handle::new(view, sender);
         shared.registry.enter(&handle);
         let calls = Calls::new(Arc::clone(&shared));
@@ -84,6 +94,7 @@ impl Supervisor {
             resumed,
             owes_look: false,
             look_again: None,
+            sleeper: Sleeper::default(),
             ready: true,
             shared: Arc::clone(&shared),
         });
@@ -99,13 +110,13 @@ impl Supervisor {
             self.calls.create(*spec);
         }
         while self.container.phase != Phase::Gone {
-            let look = self.next_look();
+            let due = self.next_look().into_iter().chain(self.sleeper.check_at).min();
             tokio::select! {
                 biased;
-                () = ending.cancelled() => return self.pause(),
+                () = ending.cancelled() => return self.pause().await,
                 result = self.calls.result() => Box::pin(self.take_result(result)).await,
                 Some(command) = self.commands.recv() => Box::pin(self.take(command)).await,
-                () = at(look) => Box::pin(self.look()).await,
+                () = at(due) => Box::pin(self.come_due()).await,
                 () = at(self.look_again) => self.make_up(),
                 () = self.ports.retry() => self.publish(),
             }
@@ -115,7 +126,7 @@ impl Supervisor {
 
     fn next_look(&self) -> Option<tokio::time::Instant> {
         match &self.container.phase {
-            Phase::Running { looks: Some(looks) } if self.resumed => {
+            Phase::Running { looks: Some(looks), .. } if self.resumed => {
                 Some(self.shared.clock.instant_of(looks.next))
             }
             _ => None,
@@ -137,13 +148,21 @@ impl Supervisor {
                 reply(answer, result.map(|()| self.handle.view()));
             }
             Command::CheckIn => self.take_report().await,
-            Command::Used => self.fact(Input::Used).await,
+            Command::Used => self.sample().await,
+            Command::Wake(caller, answer) => self.wake(caller, answer).await,
+            Command::Freeze(answer) => self.freeze_by_hand(answer).await,
+            Command::Thaw(answer) => self.thaw_by_hand(answer).await,
+            Command::Pressure => self.fact(Input::Pressure).await,
             Command::Compare(done) => self.compare(done).await,
             Command::Listed(told) => {
                 let (listed, done) = *told;
                 self.listed(listed, done).await;
             }
-            Command::Killed => self.ending = Ending::ByHand,
+            Command::Killed => {
+                self.ending = Ending::ByHand;
+                self.thaw_for_need().await;
+            }
+            Command::Needed => self.thaw_for_need().await,
             Command::StoppedByHand => {
                 // An inspect of its end may still be under way.
                 self.ending = Ending::ByHand;
@@ -153,13 +172,17 @@ impl Supervisor {
                 self.ending = Ending::ByItself;
                 self.compare(None).await;
             }
-            Command::Unfollowed => self.ending = Ending::Unseen,
+            Command::Unfollowed => {
+                self.ending = Ending::Unseen;
+                self.thaw_for_need().await;
+            }
             Command::ClockJumped => {
                 self.catch_up();
             }
             Command::PolicyChanged => {
                 self.fact(Input::PolicyChanged).await;
                 self.publish();
+                self.check_in(Duration::ZERO);
             }
         }
     }
@@ -187,7 +210,10 @@ impl Supervisor {
                 self.ports.reach(self.reach());
                 // A port that was missing may be there now.
                 self.publish();
+                self.answer_sleepers();
             }
+            calls::Outcome::Slept { input, .. } => self.slept(input).await,
+            calls::Outcome::LookedInside { found, .. } => self.looked_inside(found).await,
             calls::Outcome::Inspected { seen, fresh, done } => {
                 self.compared(seen, fresh).await;
                 drop(done);
@@ -206,34 +232,42 @@ impl Supervisor {
         self.advance(Input::Start).await
     }
 
+    async fn come_due(&mut self) {
+        self.look().await;
+        if self.sleeper.check_at.is_some_and(|at| at <= tokio::time::Instant::now()) {
+            self.consider().await;
+        }
+    }
+
     /// The clock may have been set back a little since the timer was: a look before its time would forget what moved.
     async fn look(&mut self) {
         let now = self.catch_up();
-        let due = matches!(&self.container.phase, Phase::Running { looks: Some(looks) } if looks.next <= now);
+        let due =
+            matches!(&self.container.phase, Phase::Running { looks: Some(looks), .. } if looks.next <= now);
         if !due {
             return;
         }
         let moved = self.handle.traffic().moved();
+        self.sample().await;
+        let policy = self.policy();
+        let connections = self.handle.traffic().connections();
         let evidence = Evidence {
-            checked_in: self.container.check_in != model::container::NO_CHECK_IN,
-            used: moved != self.moved_at_look,
-            connections: self.handle.traffic().connections(),
+            checked_in: self.container.is_checked_in(now, &policy),
+            used: self.take_use(),
+            connections: if policy.stop_with_connections { 0 } else { connections },
         };
         self.moved_at_look = moved;
         self.fact(Input::Look(evidence)).await;
     }
 
     /// The program ends: a use that no look has seen yet is not forgotten.
-    fn pause(&self) {
+    async fn pause(&self) {
         if self.handle.view().used() {
-            let (next, _) = step(
-                &self.container,
-                Input::Used,
-                self.shared.clock.now(),
-                &self.shared.policy.of(&self.container),
-            );
+            let now = self.shared.clock.now();
+            let (next, _) = step(&self.container, Input::Used(now), now, &self.policy());
             self.shared.journal.note(&Arc::new(next));
         }
+        self.leave_awake().await;
     }
 
     /// The container is no more: its ports and its address rest already, and nobody finds it.
@@ -246,10 +280,21 @@ impl Supervisor {
     fn turn_away(&mut self) {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Start(answer) | Command::Stop(answer) | Command::Delete(answer) = command {
-                reply(answer, Err(CommandError::Gone(None)));
+            match command {
+                Command::Start(answer)
+                | Command::Stop(answer)
+                | Command::Delete(answer)
+                | Command::Freeze(answer)
+                | Command::Thaw(answer) => reply(answer, Err(CommandError::Gone(None))),
+                // Who wants it awake sees that the answer is dropped.
+                _ => {}
             }
         }
+    }
+
+    /// What it lives under.
+    fn policy(&self) -> Arc<IdlePolicy> {
+        self.shared.policy.of(&self.container)
     }
 
     fn name(&self) -> &str {

@@ -1,7 +1,7 @@
 //! A container's host ports: claimed for its life, reachable as its phase says, and taken again when somebody else let go.
 
 use crate::handle::MissingPort;
-use crate::{Endpoints, Target, Traffic};
+use crate::{Endpoints, Target, Traffic, Wake};
 use model::{Container, Protocol, Reach};
 use std::io::ErrorKind;
 use std::net::SocketAddrV4;
@@ -22,11 +22,19 @@ pub(crate) struct Ports {
 
 impl Ports {
     /// Claims them; those that a new container was just allotted are claimed already, which is no error.
-    pub(crate) fn new(container: &Container, endpoints: &Arc<dyn Endpoints>, traffic: &Arc<Traffic>) -> Self {
+    pub(crate) fn new(
+        container: &Container,
+        endpoints: &Arc<dyn Endpoints>,
+        traffic: &Arc<Traffic>,
+        wake: &Arc<dyn Wake>,
+    ) -> Self {
         let tcp = container.endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Tcp);
         let ports = tcp.filter_map(|endpoint| {
             let address = SocketAddrV4::new(container.address, endpoint.container_port);
-            Some((endpoint.host_port?, Target { address, traffic: Arc::clone(traffic) }))
+            Some((
+                endpoint.host_port?,
+                Target { address, traffic: Arc::clone(traffic), wake: Arc::clone(wake) },
+            ))
         });
         let mut claimed = Self {
             endpoints: Arc::clone(endpoints),

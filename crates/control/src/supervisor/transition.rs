@@ -25,7 +25,7 @@ impl Supervisor {
         let must_be_saved =
             matches!(input, Input::Start | Input::Stop | Input::Delete) || self.is_first_start(&input);
         let is_minor = is_minor(&input);
-        let is_made_again = matches!(input, Input::Look(_) | Input::Observed(_));
+        let is_made_again = matches!(input, Input::Look(_) | Input::Observed(_) | Input::Wake(_));
         let (next, effect) = step(&self.container, input, now, &self.shared.policy.of(&self.container));
         if next == *self.container && effect.is_none() {
             return Ok(());
@@ -108,8 +108,10 @@ impl Supervisor {
             self.ask_whether_ready();
             check_in::try_once(&self.shared, &self.container);
         }
+        self.sleep_moved(&before.phase);
         self.ports.reach(self.reach());
         self.publish();
+        self.answer_sleepers();
         self.shared.registry.reenter(&self.handle, &before, &self.container);
         self.answer_waiting();
     }
@@ -124,16 +126,20 @@ impl Supervisor {
 
     /// What a connection meets now.
     pub(super) fn reach(&self) -> Reach {
-        match self.container.phase.reach() {
+        match self.container.phase.reach(self.policy().wake) {
             Reach::Forward if !self.ready => Reach::Hold,
             other => other,
         }
     }
 
     pub(super) fn publish(&mut self) {
+        let policy = self.policy();
+        self.handle.traffic().follow(&policy);
         self.handle.publish(View {
             container: Arc::clone(&self.container),
-            policy: self.shared.policy.of(&self.container),
+            policy,
+            kept: self.sleeper.kept,
+            frozen_at: self.sleeper.frozen_at,
             ports_missing: self.ports.missing(),
             moved_at_look: self.moved_at_look,
             traffic: Arc::clone(self.handle.traffic()),
@@ -148,13 +154,14 @@ impl Supervisor {
         match effect {
             Effect::Start => self.calls.start(body, self.container.address, self.priority()),
             Effect::Stop => self.calls.stop(body),
+            Effect::Freeze | Effect::EndFreeze | Effect::Thaw(_) => self.act_on_sleep(effect, body),
             Effect::Remove => self.calls.remove(body, self.container.key.clone()),
         }
     }
 
     fn priority(&self) -> Priority {
         match self.container.phase {
-            _ if self.waiting.is_empty() => Priority::Background,
+            _ if self.waiting.is_empty() && !self.is_awaited() => Priority::Background,
             Phase::Starting { first: true, .. } => Priority::Create,
             _ => Priority::Start,
         }
@@ -166,14 +173,15 @@ impl Supervisor {
     }
 
     fn answer_waiting(&mut self) {
-        if !self.container.phase.is_settled() && !self.container.phase.is_doomed() {
+        let runs = matches!(self.container.phase, Phase::Running { .. });
+        if !runs && !self.container.phase.is_settled() && !self.container.phase.is_doomed() {
             return;
         }
         let why = self.container.failure.clone();
+        let hindered = self.hindrance.as_ref().map(Hindrance::as_error);
         let result = match &self.container.phase {
             Phase::Running { .. } => Ok(self.handle.view()),
-            _ if self.hindrance == Some(Hindrance::Away) => Err(CommandError::EngineAway),
-            _ if self.hindrance == Some(Hindrance::DiskFull) => Err(CommandError::EngineFull),
+            _ if let Some(error) = hindered => Err(error),
             Phase::Stopped { .. } if why.is_none() => Err(CommandError::Overtaken),
             Phase::Stopped { .. } => Err(CommandError::NotStarted(why)),
             _ if why.is_some() => Err(CommandError::NotStarted(why)),
@@ -186,7 +194,13 @@ impl Supervisor {
 /// Whether losing it to a crash costs nothing. Of a body just made, the intent on disk says enough: until its owner was
 /// told that it runs, a restart takes it away by its labels.
 fn is_minor(input: &Input) -> bool {
-    matches!(input, Input::Created { .. } | Input::CheckIn(_) | Input::Used | Input::PolicyChanged)
+    matches!(input, Input::Created { .. } | Input::CheckIn(_) | Input::Used(_) | Input::PolicyChanged)
+        || is_of_sleep(input)
+}
+
+/// How deep it sleeps, a restart sees.
+fn is_of_sleep(input: &Input) -> bool {
+    matches!(input, Input::Freeze | Input::Froze(_) | Input::NotFrozen | Input::Thawed | Input::ThawFailed(_))
 }
 
 /// Whether it is more than a next look or another name, which a restart finds again.

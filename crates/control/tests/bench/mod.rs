@@ -154,6 +154,7 @@ impl Bench {
                 endpoint_ports: self.range.clone(),
                 limits: engine::Limits::default(),
                 reserves: Default::default(),
+                pressure_limit: None,
                 env: vec![],
                 authorized_keys: String::new(),
                 on_loopback: true,

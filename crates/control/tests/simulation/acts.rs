@@ -172,7 +172,7 @@ impl Session {
         }
         let now = self.world.now();
         self.world.oracle().looks.bytes_moved(key, now);
-        target.traffic.count(1);
+        target.traffic.open(([127, 0, 0, 1], port).into(), target.address.port()).outward(10_000);
     }
 
     fn by_hand(&self, act: Act) {

@@ -179,6 +179,7 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
             on_loopback: true,
             start_limit: 2,
             reserves: Default::default(),
+            pressure_limit: None,
         },
         mint: Box::new(move || mint.mint()),
     };

@@ -2,7 +2,7 @@
 
 use crate::life::Session;
 use control::View;
-use model::{EngineId, Phase, Reach, StopReason};
+use model::{EngineId, Phase, StopReason};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -113,11 +113,16 @@ impl Session {
                 differences
                     .push(format!("{} is {:?}, and its body {body:?}", container.key, container.phase));
             }
+            let frozen = body.filter(|body| body.running).and_then(|body| body.frozen);
+            let holds = matches!(container.phase, Phase::Running { sleep, .. } if sleep.freezer() != frozen);
+            if holds {
+                differences.push(format!("{} is {:?}, held by {frozen:?}", container.key, container.phase));
+            }
             if body.is_some_and(|body| body.name != container.name) {
                 differences
                     .push(format!("{} is called {}, and its body {body:?}", container.key, container.name));
             }
-            let reach = if runs { Reach::Forward } else { Reach::Refuse };
+            let reach = container.phase.reach(view.policy.wake);
             for port in container.host_ports().filter(|port| ours.get(port) != Some(&reach)) {
                 differences.push(format!("port {port} is {:?} at {:?}", ours.get(&port), container.phase));
             }

@@ -70,7 +70,7 @@ impl Endpoints for LetsGo {
     }
 
     fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()> {
-        if reach == Reach::Refuse {
+        if matches!(reach, Reach::Refuse | Reach::Wake) {
             self.0.release(port);
             return Ok(());
         }

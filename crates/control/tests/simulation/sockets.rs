@@ -1,7 +1,7 @@
 //! The host's ports: ours, and those that other programs hold; and the connections through ours. A crash closes them.
 
 use crate::world::{World, lock};
-use control::traffic::OpenConnection;
+use control::Flow;
 use control::{Endpoints, Target};
 use model::{Key, Reach};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ struct Ports {
 struct Connection {
     port: u16,
     of: Key,
-    _open: OpenConnection,
+    _open: Flow,
 }
 
 impl Endpoints for Sockets {
@@ -65,7 +65,11 @@ impl World {
     pub fn connect(&self, port: u16, of: &Key, target: &Target) {
         let now = self.now();
         self.oracle().looks.connected(of, now);
-        let open = Connection { port, of: of.clone(), _open: target.traffic.open() };
+        let open = Connection {
+            port,
+            of: of.clone(),
+            _open: target.traffic.open(([127, 0, 0, 1], port).into(), target.address.port()),
+        };
         lock(&self.host.0).connections.push(open);
     }
 

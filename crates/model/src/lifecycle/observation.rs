@@ -2,7 +2,7 @@
 //! up. It counts while no call of ours is under way.
 
 use super::Effect;
-use crate::container::{After, Container, Phase, StopReason};
+use crate::container::{After, Container, Phase, Sleep, StopReason};
 use crate::freezer::Freezer;
 use crate::policy::IdlePolicy;
 use crate::time::Timestamp;
@@ -32,6 +32,16 @@ pub enum Observation {
     Missing,
 }
 
+impl Observation {
+    /// What holds its processes.
+    pub fn freezer(&self) -> Option<Freezer> {
+        match self {
+            Self::Running { frozen, .. } => *frozen,
+            _ => None,
+        }
+    }
+}
+
 /// How a body ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -55,7 +65,11 @@ impl Container {
         let calm = matches!(self.phase, Phase::Running { .. } | Phase::Stopped { .. });
         match (&self.phase, seen) {
             (_, Observation::Missing) if calm => self.lost(),
-            (Phase::Stopped { .. }, Observation::Running { .. }) => self.runs(now, policy),
+            (Phase::Stopped { .. }, Observation::Running { frozen, .. }) => {
+                self.runs(now, policy);
+                self.is_held(frozen);
+            }
+            (Phase::Running { .. }, Observation::Running { frozen, .. }) => self.is_held(frozen),
             // It is there again, as after a restored disk of the engine's.
             (Phase::Stopped { reason: StopReason::Lost }, _) => self.rests(StopReason::Exited, None),
             (Phase::Running { .. }, Observation::Exited { ending: Ending::ByHand, .. }) => {
@@ -114,7 +128,8 @@ impl Container {
             Phase::Starting { after: After::Remove, .. } | Phase::Removing => self.begin_remove(),
             Phase::Starting { .. } => Some(Effect::Start),
             Phase::Stopping { .. } => Some(Effect::Stop),
-            Phase::Running { looks } if runs => {
+            Phase::Running { looks, sleep } if runs => {
+                *sleep = seen.freezer().map_or(Sleep::Awake, |by| Sleep::Frozen { by });
                 self.last_activity = self.last_activity.min(now);
                 let resumed = looks.map(|looks| looks.resumed(self.last_activity, now, policy));
                 *looks = policy.moved(resumed, now);

@@ -200,6 +200,7 @@ fn settings() -> Settings {
         endpoint_ports: 50_000..=50_003,
         limits: engine::Limits::default(),
         reserves: Default::default(),
+        pressure_limit: None,
         env: vec![],
         authorized_keys: String::new(),
         on_loopback: true,

@@ -5,7 +5,7 @@
 
 use super::given::{Entry, Given, Wrong};
 use super::read::{absolute, at_least, host, list, one, optional, parsed, within};
-use super::values::{self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Secret};
+use super::values::{self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Percent, Secret};
 use ipnet::Ipv4Net;
 use model::policy::{duration, switch};
 use std::net::{IpAddr, SocketAddr};
@@ -141,6 +141,9 @@ settings! {
         /// Space that a create must find free on the disks of `data_dir` and of the engine.
         disk_reserve: Bytes = Default::Text("1g"), one(value::reserve),
             "bytes, or a size such as 512m or 2g; 0 for no reserve";
+        /// The longest frozen containers are stopped, one after another, while programs wait for memory for a greater share of the time.
+        memory_pressure: Percent = Default::Text("20"), one(value::percent),
+            "a percentage from 1 to 100, or off";
         /// How long requests and connections may take to end after SIGTERM.
         shutdown_grace: Duration = Default::Text("10"), one(duration),
             "seconds, or a duration such as 30s or 1m, more than 0";

@@ -64,6 +64,17 @@ pub(crate) struct Bytes(pub(crate) i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MilliCpus(pub(crate) i64);
 
+/// A share of the time; none for off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Percent(pub(crate) Option<f64>);
+
+pub(super) fn percent(text: &str) -> Option<Percent> {
+    if text == "off" {
+        return Some(Percent(None));
+    }
+    parsed(text).filter(|share| (1.0..=100.0).contains(share)).map(|share| Percent(Some(share)))
+}
+
 pub(super) fn secret(text: &str) -> Option<Secret> {
     non_empty(text).map(|text| Secret(text.to_owned()))
 }

@@ -30,6 +30,16 @@ impl Room for Host {
         };
         self.folders.iter().filter_map(free).collect()
     }
+
+    fn pressure(&self) -> Option<f64> {
+        stalled(&std::fs::read_to_string("/proc/pressure/memory").ok()?)
+    }
+}
+
+/// `avg10` of the line `some` of `/proc/pressure/memory`.
+fn stalled(pressure: &str) -> Option<f64> {
+    let some = pressure.lines().find_map(|line| line.strip_prefix("some "))?;
+    some.split_whitespace().find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
 }
 
 /// `MemAvailable` of `/proc/meminfo`, which counts in KiB.
@@ -50,6 +60,13 @@ mod tests {
         for without in ["", "MemTotal: 1 kB\n", "MemAvailable: many kB\n", "MemAvailable: 1 pages\n"] {
             assert_eq!(available(without), None, "{without:?}");
         }
+    }
+
+    #[test]
+    fn pressure_is_read_as_the_kernel_writes_it() {
+        let text = "some avg10=12.50 avg60=1.00 avg300=0.00 total=1\nfull avg10=3.00 avg60=0.00 avg300=0.00 total=0\n";
+        assert_eq!(stalled(text), Some(12.5));
+        assert_eq!(stalled("full avg10=3.00\n"), None);
     }
 
     #[test]

@@ -1,0 +1,20 @@
+//! How connections reach a supervisor: they ring, and wait until the container is awake or will not be.
+
+use crate::endpoints::{Caller, Wake, WakeError};
+use crate::handle::Command;
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+
+/// The way to one container's supervisor.
+#[derive(Debug)]
+pub(crate) struct Doorbell(pub(crate) mpsc::Sender<Command>);
+
+#[async_trait]
+impl Wake for Doorbell {
+    async fn wake(&self, caller: Caller) -> Result<(), WakeError> {
+        let (answer, result) = oneshot::channel();
+        // A crowd waits for a place in the queue; each has its own deadline.
+        self.0.send(Command::Wake(caller, answer)).await.map_err(|_| WakeError::Gone)?;
+        result.await.unwrap_or(Err(WakeError::Gone))
+    }
+}

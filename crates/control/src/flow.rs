@@ -1,0 +1,204 @@
+//! One connection to a container: who it is, when its bytes moved, and whether it is owed an answer.
+//!
+//! An answer is owed while the last bytes went towards the container. In an exchange that the container began, by a ping of its own, the
+//! client only answers, and nothing is owed. An exchange begins with the first bytes after a second of rest.
+
+use crate::Traffic;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What comes after such a pause begins another exchange.
+const REST: u64 = 1000;
+/// The bits below the time of the last move.
+const INWARD: u64 = 1;
+const BY_CONTAINER: u64 = 2;
+const BITS: u32 = 2;
+
+/// A connection, counted as open for as long as this lives. One task moves its bytes.
+#[derive(Debug)]
+pub struct Flow {
+    traffic: Arc<Traffic>,
+    state: Arc<State>,
+    at: usize,
+}
+
+/// What the supervisor sees of a flow.
+#[derive(Debug)]
+pub(crate) struct State {
+    peer: SocketAddr,
+    port: u16,
+    ignored: bool,
+    opened_at: Instant,
+    /// Milliseconds since it was opened at which bytes last moved, and below them whose they were. The flow's task alone writes.
+    moved: AtomicU64,
+    bytes: AtomicU64,
+    /// The port from which it reaches the container, once it does.
+    upstream: AtomicU16,
+}
+
+/// An open connection, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Who.
+    pub peer: SocketAddr,
+    /// The container's port.
+    pub port: u16,
+    /// Not counted, as the policy says.
+    pub ignored: bool,
+    /// Since when.
+    pub opened_at: Instant,
+    /// When a byte moved last; when it was opened, if none did.
+    pub moved_at: Instant,
+    /// The last bytes went towards the container, and it began nothing itself.
+    pub owed: bool,
+    /// Both ways.
+    pub bytes: u64,
+}
+
+impl Flow {
+    pub(crate) fn new(traffic: Arc<Traffic>, state: Arc<State>, at: usize) -> Self {
+        Self { traffic, state, at }
+    }
+
+    /// Counts bytes of the client's that are about to be forwarded. Where this says no the container sleeps, and
+    /// [`Target::wake`](crate::Target::wake) has to return before they are.
+    pub fn inward(&self, bytes: usize) -> bool {
+        self.state.mark(INWARD, bytes);
+        if self.state.ignored {
+            return self.traffic.gate().is_open();
+        }
+        self.traffic.inward(bytes as u64)
+    }
+
+    /// Counts bytes that are about to be forwarded to the client.
+    pub fn outward(&self, bytes: usize) {
+        self.state.mark(0, bytes);
+        if !self.state.ignored {
+            self.traffic.outward(bytes as u64);
+        }
+    }
+
+    /// Whether the container sleeps at the moment, so that a new connection has to wake it.
+    pub fn is_asleep(&self) -> bool {
+        !self.traffic.gate().is_open()
+    }
+
+    /// It reaches the container from this port of ours.
+    pub fn reaches_from(&self, upstream: u16) {
+        self.state.upstream.store(upstream, Ordering::Relaxed);
+    }
+
+    /// Whether it neither wakes the container nor keeps it awake.
+    pub fn is_ignored(&self) -> bool {
+        self.state.ignored
+    }
+
+    /// Who it is.
+    pub fn peer(&self) -> SocketAddr {
+        self.state.peer
+    }
+
+    /// The container's port.
+    pub fn port(&self) -> u16 {
+        self.state.port
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.traffic.close(self.at, &self.state);
+    }
+}
+
+impl State {
+    pub(crate) fn new(peer: SocketAddr, port: u16, ignored: bool) -> Self {
+        Self {
+            peer,
+            port,
+            ignored,
+            opened_at: Instant::now(),
+            moved: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            upstream: AtomicU16::new(0),
+        }
+    }
+
+    fn mark(&self, direction: u64, bytes: usize) {
+        let now = u64::try_from(self.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX >> BITS);
+        let before = self.moved.load(Ordering::Relaxed);
+        let is_first = self.bytes.load(Ordering::Relaxed) == 0;
+        // A late answer begins nothing.
+        let answers = direction != INWARD && before & (INWARD | BY_CONTAINER) == INWARD;
+        let begins = is_first || (now - (before >> BITS) >= REST && !answers);
+        let by = if begins { BY_CONTAINER * u64::from(direction != INWARD) } else { before & BY_CONTAINER };
+        self.moved.store(now << BITS | by | direction, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ignored(&self) -> bool {
+        self.ignored
+    }
+
+    pub(crate) fn upstream(&self) -> u16 {
+        self.upstream.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn moved_at(&self) -> Instant {
+        self.opened_at + Duration::from_millis(self.moved.load(Ordering::Relaxed) >> BITS)
+    }
+
+    pub(crate) fn is_owed(&self) -> bool {
+        self.moved.load(Ordering::Relaxed) & (INWARD | BY_CONTAINER) == INWARD
+    }
+
+    pub(crate) fn shown(&self) -> Shown {
+        Shown {
+            peer: self.peer,
+            port: self.port,
+            ignored: self.ignored,
+            opened_at: self.opened_at,
+            moved_at: self.moved_at(),
+            owed: self.is_owed(),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn owed_after(moves: &[(u64, bool)]) -> bool {
+        let traffic = Arc::new(Traffic::default());
+        let flow = traffic.open(([127, 0, 0, 1], 5123).into(), 5432);
+        for (after, inward) in moves {
+            tokio::time::advance(Duration::from_millis(*after)).await;
+            if *inward { assert!(flow.inward(10)) } else { flow.outward(10) }
+        }
+        traffic.owed().is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_owed_to_whoever_began() {
+        const IN: bool = true;
+        const OUT: bool = false;
+        let table: [(&[(u64, bool)], bool); 8] = [
+            (&[], false),
+            (&[(0, IN)], true),
+            (&[(0, IN), (600_000, OUT)], false),
+            // A greeting, then a query at once: the container began, and the rest after it ended that.
+            (&[(0, OUT), (1, IN), (1, OUT), (5000, IN)], true),
+            (&[(0, IN), (1, OUT), (1, IN)], true),
+            (&[(0, IN), (600_000, OUT), (1, IN)], true),
+            // A ping of the container's own, and its pong.
+            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN)], false),
+            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN), (15_000, IN)], true),
+        ];
+        for (moves, owed) in table {
+            assert_eq!(owed_after(moves).await, owed, "{moves:?}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The engine calls of sleep and wake. A freeze gives way: told to end, it undoes itself, and says so like any other result.
+
+use super::calls::{Calls, Outcome};
+use crate::control::Shared;
+use backon::{ExponentialBuilder, Retryable};
+use engine::{Engine, EngineError, Socket, SocketKind};
+use model::{EngineId, Freezer, Input};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const FIRST_RETRY: Duration = Duration::from_millis(10);
+const RETRIES: usize = 8;
+
+/// What the engine and the kernel say of a container's use.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) execs: usize,
+    pub(crate) cpu: Option<Duration>,
+    pub(crate) mail: bool,
+    pub(crate) owed: Option<Duration>,
+}
+
+impl Calls {
+    /// Freezes it; `carefully` undoes that where something waits in its sockets by then.
+    pub(super) fn freeze(&mut self, body: EngineId, owed_for: Duration, carefully: bool) {
+        let wanted = CancellationToken::new();
+        self.freezing = Some(wanted.clone());
+        let shared = Arc::clone(&self.shared);
+        self.spawn_of_sleep(async move {
+            let mail = |sockets: &[Socket]| carefully && has_mail(sockets, owed_for);
+            freeze(&shared, &body, &wanted, mail).await
+        });
+    }
+
+    /// Has the freeze that is under way undone; what came of it is its result.
+    pub(super) fn end_freeze(&mut self) {
+        if let Some(wanted) = self.freezing.take() {
+            wanted.cancel();
+        }
+    }
+
+    pub(super) fn thaw(&mut self, body: EngineId, by: Freezer) {
+        let engine = Arc::clone(&self.shared.engine);
+        self.spawn_of_sleep(async move { thaw(&*engine, &body, by).await });
+    }
+
+    fn spawn_of_sleep(&mut self, call: impl Future<Output = Input> + Send + 'static) {
+        let epoch = self.epoch();
+        self.spawn(async move { Outcome::Slept { epoch, input: call.await } });
+    }
+
+    /// Asks the engine and the kernel what it does.
+    pub(super) fn look_inside(&mut self, body: EngineId, upstream: BTreeSet<u16>) {
+        let epoch = self.epoch();
+        let engine = Arc::clone(&self.shared.engine);
+        let owed_for = Duration::MAX;
+        self.spawn(async move {
+            let found = async {
+                let (execs, cpu) = (engine.execs(&body).await?, engine.cpu(&body).await?);
+                let sockets = engine.sockets(&body).await?.unwrap_or_default();
+                let (mail, owed) = (has_mail(&sockets, owed_for), owed(&sockets, &upstream));
+                Ok(Found { execs, cpu, mail, owed })
+            };
+            Outcome::LookedInside { epoch, found: found.await }
+        });
+    }
+
+    /// Offers the kernel what it can take back of the memory of a container that has frozen.
+    pub(super) fn reclaim(&mut self, body: EngineId) {
+        let shared = Arc::clone(&self.shared);
+        self.shared.tasks.spawn(async move {
+            match shared.engine.reclaim(&body).await {
+                Ok(bytes) => tracing::debug!(%body, bytes, "memory was offered to the kernel"),
+                Err(error) => tracing::debug!(%body, error = %crate::chain(&error), "memory cannot be offered to the kernel"),
+            }
+        });
+    }
+}
+
+async fn freeze(
+    shared: &Shared,
+    body: &EngineId,
+    wanted: &CancellationToken,
+    mail: impl Fn(&[Socket]) -> bool,
+) -> Input {
+    let engine = &*shared.engine;
+    match wanted.run_until_cancelled(engine.freeze(body)).await {
+        Some(Ok(by)) => {
+            let sockets = engine.sockets(body).await.ok().flatten().unwrap_or_default();
+            if mail(&sockets) { undo(engine, body, by).await } else { Input::Froze(by) }
+        }
+        Some(Err(error)) => {
+            tracing::debug!(%body, error = %crate::chain(&error), "it did not freeze");
+            Input::NotFrozen
+        }
+        // Either may have got hold of it.
+        None => match undo(engine, body, Freezer::Cgroup).await {
+            Input::NotFrozen => undo(engine, body, Freezer::Engine).await,
+            failed => failed,
+        },
+    }
+}
+
+async fn undo(engine: &dyn Engine, body: &EngineId, by: Freezer) -> Input {
+    match thaw(engine, body, by).await {
+        Input::Thawed => Input::NotFrozen,
+        // It stays as it is, and is thawed as a frozen one.
+        _ => Input::Froze(by),
+    }
+}
+
+async fn thaw(engine: &dyn Engine, body: &EngineId, by: Freezer) -> Input {
+    let pause = ExponentialBuilder::default().with_min_delay(FIRST_RETRY).with_max_times(RETRIES);
+    let thaw = || engine.thaw(body, by);
+    match thaw.retry(pause).when(EngineError::is_retryable).await {
+        Ok(()) => Input::Thawed,
+        Err(error) => Input::ThawFailed(format!("it could not be thawed: {}", crate::chain(&error))),
+    }
+}
+
+/// Whether something waits that it has not taken. What it left lying for longer than an answer may be owed is none of its business.
+fn has_mail(sockets: &[Socket], owed_for: Duration) -> bool {
+    let recent = |socket: &Socket| socket.last_received.is_none_or(|ago| ago < owed_for);
+    sockets.iter().any(|socket| socket.unread > 0 && recent(socket))
+}
+
+/// For how long the latest of those who did not come through the gateway have waited: their last bytes went towards it.
+/// `upstream` are the gateway's own ports.
+fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<Duration> {
+    let listening: BTreeSet<u16> = sockets
+        .iter()
+        .filter(|socket| socket.kind == SocketKind::Listening)
+        .map(|socket| socket.local.port())
+        .collect();
+    let others = sockets.iter().filter(|socket| {
+        socket.kind == SocketKind::Established
+            && listening.contains(&socket.local.port())
+            && socket.peer.is_some_and(|peer| !peer.ip().is_loopback() && !upstream.contains(&peer.port()))
+    });
+    let waiting = others.filter_map(|socket| {
+        let received = socket.last_received?;
+        socket.last_sent.is_none_or(|sent| received < sent).then_some(received)
+    });
+    waiting.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(kind: SocketKind, peer: Option<u16>) -> Socket {
+        let peer = peer.map(|port| ([172, 18, 0, 1], port).into());
+        let local = ([172, 18, 0, 2], 5432).into();
+        Socket { local, peer, kind, unread: 0, last_received: None, last_sent: None }
+    }
+
+    fn seconds(of: u64) -> Option<Duration> {
+        Some(Duration::from_secs(of))
+    }
+
+    #[test]
+    fn who_waits_beside_the_gateway_is_seen() {
+        let listener = || socket(SocketKind::Listening, None);
+        let talks = |port, received, sent| Socket {
+            last_received: seconds(received),
+            last_sent: seconds(sent),
+            ..socket(SocketKind::Established, Some(port))
+        };
+        let ours = BTreeSet::from([7000]);
+        assert_eq!(owed(&[listener(), talks(4000, 5, 60)], &ours), seconds(5));
+        assert_eq!(owed(&[listener(), talks(4000, 60, 5)], &ours), None, "it was answered");
+        assert_eq!(owed(&[listener(), talks(7000, 5, 60)], &ours), None, "the gateway's flows tell more");
+        assert_eq!(owed(&[talks(4000, 5, 60)], &ours), None, "it made this connection itself");
+    }
+
+    #[test]
+    fn what_was_not_taken_is_mail() {
+        let hour = Duration::from_secs(3600);
+        for kind in [SocketKind::Listening, SocketKind::Established, SocketKind::Datagrams] {
+            assert!(!has_mail(&[socket(kind, None)], hour));
+            assert!(has_mail(&[Socket { unread: 1, ..socket(kind, None) }], hour), "{kind:?}");
+        }
+        let old = Socket { unread: 1, last_received: seconds(7200), ..socket(SocketKind::Established, None) };
+        assert!(!has_mail(&[old], hour));
+    }
+}

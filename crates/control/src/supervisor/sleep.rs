@@ -1,0 +1,380 @@
+//! Sleep and wake: when nothing keeps a container awake it freezes, and whoever needs it awake has it thawed or started.
+//!
+//! What is known here is judged first ([`Container::kept_awake`](model::Container::kept_awake)); only where that keeps nothing awake are
+//! the engine and the kernel asked. Then the gate is closed, and if anything passed it since, the container is thawed at once.
+
+use super::Supervisor;
+use super::freezing::Found;
+use crate::endpoints::{Caller, WakeError};
+use crate::handle::{Answer, CommandError};
+use crate::supervisor::transition::reply;
+use engine::EngineError;
+use model::{
+    Awake, Depth, Effect, EngineId, Input, Inside, Keeper, Meter, Phase, Reach, Seen, Sleep, StopReason,
+    Timestamp, Waker,
+};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// After a thaw: keep-alives are answered in less, and it freezes again.
+const BRIEFLY: Duration = Duration::from_millis(300);
+/// While something that may end at any time keeps it awake.
+const SOONEST: Duration = Duration::from_millis(100);
+const LATEST: Duration = Duration::from_secs(5);
+/// A container that ended by itself so soon after its start is in a loop, as far as we know.
+const SHORT_LIFE: Duration = Duration::from_secs(60);
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+
+pub(crate) type WakeAnswer = oneshot::Sender<Result<(), WakeError>>;
+
+/// What a supervisor knows of its container's sleep.
+#[derive(Debug, Default)]
+pub(super) struct Sleeper {
+    /// When it is next considered whether it may freeze.
+    pub(super) check_at: Option<Instant>,
+    meter: Meter,
+    /// Connections opened before its start.
+    opened_before: u64,
+    used_since_look: bool,
+    /// The CPU time that it had used, and when.
+    cpu: Option<(Timestamp, Duration)>,
+    /// What was found to keep it awake.
+    pub(super) kept: Option<Awake>,
+    /// What had moved when it was last looked at, before it freezes.
+    moved: u64,
+    /// Since when it is frozen.
+    pub(super) frozen_at: Option<Timestamp>,
+    wakers: Vec<WakeAnswer>,
+    by_hand: Vec<(Depth, Answer)>,
+    crashes: Crashes,
+}
+
+/// How often it ended by itself, one time soon after the other.
+#[derive(Debug, Default)]
+struct Crashes {
+    started: Option<Instant>,
+    times: u32,
+    next: Option<Instant>,
+}
+
+impl Supervisor {
+    /// The counters are looked at. Use is recorded with its time; keep-alives are none.
+    pub(super) async fn sample(&mut self) {
+        let (now, policy) = (self.catch_up(), self.policy());
+        let traffic = self.handle.traffic();
+        let (opened, bytes) = (traffic.opened(), traffic.bytes());
+        let is_use = self.sleeper.meter.sample(opened, bytes, policy.quiet_below, now);
+        if is_use && policy.activity.traffic() {
+            self.sleeper.used_since_look = true;
+            let at = traffic.moved_at().map_or(now, |at| self.time_of(at, now));
+            self.fact(Input::Used(at)).await;
+        }
+    }
+
+    /// Whether it was used since this was last asked.
+    pub(super) fn take_use(&mut self) -> bool {
+        std::mem::take(&mut self.sleeper.used_since_look)
+    }
+
+    fn time_of(&self, instant: Instant, now: Timestamp) -> Timestamp {
+        let ago = i64::try_from(instant.elapsed().as_millis()).unwrap_or(i64::MAX);
+        now.shifted(-ago)
+    }
+
+    pub(super) fn act_on_sleep(&mut self, effect: Effect, body: Option<EngineId>) {
+        let Some(body) = body else { return };
+        match effect {
+            Effect::Freeze => {
+                let by_hand = !self.sleeper.by_hand.is_empty();
+                self.calls.freeze(body, self.policy().owed_for, !by_hand);
+            }
+            Effect::EndFreeze => self.calls.end_freeze(),
+            Effect::Thaw(by) => self.calls.thaw(body, by),
+            Effect::Start | Effect::Stop | Effect::Remove => {}
+        }
+    }
+
+    /// A freeze or a thaw returned.
+    pub(super) async fn slept(&mut self, input: Input) {
+        let froze = matches!(input, Input::Froze(_));
+        self.fact(input).await;
+        let body = self.container.engine_id.clone();
+        if froze && self.policy().reclaim && self.container.phase.depth() == Depth::Frozen {
+            body.into_iter().for_each(|body| self.calls.reclaim(body));
+        }
+    }
+
+    /// The program ends: nobody is there to thaw what is frozen.
+    pub(super) async fn leave_awake(&self) {
+        let Phase::Running { sleep, .. } = self.container.phase else { return };
+        let (Some(by), Some(body)) = (sleep.freezer(), &self.container.engine_id) else { return };
+        if let Err(error) = self.shared.engine.thaw(body, by).await {
+            tracing::warn!(container = %self.name(), error = %crate::chain(&error),
+                "it stays frozen; `spin-docker thaw --all` frees it");
+        }
+    }
+
+    /// May it freeze? Where nothing that is known here keeps it awake, the engine and the kernel are asked.
+    pub(super) async fn consider(&mut self) {
+        self.sleeper.check_at = None;
+        self.sample().await;
+        if !self.may_sleep() {
+            return;
+        }
+        let (now, policy) = (self.catch_up(), self.policy());
+        self.sleeper.moved = self.handle.traffic().moved();
+        let kept = self.container.kept_awake(&self.seen_of_it(now), now, &policy);
+        // What it will have used by then is told by two readings.
+        if kept.is_none() || (self.sleeper.cpu.is_none() && self.container.freezes_after(&policy).is_some()) {
+            self.look_inside();
+        }
+        if let Some(kept) = kept {
+            self.keep_awake(kept);
+        }
+    }
+
+    pub(super) fn look_inside(&mut self) {
+        if let Some(body) = &self.container.engine_id {
+            self.calls.look_inside(body.clone(), self.handle.traffic().upstream());
+        }
+    }
+
+    /// Awake, known as it is, and followed: a frozen container that nobody follows could not be thawed in time.
+    fn may_sleep(&self) -> bool {
+        let awake = matches!(self.container.phase, Phase::Running { sleep: Sleep::Awake, .. });
+        awake && self.resumed && self.ready && self.shared.reconciler.is_following()
+    }
+
+    fn seen_of_it(&self, now: Timestamp) -> Seen {
+        let traffic = self.handle.traffic();
+        let owed_since = traffic.owed().map(|flow| self.time_of(flow.moved_at, now));
+        Seen { connected: traffic.opened() != self.sleeper.opened_before, owed_since }
+    }
+
+    /// The engine and the kernel have answered.
+    pub(super) async fn looked_inside(&mut self, found: Result<Found, EngineError>) {
+        let asleep = self.container.phase.depth() == Depth::Frozen;
+        if asleep && found.as_ref().is_ok_and(|found| found.mail) {
+            return self.thaw_for_need().await;
+        }
+        if !self.may_sleep() {
+            return;
+        }
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(container = %self.name(), error = %crate::chain(&error), "cannot look inside");
+                return self.check_in(LATEST);
+            }
+        };
+        let (now, policy) = (self.catch_up(), self.policy());
+        let inside = self.inside(found, now);
+        if let Some(kept) = self.container.kept_awake(&self.seen_of_it(now), now, &policy) {
+            return self.keep_awake(kept);
+        }
+        match inside.keeps_awake(&policy) {
+            Some(by) => self.keep_awake(Awake { by, until: None }),
+            None => self.freeze().await,
+        }
+    }
+
+    fn inside(&mut self, found: Found, now: Timestamp) -> Inside {
+        let cpu = found.cpu.and_then(|used| {
+            let (since, before) = self.sleeper.cpu.replace((now, used)).unwrap_or((now, used));
+            let elapsed = now.since(since).as_micros();
+            let share = used.saturating_sub(before).as_micros() * 1000 / elapsed.max(1);
+            u32::try_from(share).ok()
+        });
+        Inside { execs: found.execs, cpu, mail: found.mail, owed: found.owed }
+    }
+
+    /// Looked at again when that ends, or soon where nobody knows when it does.
+    fn keep_awake(&mut self, kept: Awake) {
+        self.sleeper.kept = Some(kept);
+        let now = self.shared.clock.now();
+        let policy = self.policy();
+        let soon =
+            self.container.freezes_after(&policy).map_or(LATEST, |after| (after / 4).clamp(SOONEST, LATEST));
+        let after = match (kept.by, kept.until) {
+            // Only another policy, or another start, ends it.
+            (Keeper::Policy | Keeper::Reports, _) => None,
+            (Keeper::Use | Keeper::Unvisited, Some(until)) => Some(until.since(now)),
+            _ => Some(soon),
+        };
+        self.sleeper.check_at = after.map(|after| Instant::now() + after);
+        self.publish();
+    }
+
+    /// Considers it again after so long.
+    pub(super) fn check_in(&mut self, after: Duration) {
+        self.sleeper.check_at = Some(Instant::now() + after);
+    }
+
+    /// It freezes, unless something passed the gate since it was looked at.
+    async fn freeze(&mut self) {
+        self.fact(Input::Freeze).await;
+        if self.handle.traffic().moved() != self.sleeper.moved {
+            self.fact(Input::Wake(Waker::Need)).await;
+        }
+    }
+
+    /// Somebody says so. What waits in its sockets does not keep it awake.
+    pub(super) async fn freeze_by_hand(&mut self, answer: Answer) {
+        if self.container.phase.depth() == Depth::Stopped || !self.resumed {
+            return reply(answer, Err(CommandError::NotRunning));
+        }
+        self.sleeper.by_hand.push((Depth::Frozen, answer));
+        self.fact(Input::Freeze).await;
+        self.answer_sleepers();
+    }
+
+    /// Somebody says so.
+    pub(super) async fn thaw_by_hand(&mut self, answer: Answer) {
+        if self.container.phase.depth() == Depth::Stopped {
+            return reply(answer, Err(CommandError::NotRunning));
+        }
+        self.sleeper.by_hand.push((Depth::Awake, answer));
+        self.fact(Input::Wake(Waker::Request)).await;
+        self.answer_sleepers();
+    }
+
+    /// A connection wants it awake.
+    pub(super) async fn wake(&mut self, caller: Caller, answer: WakeAnswer) {
+        if let Err(error) = self.may_wake() {
+            return drop(answer.send(Err(error)));
+        }
+        tracing::debug!(container = %self.name(), peer = %caller.peer, port = caller.port, "wanted awake");
+        self.sleeper.wakers.push(answer);
+        self.hindrance = None;
+        self.fact(Input::Wake(Waker::Connection)).await;
+        self.answer_sleepers();
+    }
+
+    /// The engine is about to do something to it, or has gone.
+    pub(super) async fn thaw_for_need(&mut self) {
+        self.fact(Input::Wake(Waker::Need)).await;
+    }
+
+    fn may_wake(&self) -> Result<(), WakeError> {
+        let reason = match self.container.phase {
+            Phase::Stopped { reason } => reason,
+            Phase::Removing | Phase::Gone => return Err(WakeError::Gone),
+            _ => return Ok(()),
+        };
+        if self.container.phase.reach(self.policy().wake) == Reach::Refuse || reason == StopReason::Asked {
+            return Err(WakeError::Asleep);
+        }
+        if self.shared.reconciler.is_away() {
+            return Err(WakeError::EngineAway);
+        }
+        match self.sleeper.crashes.next.and_then(|next| next.checked_duration_since(Instant::now())) {
+            Some(left) if !left.is_zero() => {
+                Err(WakeError::TooSoon { times: self.sleeper.crashes.times, seconds: left.as_secs() + 1 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The gate follows how it is.
+    pub(super) fn keep_gate(&self) {
+        let gate = self.handle.traffic().gate();
+        match self.container.phase {
+            Phase::Running { sleep, .. } if sleep != Sleep::Awake => gate.close(),
+            _ => gate.open(),
+        }
+    }
+
+    /// A transition was made.
+    pub(super) fn sleep_moved(&mut self, before: &Phase) {
+        let is_awake = self.is_awake();
+        match (before, &self.container.phase) {
+            (Phase::Running { sleep, .. }, Phase::Running { .. }) if *sleep == Sleep::Awake => {}
+            (Phase::Running { .. }, Phase::Running { .. }) => self.check_in(BRIEFLY),
+            (_, Phase::Running { .. }) => self.begins(),
+            (Phase::Running { .. } | Phase::Starting { .. }, Phase::Stopped { reason }) => self.ends(*reason),
+            _ => {}
+        }
+        let frozen = self.container.phase.depth() == Depth::Frozen;
+        self.sleeper.frozen_at = frozen.then(|| self.sleeper.frozen_at.unwrap_or(self.shared.clock.now()));
+        if !is_awake {
+            (self.sleeper.check_at, self.sleeper.kept) = (None, None);
+        }
+        self.keep_gate();
+    }
+
+    /// It is known how it is: frozen with mail, it is thawed; awake, it is considered.
+    pub(super) fn sleep_known(&mut self) {
+        self.keep_gate();
+        match self.container.phase {
+            Phase::Running { sleep: Sleep::Awake, .. } => self.check_in(SOONEST),
+            Phase::Running { .. } => self.look_inside(),
+            _ => {}
+        }
+    }
+
+    fn is_awake(&self) -> bool {
+        matches!(self.container.phase, Phase::Running { sleep: Sleep::Awake, .. })
+    }
+
+    /// Considered once something may have come of it: what was used is known when the first minute is over.
+    fn begins(&mut self) {
+        let traffic = self.handle.traffic();
+        self.sleeper.opened_before = traffic.opened().wrapping_sub(u64::from(traffic.connections()));
+        (self.sleeper.cpu, self.sleeper.used_since_look) = (None, false);
+        // What moved before its start is no use of this run.
+        let (opened, bytes) = (traffic.opened(), traffic.bytes());
+        self.sleeper.meter.sample(opened, bytes, u64::MAX, self.shared.clock.now());
+        self.sleeper.crashes.started = Some(Instant::now());
+        self.check_in(SOONEST);
+    }
+
+    fn ends(&mut self, reason: StopReason) {
+        let crashes = &mut self.sleeper.crashes;
+        let lived = crashes.started.take().map(|started| started.elapsed());
+        if !matches!(reason, StopReason::Exited | StopReason::Failed) {
+            return *crashes = Crashes::default();
+        }
+        crashes.times = if lived.is_some_and(|lived| lived >= SHORT_LIFE) { 1 } else { crashes.times + 1 };
+        let backoff = FIRST_BACKOFF * 2_u32.saturating_pow((crashes.times - 1).min(16));
+        crashes.next = Some(Instant::now() + backoff.min(LONGEST_BACKOFF));
+    }
+
+    /// Answers whoever waits for it to be awake, or frozen, as soon as that is so or will not be.
+    pub(super) fn answer_sleepers(&mut self) {
+        if !self.sleeper.by_hand.is_empty() && self.container.phase.is_settled() {
+            let (view, depth) = (self.handle.view(), self.container.phase.depth());
+            for (wanted, answer) in self.sleeper.by_hand.drain(..) {
+                let so = (depth == wanted).then(|| view.clone());
+                reply(answer, so.ok_or_else(|| CommandError::NotSo(depth, self.container.failure.clone())));
+            }
+        }
+        if self.sleeper.wakers.is_empty() {
+            return;
+        }
+        if let Some(result) = self.woken() {
+            self.sleeper.wakers.drain(..).for_each(|answer| drop(answer.send(result.clone())));
+        }
+    }
+
+    /// What came of it; nothing while it may still come.
+    fn woken(&self) -> Option<Result<(), WakeError>> {
+        let why = || self.container.failure.clone().unwrap_or_default();
+        match &self.container.phase {
+            Phase::Running { sleep: Sleep::Awake, .. } => (self.reach() == Reach::Forward).then_some(Ok(())),
+            Phase::Running { sleep: Sleep::Frozen { .. }, .. } => Some(Err(WakeError::NotThawed(why()))),
+            Phase::Stopped { reason: StopReason::Asked } => Some(Err(WakeError::Asleep)),
+            Phase::Stopped { .. } if self.shared.reconciler.is_away() => Some(Err(WakeError::EngineAway)),
+            Phase::Stopped { .. } => Some(Err(WakeError::NotStarted(why()))),
+            Phase::Removing | Phase::Gone => Some(Err(WakeError::Gone)),
+            phase if phase.reach(self.policy().wake) == Reach::Refuse => Some(Err(WakeError::Asleep)),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody waits for it to come up.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.sleeper.wakers.is_empty()
+    }
+}

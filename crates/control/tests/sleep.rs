@@ -1,0 +1,177 @@
+//! Sleep and wake under the control, over the engine in memory and on a paused clock.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, create, id, status, until};
+use control::{Control, Flow, Target, WakeError};
+use model::policy::FreezeAfter;
+use model::{Depth, Keeper, Status, StopReason};
+use std::sync::Arc;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn connect(target: &Target) -> Flow {
+    target.traffic.open(([127, 0, 0, 1], 5123).into(), target.address.port())
+}
+
+fn depth(control: &Arc<Control>, of: &str) -> Depth {
+    control.find(of).unwrap().view().container.phase.depth()
+}
+
+/// One that freezes a minute after its last use, whoever came.
+async fn launched() -> (Bench, Arc<Control>, String, Target) {
+    let mut bench = Bench::inline();
+    bench.policy.freeze_after = FreezeAfter::After(MINUTE);
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let target = bench.ports.target(50_001);
+    let of = id(&view);
+    (bench, control, of, target)
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_freezes_with_connections_open_and_the_first_byte_thaws_it() {
+    let (bench, control, of, target) = launched().await;
+    let flow = connect(&target);
+    flow.outward(5000);
+    tokio::time::sleep(MINUTE - Duration::from_secs(1)).await;
+    assert_eq!(depth(&control, &of), Depth::Awake);
+    until("it freezes", || depth(&control, &of) == Depth::Frozen).await;
+    assert!(flow.is_asleep() && status(&control, &of) == Status::Running);
+    assert!(!flow.inward(1), "the byte has to wait");
+    target.wake(&flow).await.unwrap();
+    assert_eq!((depth(&control, &of), flow.is_asleep()), (Depth::Awake, false));
+    flow.outward(1);
+    let begun = tokio::time::Instant::now();
+    until("a keep-alive was answered, and it freezes again", || depth(&control, &of) == Depth::Frozen).await;
+    assert!(begun.elapsed() <= Duration::from_secs(1), "{:?}", begun.elapsed());
+    drop(bench);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owed_answer_keeps_it_awake_for_an_hour_at_most() {
+    let (_bench, control, of, target) = launched().await;
+    let flow = connect(&target);
+    assert!(flow.inward(20), "a long query");
+    tokio::time::sleep(50 * MINUTE).await;
+    assert_eq!(depth(&control, &of), Depth::Awake);
+    let kept = control.find(&of).unwrap().view().kept.unwrap();
+    assert_eq!(kept.by, Keeper::Owed);
+    flow.outward(20);
+    until("it was answered", || depth(&control, &of) == Depth::Frozen).await;
+    target.wake(&flow).await.unwrap();
+    assert!(flow.inward(20), "one that is never answered");
+    tokio::time::sleep(50 * MINUTE).await;
+    assert_eq!(depth(&control, &of), Depth::Awake);
+    tokio::time::sleep(11 * MINUTE).await;
+    assert_eq!(depth(&control, &of), Depth::Frozen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_nothing_freezes_before_somebody_came_or_the_first_look() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let (visited, other) = (create(&control).await, create(&control).await);
+    let (visited, other) = (id(&visited), id(&other));
+    drop(connect(&bench.ports.target(50_001)));
+    tokio::time::sleep(2 * MINUTE).await;
+    assert_eq!((depth(&control, &visited), depth(&control, &other)), (Depth::Frozen, Depth::Awake));
+    tokio::time::sleep(119 * MINUTE).await;
+    assert_eq!(depth(&control, &other), Depth::Frozen, "its first look has passed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_one_is_stopped_by_its_looks_and_a_connection_starts_it() {
+    let (_bench, control, of, target) = launched().await;
+    tokio::time::sleep(3 * 60 * MINUTE).await;
+    let view = control.find(&of).unwrap().view();
+    assert_eq!(view.container.phase.cause(), Some(StopReason::Idle));
+    let flows: Vec<Flow> = (0..100).map(|_| connect(&target)).collect();
+    let woken = futures_util::future::join_all(flows.iter().map(|flow| target.wake(flow))).await;
+    assert!(woken.iter().all(Result::is_ok), "{woken:?}");
+    assert_eq!(status(&control, &of), Status::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_stopped_no_connection_starts() {
+    let (_bench, control, of, target) = launched().await;
+    control.find(&of).unwrap().stop().await.unwrap();
+    until("it is stopped", || status(&control, &of) == Status::Stopped).await;
+    assert_eq!(target.wake(&connect(&target)).await, Err(WakeError::Asleep));
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_hand_it_freezes_and_thaws() {
+    let (_bench, control, of, target) = launched().await;
+    let handle = control.find(&of).unwrap();
+    let flow = connect(&target);
+    assert!(flow.inward(20), "owed, which does not count against a person's word");
+    assert_eq!(handle.freeze().await.unwrap().container.phase.depth(), Depth::Frozen);
+    assert_eq!(handle.freeze().await.unwrap().container.phase.depth(), Depth::Frozen);
+    assert_eq!(handle.thaw().await.unwrap().container.phase.depth(), Depth::Awake);
+    handle.stop().await.unwrap();
+    until("it is stopped", || status(&control, &of) == Status::Stopped).await;
+    assert!(matches!(handle.freeze().await, Err(control::CommandError::NotRunning)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loop_is_woken_ever_more_seldom() {
+    let (bench, control, of, target) = launched().await;
+    let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        bench.fake.exit(&body, 1);
+        until("it died", || status(&control, &of) == Status::Stopped).await;
+        let Err(WakeError::TooSoon { seconds, .. }) = target.wake(&connect(&target)).await else {
+            panic!("it is woken too soon")
+        };
+        waits.push(seconds);
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        target.wake(&connect(&target)).await.unwrap();
+    }
+    assert_eq!(waits, [1, 2, 4, 8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_the_engine_is_about_to_do_to_it_thaws_it() {
+    let (bench, control, of, _) = launched().await;
+    let handle = control.find(&of).unwrap();
+    let body = handle.view().container.engine_id.clone().unwrap();
+    handle.freeze().await.unwrap();
+    bench.fake.exec_by_hand(&body);
+    until("the command runs", || depth(&control, &of) == Depth::Awake).await;
+    tokio::time::sleep(10 * MINUTE).await;
+    let view = handle.view();
+    assert_eq!((view.container.phase.depth(), view.kept.unwrap().by), (Depth::Awake, Keeper::Exec));
+    bench.fake.end_exec(&body);
+    until("nothing keeps it awake", || depth(&control, &of) == Depth::Frozen).await;
+    bench.fake.signal_by_hand(&body);
+    until("it gets its signal", || depth(&control, &of) == Depth::Awake).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_with_nobody_connected_keeps_it_awake() {
+    let (bench, control, of, _) = launched().await;
+    let handle = control.find(&of).unwrap();
+    let body = handle.view().container.engine_id.clone().unwrap();
+    for _ in 0..300 {
+        bench.fake.use_cpu(&body, Duration::from_millis(100));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let view = handle.view();
+    assert_eq!(view.container.phase.depth(), Depth::Awake);
+    assert!(matches!(view.kept.unwrap().by, Keeper::Busy(_)), "{:?}", view.kept);
+    until("the work is done", || depth(&control, &of) == Depth::Frozen).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_froze_is_thawed_when_the_program_ends() {
+    let (bench, control, of, _) = launched().await;
+    control.find(&of).unwrap().freeze().await.unwrap();
+    control.shut_down().await;
+    let listed = engine::Engine::list(&bench.fake, "test").await.unwrap();
+    assert!(listed.iter().all(|body| body.running && body.frozen.is_none()), "{listed:?}");
+}
