@@ -38,6 +38,14 @@ impl Dockerd {
         Self::start_over(None, arguments)
     }
 
+    /// The same over control groups of version 2, whatever the host has: its freezer is real. Memory and CPU are limited only where
+    /// the host's own hierarchies leave the controllers to it.
+    pub fn start_unified() -> Self {
+        move_apart();
+        run("mount", &["-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"]);
+        Self::start()
+    }
+
     /// The same with its data in this folder.
     pub fn start_in(data: &Path) -> Self {
         Self::start_over(Some(data), &[])
@@ -109,7 +117,7 @@ impl Dockerd {
     }
 
     /// Takes the image over from the shared engine.
-    fn load(&self, image: &str) {
+    pub fn load(&self, image: &str) {
         let mut save = Command::new("docker").args(["save", image]).stdout(Stdio::piped()).spawn();
         let saved =
             save.as_mut().ok().and_then(|save| save.stdout.take()).expect("the docker CLI is installed");
@@ -220,18 +228,29 @@ fn start_containerd(folder: &Path) -> Child {
 /// Into network and mount namespaces of this thread's own, once: what is mounted from now on, nobody else sees.
 pub fn move_apart() {
     thread_local!(static APART: Cell<bool> = const { Cell::new(false) });
-    if APART.replace(true) {
-        return;
+    if !APART.replace(true) {
+        unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS);
+        run("mount", &["--make-rprivate", "/"]);
+        run("ip", &["link", "set", "lo", "up"]);
     }
+}
+
+/// From this thread, and from what it starts.
+pub fn hide_control_groups() {
+    unshare(UnshareFlags::NEWNS);
+    run("mount", &["--make-rprivate", "/"]);
+    run("mount", &["-t", "tmpfs", "tmpfs", "/sys/fs/cgroup"]);
+}
+
+fn unshare(what: UnshareFlags) {
     #[expect(deprecated, reason = "what makes it unsafe, FILES, is not asked for")]
-    let moved = rustix::thread::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS);
-    moved.expect("tests with an engine of their own need root");
-    for (program, arguments) in
-        [("mount", &["--make-rprivate", "/"][..]), ("ip", &["link", "set", "lo", "up"][..])]
-    {
-        let done = Command::new(program).args(arguments).status();
-        assert!(done.expect("util-linux and iproute2 are installed").success(), "{program} {arguments:?}");
-    }
+    let moved = rustix::thread::unshare(what);
+    moved.expect("tests with namespaces of their own need root");
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let done = Command::new(program).args(arguments).status();
+    assert!(done.expect("util-linux and iproute2 are installed").success(), "{program} {arguments:?}");
 }
 
 fn send(pid: u32, signal: Signal) {

@@ -69,7 +69,7 @@ pub trait Engine: Send + Sync + 'static {
     /// which. Comes back once that is confirmed, within a second or so; else it was undone and is an error. One that is frozen
     /// already is no error; [`EngineError::NotFound`] where it does not run.
     ///
-    /// Dropped, it may be frozen or not: a thaw afterwards makes sure of it, and waits for an engine's pause under way.
+    /// Dropped, it may be frozen or not: a thaw by either afterwards makes sure of it, and waits for a pause under way.
     async fn freeze(&self, id: &EngineId) -> Result<Freezer>;
 
     /// Lets it go on: `by` the engine is its unpause, whoever paused it; by the cgroup, our own write. One that is not

@@ -2,115 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+mod bench;
+
+use bench::{Bench, GRACE, docker, network_spec};
 use engine::docker::Docker;
-use engine::fake::Fake;
-use engine::{ContainerSpec, Engine, EventKind, File, Limits, Network, NetworkSpec};
+use engine::{ContainerSpec, Engine, EventKind, File, NetworkSpec};
 use futures_util::StreamExt;
-use model::{EngineId, Freezer, Observation, PortSpec};
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use model::{EngineId, Observation, PortSpec};
 use std::time::Duration;
-
-const GRACE: Duration = Duration::from_secs(1);
-
-/// An engine, and a network and names of our own on it. Everything of the instance is removed at the end.
-struct Bench {
-    engine: Box<dyn Engine>,
-    image: &'static str,
-    instance: String,
-    network: Network,
-    docker: bool,
-}
-
-impl Bench {
-    async fn fake() -> Self {
-        Self::over(Box::new(Fake::new()), "image", false).await
-    }
-
-    async fn docker() -> Self {
-        let engine = Docker::connect(None).await.expect("an engine answers; `make engine` brings one up");
-        Self::over(Box::new(engine), test_image(), true).await
-    }
-
-    async fn over(engine: Box<dyn Engine>, image: &'static str, docker: bool) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let instance = format!("t-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let network = engine.network(&network_spec(&instance)).await.unwrap();
-        Self { engine, image, instance, network, docker }
-    }
-
-    fn spec(&self) -> ContainerSpec {
-        let host = u32::from(self.network.subnet.network()) + 7;
-        ContainerSpec {
-            key: "k".into(),
-            owner: self.instance.clone(),
-            instance: self.instance.clone(),
-            image: self.image.into(),
-            network: self.network.name.clone(),
-            address: Some(host.into()),
-            env: vec!["A=b".into()],
-            files: vec![],
-            limits: Limits { pids: 64, log_size: "1m".into(), log_files: 2, ..Limits::default() },
-        }
-    }
-
-    async fn body(&self) -> EngineId {
-        self.engine.create(&self.spec()).await.unwrap().engine_id
-    }
-
-    async fn running(&self) -> EngineId {
-        let id = self.body().await;
-        self.engine.start(&id).await.unwrap();
-        id
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        if self.docker {
-            let filter = format!("label=spin-docker.instance={}", self.instance);
-            for id in docker(&["ps", "-aq", "--filter", &filter]).split_whitespace() {
-                docker(&["rm", "-fv", id]);
-            }
-            docker(&["network", "rm", &self.network.name]);
-        }
-    }
-}
-
-fn network_spec(instance: &str) -> NetworkSpec {
-    NetworkSpec {
-        name: format!("spin-docker-{instance}"),
-        instance: instance.into(),
-        owner: instance.into(),
-        subnet: None,
-    }
-}
-
-fn docker(args: &[&str]) -> String {
-    let output = Command::new("docker").args(args).output().expect("the docker CLI is installed");
-    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// Docker's own build: `docker build` from standard input, once.
-fn test_image() -> &'static str {
-    use std::io::Write;
-    use std::process::Stdio;
-    const NAME: &str = "spin-docker-test/contract";
-    const DOCKERFILE: &[u8] =
-        b"FROM debian:bookworm-slim\nEXPOSE 22 8000 53/udp\nLABEL a=b\nVOLUME /anonymous\n\
-        STOPSIGNAL SIGKILL\nCMD [\"sleep\", \"infinity\"]\n";
-    let mut build = Command::new("docker")
-        .args(["build", "-q", "-t", NAME, "-"])
-        .env("DOCKER_BUILDKIT", "0")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the docker CLI is installed");
-    build.stdin.take().expect("it is piped").write_all(DOCKERFILE).expect("docker reads it");
-    assert!(build.wait().expect("it is our child").success());
-    NAME
-}
 
 async fn images_are_described(bench: &Bench) {
     let tags = bench.engine.images().await.unwrap();
@@ -140,7 +39,7 @@ async fn a_life(bench: &Bench) {
     let created = bench.engine.create(&bench.spec()).await.unwrap();
     let id = created.engine_id;
     assert!(created.name.starts_with('/') && id.as_str().len() == 64, "{id} {}", created.name);
-    let seen = |observation| bench_sees(bench, &id, observation);
+    let seen = |observation| bench.sees(&id, observation);
     seen("created").await;
     for _ in 0..2 {
         bench.engine.start(&id).await.unwrap();
@@ -157,17 +56,6 @@ async fn a_life(bench: &Bench) {
     }
     bench.engine.stop(&id, GRACE).await.unwrap();
     assert!(bench.engine.start(&id).await.unwrap_err().is_not_found());
-}
-
-async fn bench_sees(bench: &Bench, id: &EngineId, expected: &str) {
-    let seen = bench.engine.inspect(id).await.unwrap();
-    let word = match &seen {
-        Observation::Running { .. } => "running",
-        Observation::Exited { code: 0, .. } => "created",
-        Observation::Exited { .. } => "exited",
-        Observation::Missing => "missing",
-    };
-    assert_eq!(word, expected, "{seen:?}");
 }
 
 async fn only_its_own_instance_is_listed(bench: &Bench) {
@@ -210,72 +98,6 @@ async fn a_command_inside_ends_with_its_code(bench: &Bench) {
     bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap_err();
 }
 
-async fn frozen(bench: &Bench, id: &EngineId) -> Option<Freezer> {
-    match bench.engine.inspect(id).await.unwrap() {
-        Observation::Running { frozen, .. } => frozen,
-        other => panic!("it runs: {other:?}"),
-    }
-}
-
-async fn it_freezes_and_thaws(bench: &Bench) {
-    let id = bench.running().await;
-    assert_eq!(frozen(bench, &id).await, None);
-    for by in [Freezer::Cgroup, Freezer::Engine] {
-        bench.engine.thaw(&id, by).await.unwrap();
-    }
-    for _ in 0..3 {
-        let by = bench.engine.freeze(&id).await.unwrap();
-        assert_eq!(bench.engine.freeze(&id).await.unwrap(), by, "again");
-        assert_eq!(frozen(bench, &id).await, Some(by));
-        let listed = bench.engine.list(&bench.instance).await.unwrap();
-        assert_eq!((listed[0].running, listed[0].frozen), (true, Some(by)));
-        for _ in 0..2 {
-            bench.engine.thaw(&id, by).await.unwrap();
-            assert_eq!(frozen(bench, &id).await, None);
-        }
-    }
-}
-
-async fn what_does_not_run_does_not_freeze(bench: &Bench) {
-    let id = bench.body().await;
-    assert!(bench.engine.freeze(&id).await.unwrap_err().is_not_found());
-    bench.engine.start(&id).await.unwrap();
-    let by = bench.engine.freeze(&id).await.unwrap();
-    bench.engine.stop(&id, GRACE).await.unwrap();
-    assert!(bench.engine.freeze(&id).await.unwrap_err().is_not_found());
-    bench.engine.thaw(&id, by).await.unwrap();
-    bench.engine.remove(&id).await.unwrap();
-    assert!(bench.engine.freeze(&id).await.unwrap_err().is_not_found());
-    bench.engine.thaw(&id, by).await.unwrap();
-}
-
-async fn a_frozen_one_is_stopped_started_and_removed(bench: &Bench) {
-    let id = bench.running().await;
-    bench.engine.freeze(&id).await.unwrap();
-    bench.engine.stop(&id, GRACE).await.unwrap();
-    bench_sees(bench, &id, "exited").await;
-    bench.engine.start(&id).await.unwrap();
-    assert_eq!(frozen(bench, &id).await, None);
-    bench.engine.freeze(&id).await.unwrap();
-    bench.engine.remove(&id).await.unwrap();
-    bench_sees(bench, &id, "missing").await;
-}
-
-async fn a_command_thaws(bench: &Bench) {
-    let id = bench.running().await;
-    bench.engine.freeze(&id).await.unwrap();
-    let mut events = bench.engine.events(&bench.instance).await.unwrap();
-    assert_eq!(bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap(), 0);
-    assert_eq!(frozen(bench, &id).await, None);
-    assert_eq!(bench.engine.execs(&id).await.unwrap(), 0, "it has ended");
-    loop {
-        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
-        if event.expect("an event comes").expect("the stream goes on").unwrap().kind == EventKind::Exec {
-            return;
-        }
-    }
-}
-
 async fn what_is_not_there_cannot_be_made(bench: &Bench) {
     let spec = ContainerSpec { image: "no/such/image".into(), ..bench.spec() };
     assert!(bench.engine.create(&spec).await.unwrap_err().is_not_found());
@@ -306,10 +128,6 @@ on_both! {
     only_its_own_instance_is_listed
     events_hint_at_what_happened
     a_command_inside_ends_with_its_code
-    it_freezes_and_thaws
-    what_does_not_run_does_not_freeze
-    a_frozen_one_is_stopped_started_and_removed
-    a_command_thaws
     what_is_not_there_cannot_be_made
 }
 

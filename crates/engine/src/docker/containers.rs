@@ -122,17 +122,29 @@ impl Docker {
     }
 
     pub(super) async fn inspect_container(&self, id: &EngineId) -> Result<Observation> {
-        match self.look_at(id).await {
-            Ok(seen) => Ok(observation(seen)),
-            Err(error) if error.is_not_found() => Ok(Observation::Missing),
-            Err(error) => Err(error),
+        let seen = match self.look_at(id).await {
+            Ok(seen) => seen,
+            Err(error) if error.is_not_found() => {
+                self.bodies.forget(id);
+                return Ok(Observation::Missing);
+            }
+            Err(error) => return Err(error),
+        };
+        let pid = first_process(&seen);
+        let mut observed = observation(seen);
+        match (&mut observed, pid) {
+            (Observation::Running { frozen: frozen @ None, .. }, Some(pid)) => {
+                *frozen = self.is_frozen_by_cgroup(id, pid).await.then_some(Freezer::Cgroup);
+            }
+            (Observation::Running { .. }, _) => {}
+            _ => self.bodies.of(id).end_run(),
         }
+        Ok(observed)
     }
 
     /// The process id of its first process, as the host sees it; none where it does not run.
     pub(super) async fn pid(&self, id: &EngineId) -> Result<Option<i64>> {
-        let state = self.look_at(id).await?.state.unwrap_or_default();
-        Ok(state.pid.filter(|pid| *pid > 0))
+        Ok(first_process(&self.look_at(id).await?))
     }
 
     pub(super) async fn look_at(&self, id: &EngineId) -> Result<ContainerInspectResponse> {
@@ -145,7 +157,12 @@ impl Docker {
         let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
         let listed =
             self.call("list its containers", QUICK, self.client.list_containers(Some(options))).await?;
-        Ok(listed.into_iter().map(entry).collect())
+        let frozen = self.all_frozen_by_cgroup().await;
+        let with_freezer = |entry: Listed| {
+            let by_cgroup = entry.running && frozen.contains(&entry.engine_id);
+            Listed { frozen: entry.frozen.or(by_cgroup.then_some(Freezer::Cgroup)), ..entry }
+        };
+        Ok(listed.into_iter().map(entry).map(with_freezer).collect())
     }
 }
 
@@ -202,6 +219,10 @@ pub(super) fn endpoint(address: Option<Ipv4Addr>) -> EndpointSettings {
     let ipam = address
         .map(|address| EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..Default::default() });
     EndpointSettings { ipam_config: ipam, ..Default::default() }
+}
+
+fn first_process(seen: &ContainerInspectResponse) -> Option<i64> {
+    seen.state.as_ref()?.pid.filter(|pid| *pid > 0)
 }
 
 fn observation(seen: ContainerInspectResponse) -> Observation {

@@ -1,8 +1,9 @@
 //! What engine this is, and what of it limits us.
 
+use super::cgroups::Version;
 use super::{Docker, QUICK};
 use crate::{Description, Result};
-use bollard::models::SystemInfo;
+use bollard::models::{SystemInfo, SystemInfoCgroupVersionEnum};
 use std::path::{Path, PathBuf};
 
 const BRIDGE_FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
@@ -10,11 +11,17 @@ const BRIDGE_FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 impl Docker {
     pub(super) async fn describe_engine(&self) -> Result<Description> {
         let info = self.call("describe itself", QUICK, self.client.info()).await?;
+        let version = match info.cgroup_version {
+            Some(SystemInfoCgroupVersionEnum::_1) => Version::One,
+            _ => Version::Two,
+        };
+        let mut limits = limits(&info, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
+        limits.extend(self.slow_freezer(version).await);
         Ok(Description {
             name: format!("Docker {}", info.server_version.as_deref().unwrap_or("of no version")),
             api_version: self.client.client_version().to_string(),
             root: root(&info),
-            limits: limits(&info, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref()),
+            limits,
         })
     }
 }

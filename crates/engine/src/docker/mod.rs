@@ -1,7 +1,10 @@
 //! Docker Engine, through bollard. One file per concern; this one connects, and gives every call its deadline.
 
 mod archive;
+mod bodies;
+mod cgroups;
 mod containers;
+mod cpu;
 mod describe;
 mod errors;
 mod events;
@@ -11,7 +14,10 @@ mod hosts;
 mod images;
 mod inside;
 mod networks;
+mod process;
+mod reclaim;
 mod redirect;
+mod sockets;
 mod version;
 
 use crate::{
@@ -19,12 +25,14 @@ use crate::{
     Result, Socket,
 };
 use async_trait::async_trait;
+use bodies::Bodies;
 use bollard::errors::Error as BollardError;
 use futures_util::stream::BoxStream;
 use ipnet::Ipv4Net;
 use model::{EngineId, Freezer, Image, Observation};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the engine may take for what it should know or do at once.
@@ -37,6 +45,7 @@ const SLOW: Duration = Duration::from_secs(120);
 pub struct Docker {
     client: bollard::Docker,
     at: String,
+    bodies: Arc<Bodies>,
 }
 
 impl Docker {
@@ -44,7 +53,7 @@ impl Docker {
     pub async fn connect(host: Option<&str>) -> Result<Self> {
         let at = hosts::find(host, &hosts::Surroundings::of_this_process())?;
         let client = hosts::open(&at, bollard::API_DEFAULT_VERSION)?;
-        Self { client, at }.agree().await
+        Self { client, at, bodies: Arc::default() }.agree().await
     }
 
     /// Where it was found, such as `unix:///var/run/docker.sock`.
@@ -120,20 +129,20 @@ impl Engine for Docker {
         self.thaw_container(id, by).await
     }
 
-    async fn cpu(&self, _: &EngineId) -> Result<Option<Duration>> {
-        Ok(None)
+    async fn cpu(&self, id: &EngineId) -> Result<Option<Duration>> {
+        self.cpu_of(id).await
     }
 
-    async fn sockets(&self, _: &EngineId) -> Result<Option<Vec<Socket>>> {
-        Ok(None)
+    async fn sockets(&self, id: &EngineId) -> Result<Option<Vec<Socket>>> {
+        self.sockets_of(id).await
     }
 
     async fn execs(&self, id: &EngineId) -> Result<usize> {
         self.count_running_execs(id).await
     }
 
-    async fn reclaim(&self, _: &EngineId) -> Result<Option<u64>> {
-        Ok(None)
+    async fn reclaim(&self, id: &EngineId) -> Result<Option<u64>> {
+        self.reclaim_from(id).await
     }
 
     async fn inspect(&self, id: &EngineId) -> Result<Observation> {
