@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::runtime::RuntimeFlavor;
 
 /// Every body that something is held of.
 #[derive(Debug, Default)]
@@ -87,19 +88,21 @@ impl Body {
 
 impl Turn {
     /// Acts, unless somebody else has taken the turn: then nothing is done, and nothing is given.
+    pub(super) fn act_now<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
+        let _writing = lock(&self.body.writing);
+        if self.body.turn.load(Ordering::SeqCst) != self.number {
+            return Ok(None);
+        }
+        act().map(Some)
+    }
+
+    /// The same, on a thread that may wait for the kernel.
     pub(super) async fn act<T: Send + 'static>(
         &self,
         act: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<Option<T>> {
-        let Self { body, number } = self.clone();
-        blocking(move || {
-            let _writing = lock(&body.writing);
-            if body.turn.load(Ordering::SeqCst) != number {
-                return Ok(None);
-            }
-            act().map(Some)
-        })
-        .await
+        let turn = self.clone();
+        blocking(move || turn.act_now(act)).await
     }
 }
 
@@ -148,6 +151,12 @@ pub(super) async fn blocking<T: Send + 'static>(
     act: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(act).await.map_err(io::Error::other)?
+}
+
+/// On this thread at once: under load, another would be a millisecond late. Tasks that wait for this one move on where they can.
+pub(super) fn in_place<T>(act: impl FnOnce() -> T) -> T {
+    let flavour = tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if matches!(flavour, Ok(RuntimeFlavor::MultiThread)) { tokio::task::block_in_place(act) } else { act() }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

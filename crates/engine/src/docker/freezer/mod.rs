@@ -7,7 +7,7 @@ mod pause;
 pub(super) use cgroup::WANTED;
 
 use super::Docker;
-use super::bodies::{Body, blocking, lock};
+use super::bodies::{Body, blocking, in_place, lock};
 use super::cgroups::{Place, Version};
 use crate::{EngineError, Result};
 use model::{EngineId, Freezer, Observation};
@@ -92,7 +92,7 @@ impl Docker {
         };
         let Some(place) = run.and_then(|run| run.freezer.clone()) else { return Ok(()) };
         // Whoever has the turn by now has decided anew.
-        let thawed = turn.act(move || cgroup::thaw(&place)).await;
+        let thawed = in_place(|| turn.act_now(|| cgroup::thaw(&place)));
         thawed.map(drop).map_err(|error| failed("thaw the container", error))
     }
 
