@@ -70,6 +70,8 @@ fn container(number: u32, known: u32, now: Timestamp) -> Container {
         ready: None,
         image_says: Default::default(),
         owner_says: Default::default(),
+        warnings: vec![],
+        lives_since: None,
         created_at: now,
         last_activity: now,
         check_in: "0".into(),

@@ -194,6 +194,8 @@ mod tests {
             ready: None,
             image_says: Default::default(),
             owner_says: Default::default(),
+            warnings: vec![],
+            lives_since: None,
             created_at: Timestamp::from_millis(0),
             last_activity: Timestamp::from_millis(1_500),
             check_in: "0".into(),

@@ -22,6 +22,8 @@ pub struct CreateRequest {
     pub image: String,
     /// `NAME=VALUE`, beside the image's own. Given to the engine and kept nowhere else.
     pub env: Vec<String>,
+    /// What its owner says of its idle policy.
+    pub policy: Said,
 }
 
 /// Why there is no new container.
@@ -92,7 +94,7 @@ impl Control {
     async fn create_now(&self, request: CreateRequest, _: Admitted) -> Result<Arc<View>, CreateError> {
         let image = self.usable_image(&request.image).await?;
         self.check_room()?;
-        let container = Arc::new(self.allot(&request.image, &image)?);
+        let container = Arc::new(self.allot(&request, &image)?);
         let intent = || vec![Change::Put(Arc::clone(&container)), self.shared.ledger.trails()];
         if let Err(error) = self.shared.journal.commit_as_of_now(intent).await {
             self.shared.ledger.let_go(&container);
@@ -126,7 +128,8 @@ impl Control {
         settings.reserves.check(self.shared.room.as_ref(), each.saturating_mul(under_way))
     }
 
-    fn allot(&self, name: &str, image: &Image) -> Result<Container, LedgerError> {
+    fn allot(&self, request: &CreateRequest, image: &Image) -> Result<Container, LedgerError> {
+        let (image_says, warnings) = policy_of(&request.image, image);
         let now = self.shared.clock.now();
         let allotment = self.shared.ledger.allot(image.tcp_ports().len(), now)?;
         Ok(Container {
@@ -134,14 +137,16 @@ impl Control {
             container_id: None,
             engine_id: None,
             name: String::new(),
-            image: name.to_owned(),
+            image: request.image.clone(),
             address: allotment.address,
             endpoints: endpoints(image, &allotment.ports),
             app_port: image.app_port(),
             ready: image.ready(),
-            image_says: image.policy().0,
-            owner_says: Said::default(),
+            image_says,
+            owner_says: request.policy.clone(),
+            warnings,
             created_at: now,
+            lives_since: None,
             last_activity: now,
             check_in: NO_CHECK_IN.to_owned(),
             checked_in_at: None,
@@ -179,6 +184,14 @@ fn check_name(name: &str) -> Result<(), CreateError> {
         name if !is_reference(name) => Err(CreateError::InvalidReference(name.to_owned())),
         _ => Ok(()),
     }
+}
+
+/// What an image says of the idle policy. Whoever asked for it is told what of its labels says nothing, and so is the log.
+fn policy_of(name: &str, image: &Image) -> (Said, Vec<String>) {
+    let (said, idle) = image.policy();
+    let warnings: Vec<String> = idle.iter().map(ToString::to_string).collect();
+    warnings.iter().for_each(|warning| tracing::warn!(image = name, "{warning}"));
+    (said, warnings)
 }
 
 /// Every exposed port; the TCP ones with the host ports, both ascending.

@@ -55,7 +55,8 @@ async fn a_create_that_fails_leaves_nothing_behind() {
         let bench = Bench::new();
         let control = bench.launch().await;
         bench.fake.fail(call, 1, done);
-        let error = control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
+        let error =
+            control.create(CreateRequest { image: "image".into(), ..Default::default() }).await.unwrap_err();
         assert!(matches!(error, CreateError::Failed(_)), "{call:?}: {error:?}");
         until("its ports are given back", || bench.ports.all().is_empty()).await;
         until("it is known no more", || control.list().is_empty()).await;
@@ -76,7 +77,7 @@ async fn what_is_asked_for_wrongly_asks_nothing_of_the_engine() {
     bench.fake.add_image("silent", model::Image::default());
     let control = bench.launch().await;
     let create = async |image: &str| {
-        control.create(CreateRequest { image: image.into(), env: vec![] }).await.unwrap_err()
+        control.create(CreateRequest { image: image.into(), ..Default::default() }).await.unwrap_err()
     };
     assert!(matches!(create(" ").await, CreateError::Blank));
     assert!(matches!(create("nowhere").await, CreateError::ImageNotFound(_)));
@@ -178,7 +179,8 @@ async fn a_used_up_range_says_its_arithmetic_and_takes_nothing() {
     let bench = Bench { range: 50_000..=50_002, ..Bench::new() };
     let control = bench.launch().await;
     create(&control).await;
-    let error = control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
+    let error =
+        control.create(CreateRequest { image: "image".into(), ..Default::default() }).await.unwrap_err();
     let CreateError::Ledger(error) = error else { panic!("{error:?}") };
     assert!(error.to_string().contains("50000-50002 holds 3: 2 in use, "), "{error}");
     assert!(error.retry_after().is_some());
@@ -285,7 +287,7 @@ async fn a_create_whose_end_cannot_be_saved_is_undone_and_not_acknowledged() {
     bench.fake.slow(Call::Start, Duration::from_secs(5));
     let creating = tokio::spawn({
         let control = control.clone();
-        async move { control.create(CreateRequest { image: "image".into(), env: vec![] }).await }
+        async move { control.create(CreateRequest { image: "image".into(), ..Default::default() }).await }
     });
     until("its start is under way", || bench.fake.calls().iter().any(|(call, _)| *call == Call::Start)).await;
     bench.full.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -327,7 +329,8 @@ async fn what_a_deleted_container_had_rests_after_a_crash_too() {
     control.shut_down().await;
     let again = bench.launch().await;
     create(&again).await;
-    let error = again.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
+    let error =
+        again.create(CreateRequest { image: "image".into(), ..Default::default() }).await.unwrap_err();
     assert!(error.to_string().contains("2 in use, 2 resting"), "{error}");
 }
 
@@ -340,7 +343,8 @@ async fn a_clock_that_jumps_ends_no_rest() {
     until("its ports are free", || bench.ports.all().is_empty()).await;
     bench.jump(Duration::from_secs(3600));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let error = control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap_err();
+    let error =
+        control.create(CreateRequest { image: "image".into(), ..Default::default() }).await.unwrap_err();
     assert!(error.to_string().contains("2 resting"), "{error}");
 }
 

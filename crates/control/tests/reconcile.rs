@@ -118,7 +118,7 @@ async fn a_create_cut_off_by_a_crash_is_removed_and_never_anybody_elses_containe
     bench.fake.slow(Call::Start, Duration::from_secs(600));
     let creating = tokio::spawn({
         let control = control.clone();
-        async move { control.create(control::CreateRequest { image: "image".into(), env: vec![] }).await }
+        async move { control.create(control::CreateRequest { image: "image".into(), ..Default::default() }).await }
     });
     until("its body is made", || bench.fake.bodies().len() == 1).await;
     control.shut_down().await;
@@ -222,7 +222,7 @@ async fn a_body_that_the_engine_makes_after_its_create_was_cut_off_is_removed() 
     let creates = || bench.fake.calls().into_iter().filter(|(call, _)| *call == Call::Create);
     let creating = tokio::spawn({
         let control = control.clone();
-        async move { control.create(control::CreateRequest { image: "image".into(), env: vec![] }).await }
+        async move { control.create(control::CreateRequest { image: "image".into(), ..Default::default() }).await }
     });
     until("the engine was asked", || creates().count() == 2).await;
     control.shut_down().await;

@@ -34,7 +34,7 @@ fn bring(bench: &Bench, call: Call, trouble: Trouble) {
 }
 
 async fn ask(control: &Arc<Control>) -> Result<(), CreateError> {
-    control.create(CreateRequest { image: "image".into(), env: vec![] }).await.map(drop)
+    control.create(CreateRequest { image: "image".into(), ..Default::default() }).await.map(drop)
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,8 +42,14 @@ pub struct Container {
     /// What its owner says of it: the request that made it, and those since.
     #[serde(default, skip_serializing_if = "Said::is_empty")]
     pub owner_says: Said,
+    /// What is wrong with its image's labels, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// From when on its life is counted, where a clock that was set has moved that from its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lives_since: Option<Timestamp>,
     /// When something that counts last happened, as of the last look or check-in.
     pub last_activity: Timestamp,
     /// The value of the last check-in since the start.
@@ -328,6 +334,21 @@ impl Container {
     pub fn own_policy(&self, of_all: &IdlePolicy) -> Option<IdlePolicy> {
         let says_nothing = self.image_says.is_empty() && self.owner_says.is_empty();
         (!says_nothing).then(|| of_all.with([&self.image_says, &self.owner_says]))
+    }
+
+    /// When it is deleted if nothing happens until then; none where nobody asked for that. `policy` is what it lives under.
+    pub fn expires_at(&self, policy: &IdlePolicy) -> Option<Timestamp> {
+        let of_age =
+            policy.expires_after.map(|after| self.lives_since.unwrap_or(self.created_at).plus(after));
+        let of_disuse = policy.delete_after_idle.filter(|_| !self.reports_use(policy));
+        let of_disuse = of_disuse.map(|after| self.last_activity.plus(after));
+        of_age.into_iter().chain(of_disuse).min()
+    }
+
+    /// Whether its last check-in says that it is in use, under a policy that counts check-ins.
+    pub fn reports_use(&self, policy: &IdlePolicy) -> bool {
+        let runs = matches!(self.phase, Phase::Running { .. });
+        runs && self.check_in != NO_CHECK_IN && policy.activity.check_ins()
     }
 
     /// The host ports, which are ours as long as it lives.

@@ -10,6 +10,16 @@ pub const APP_PORT_LABEL: &str = "spin-docker.app_port";
 pub const AUTHORIZED_KEYS_LABEL: &str = "spin-docker.authorized_keys";
 /// The label by which an image names the command that succeeds once the application can serve.
 pub const READY_LABEL: &str = "spin-docker.ready";
+/// The labels that speak to us, beside those of the policy's terms; and those that a container of ours has, as an image that
+/// was made of one does. Others that begin like them are taken for misspelt.
+const KNOWN_LABELS: &[&str] = &[
+    APP_PORT_LABEL,
+    AUTHORIZED_KEYS_LABEL,
+    READY_LABEL,
+    "spin-docker.id",
+    "spin-docker.instance",
+    "spin-docker.owner",
+];
 /// The port of an image that is SSH by convention.
 pub const SSH_PORT: u16 = 22;
 
@@ -54,6 +64,22 @@ impl PortSpec {
     }
 }
 
+/// A label that is meant for us and says nothing. Any image must run: its container does, under what others say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdleLabel {
+    /// The term does not take the value.
+    #[error("the image's label {LABEL_PREFIX}{0}; until that is mended, the label says nothing")]
+    NotTaken(Mistake),
+    /// No label of ours has this name.
+    #[error("the image's label {label} is none that spin-docker knows; the nearest is {LABEL_PREFIX}{}", nearest.name())]
+    Unknown {
+        /// As it stands on the image.
+        label: String,
+        /// What it may mean.
+        nearest: Term,
+    },
+}
+
 /// An image as the engine describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
@@ -80,15 +106,20 @@ impl Image {
         self.labels.get(READY_LABEL).filter(|command| !command.trim().is_empty()).cloned()
     }
 
-    /// What its labels say of the idle policy, and those of them that no term takes.
-    pub fn policy(&self) -> (Said, Vec<Mistake>) {
-        let (mut said, mut mistakes) = (Said::default(), Vec::new());
-        for term in Term::ALL {
-            if let Some(text) = self.labels.get(&format!("{LABEL_PREFIX}{}", term.name())) {
-                mistakes.extend(said.say(*term, text).err());
+    /// What its labels say of the idle policy, and those of them that say nothing.
+    pub fn policy(&self) -> (Said, Vec<IdleLabel>) {
+        let (mut said, mut idle) = (Said::default(), Vec::new());
+        for (label, text) in &self.labels {
+            let Some(name) = label.strip_prefix(LABEL_PREFIX) else { continue };
+            match name.parse() {
+                Ok(term) => idle.extend(said.say(term, text).err().map(IdleLabel::NotTaken)),
+                Err(()) if KNOWN_LABELS.contains(&label.as_str()) => {}
+                Err(()) => {
+                    idle.push(IdleLabel::Unknown { label: label.clone(), nearest: Term::nearest(name) })
+                }
             }
         }
-        (said, mistakes)
+        (said, idle)
     }
 
     /// The port that `app_port` speaks of: the label's, if that port is exposed, else the lowest TCP port other than 22.
@@ -139,6 +170,29 @@ mod tests {
         ] {
             assert!(!is_reference(name), "{name:?}");
         }
+    }
+
+    #[test]
+    fn labels_say_the_policy_and_those_that_say_nothing_are_told() {
+        let labels = [
+            ("spin-docker.activity", "traffic"),
+            ("spin-docker.app_port", "80"),
+            ("spin-docker.freeze_afer", "60s"),
+            ("spin-docker.instance", "default"),
+            ("spin-docker.owed_for", "soon"),
+            ("maintainer", "spin"),
+        ];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let (said, idle) = Image { labels, ..Image::default() }.policy();
+        assert_eq!(said.iter().collect::<Vec<_>>(), [(Term::Activity, "traffic")]);
+        let idle: Vec<_> = idle.iter().map(ToString::to_string).collect();
+        assert_eq!(idle.len(), 2, "{idle:?}");
+        assert_eq!(
+            idle[0],
+            "the image's label spin-docker.freeze_afer is none that spin-docker knows; the nearest is spin-docker.freeze_after"
+        );
+        let not_taken = "the image's label spin-docker.owed_for is \"soon\"; it takes seconds, or";
+        assert!(idle[1].starts_with(not_taken), "{}", idle[1]);
     }
 
     #[test]

@@ -23,6 +23,6 @@ pub use ids::{ContainerId, EngineId, Key};
 pub use image::{Image, PortSpec, Protocol};
 pub use lifecycle::{Effect, Ending, Input, Observation, Waker, step};
 pub use next_fit::{NextFit, UsedUp};
-pub use policy::{IdlePolicy, Said, Term};
+pub use policy::{Amendment, IdlePolicy, Said, Term};
 pub use quiet::Meter;
 pub use time::Timestamp;

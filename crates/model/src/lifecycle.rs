@@ -14,7 +14,7 @@ use crate::container::{After, Container, NO_CHECK_IN, Phase, Sleep, StopReason};
 use crate::freezer::Freezer;
 use crate::idle::{Evidence, Verdict};
 use crate::ids::{ContainerId, EngineId};
-use crate::policy::IdlePolicy;
+use crate::policy::{Amendment, IdlePolicy};
 use crate::time::Timestamp;
 
 /// What happens to a container.
@@ -71,10 +71,14 @@ pub enum Input {
     Used(Timestamp),
     /// The time of the next look has come.
     Look(Evidence),
+    /// The time that [`Container::expires_at`] says has come.
+    Expired,
     /// The wall clock was set, or the host slept, by so many milliseconds.
     ClockShifted(i64),
     /// The policy is another one from now on.
     PolicyChanged,
+    /// Its owner says this of its policy from now on, which [`Input::PolicyChanged`] puts into force.
+    PolicySaid(Amendment),
 }
 
 /// The engine call that a transition asks for.
@@ -107,7 +111,17 @@ pub fn step(
 }
 
 impl Container {
+    /// While it reports that it is in use, it is: its last activity is when that ends.
     fn take(&mut self, input: Input, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        let reported = self.reports_use(policy);
+        let effect = self.moved_by(input, now, policy);
+        if reported && !self.reports_use(policy) {
+            self.last_activity = self.last_activity.max(now);
+        }
+        effect
+    }
+
+    fn moved_by(&mut self, input: Input, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
         match input {
             Input::Created { engine_id, name } => self.created(engine_id, name),
             Input::CreateFailed(why) => self.create_failed(why),
@@ -131,8 +145,10 @@ impl Container {
             Input::CheckIn(value) => self.checked_in(value, now),
             Input::Used(at) => self.used(at.min(now)),
             Input::Look(evidence) => self.looked(evidence, now, policy),
-            Input::ClockShifted(by) => self.clock_shifted(by),
+            Input::Expired => self.expired(now, policy),
+            Input::ClockShifted(by) => self.clock_shifted(by, now),
             Input::PolicyChanged => self.policy_changed(now, policy),
+            Input::PolicySaid(amendment) => self.policy_said(&amendment),
         }
     }
 
@@ -328,10 +344,20 @@ impl Container {
         }
     }
 
+    /// A policy that changed meanwhile, or a use, may have given it more time.
+    fn expired(&mut self, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
+        if self.expires_at(policy).is_none_or(|at| now < at) {
+            return None;
+        }
+        self.delete()
+    }
+
     /// Times keep their distance from now, and the next look counts as a first one: nothing stops early.
-    fn clock_shifted(&mut self, by_millis: i64) -> Option<Effect> {
-        self.last_activity = self.last_activity.shifted(by_millis);
-        self.checked_in_at = self.checked_in_at.map(|at| at.shifted(by_millis));
+    fn clock_shifted(&mut self, by_millis: i64, now: Timestamp) -> Option<Effect> {
+        self.last_activity = self.last_activity.followed(by_millis, now);
+        self.checked_in_at = self.checked_in_at.map(|at| at.followed(by_millis, now));
+        let lives_since = self.lives_since.unwrap_or(self.created_at).followed(by_millis, now);
+        self.lives_since = Some(lives_since).filter(|since| *since != self.created_at);
         if let Phase::Running { looks: Some(looks), .. } = &mut self.phase {
             *looks = looks.shifted(by_millis);
         }
@@ -342,6 +368,11 @@ impl Container {
         if let Phase::Running { looks, .. } = &mut self.phase {
             *looks = policy.moved(*looks, now);
         }
+        None
+    }
+
+    fn policy_said(&mut self, amendment: &Amendment) -> Option<Effect> {
+        self.owner_says.amend(amendment);
         None
     }
 }

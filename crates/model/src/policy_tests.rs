@@ -75,3 +75,36 @@ fn who_speaks_last_wins_and_what_is_taken_back_says_nothing() {
     assert_eq!(policy(&image, &request), FreezeAfter::After(Duration::from_secs(300)));
     assert_eq!(policy(&Said::default(), &request), FreezeAfter::Unsaid);
 }
+
+#[test]
+fn an_amendment_says_takes_back_and_leaves_the_rest() {
+    let mut said = Said::default();
+    said.say(Term::FreezeAfter, "5m").expect("good");
+    said.say(Term::Wake, "api").expect("good");
+    let mut amendment = Amendment::default();
+    amendment.say(Term::OwedFor, " 10 ").expect("good");
+    amendment.take_back(Term::FreezeAfter);
+    amendment.take_back(Term::Reclaim);
+    let mistake = amendment.say(Term::Wake, "never").expect_err("no word of it");
+    assert_eq!(mistake.to_string(), r#"wake is "never"; it takes connect, first-byte or api"#);
+    said.amend(&amendment);
+    assert_eq!(said.iter().collect::<Vec<_>>(), [(Term::OwedFor, "10"), (Term::Wake, "api")]);
+}
+
+#[test]
+fn a_misspelt_term_is_told_which_it_is() {
+    for (name, term) in [
+        ("freeze_afer", Term::FreezeAfter),
+        ("timeout", Term::TimeoutInterval),
+        ("Activity", Term::Activity),
+        ("expires", Term::ExpiresAfter),
+    ] {
+        assert_eq!(Term::nearest(name), term, "{name}");
+    }
+}
+
+#[test]
+fn of_a_long_value_a_mistake_shows_the_beginning() {
+    let mistake = IdlePolicy::default().set(Term::Wake, &"a".repeat(10_000)).expect_err("no word of it");
+    assert!(mistake.to_string().len() < 200, "{mistake}");
+}

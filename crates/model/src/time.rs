@@ -29,6 +29,12 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// What something is counted from, after the wall clock was set by so much to `now`: moved with it, but neither back nor
+    /// beyond `now`. So what comes so long after it comes late where a clock is set, and never early.
+    pub fn followed(self, by_millis: i64, now: Self) -> Self {
+        self.max(self.shifted(by_millis)).min(now)
+    }
+
     /// Moved by a signed number of milliseconds, as when the wall clock was set.
     pub fn shifted(self, by_millis: i64) -> Self {
         Self(self.0.saturating_add_signed(by_millis))

@@ -90,7 +90,8 @@ pub(crate) async fn create(
     Fields(asked): Fields<CreateContainer>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Written), Failure> {
     let env = variables(asked.env.unwrap_or_default())?;
-    let request = CreateRequest { image: asked.image.unwrap_or_default().trim().to_owned(), env };
+    let image = asked.image.unwrap_or_default().trim().to_owned();
+    let request = CreateRequest { image, env, ..Default::default() };
     let view = app.control.create(request).await.map_err(|error| Failure::create(&app, &error))?;
     let uri = body(&app, &view, &view.active()).uri;
     Ok((StatusCode::CREATED, [(header::LOCATION, uri)], one(&app, &view)))

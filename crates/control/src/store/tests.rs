@@ -19,6 +19,8 @@ fn container(key: &str) -> Container {
         ready: None,
         image_says: Default::default(),
         owner_says: Default::default(),
+        warnings: vec![],
+        lives_since: None,
         created_at: Timestamp::from_millis(1),
         last_activity: Timestamp::from_millis(1),
         check_in: "0".into(),

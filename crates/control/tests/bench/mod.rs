@@ -179,7 +179,7 @@ impl Bench {
 }
 
 pub async fn create(control: &Arc<Control>) -> Arc<View> {
-    control.create(CreateRequest { image: "image".into(), env: vec![] }).await.unwrap()
+    control.create(CreateRequest { image: "image".into(), ..Default::default() }).await.unwrap()
 }
 
 pub fn id(view: &View) -> String {

@@ -120,7 +120,7 @@ impl Session {
 
     fn create(&self) {
         let image = self.world.pick(&["image", "image", "image", "slow-to-serve", "silent", "nowhere"]);
-        let request = CreateRequest { image: image.unwrap_or("image").to_owned(), env: Vec::new() };
+        let request = CreateRequest { image: image.unwrap_or("image").to_owned(), ..Default::default() };
         let control = Arc::clone(&self.control);
         self.client(Ask::Create, async move {
             control.create(request).await.map_err(|error| match error {

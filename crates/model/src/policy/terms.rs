@@ -24,18 +24,17 @@ macro_rules! terms {
             pub const ALL: &[Self] = &[$(Self::$term,)+];
 
             /// Its name, wherever it is said.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $(Self::$term => $name,)+ }
             }
 
-            /// What it is for, in a sentence or two.
-            pub fn help(self) -> String {
-                let lines: &[&str] = match self { $(Self::$term => &[$($help),+],)+ };
-                lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+            /// The lines of what it is for.
+            pub const fn help_lines(self) -> &'static [&'static str] {
+                match self { $(Self::$term => &[$($help),+],)+ }
             }
 
             /// What it takes, in words.
-            pub fn takes(self) -> &'static str {
+            pub const fn takes(self) -> &'static str {
                 match self { $(Self::$term => $takes,)+ }
             }
         }
@@ -91,14 +90,40 @@ terms! {
     ProxyProtocol = "proxy_protocol", A_SWITCH;
 }
 
+impl Term {
+    /// What it is for, in a sentence or two.
+    pub fn help(self) -> String {
+        self.help_lines().iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether it takes any number of values, with commas between them.
+    pub const fn is_list(self) -> bool {
+        matches!(self, Self::WakeFrom | Self::IgnoreFrom | Self::IgnorePaths | Self::IgnoreAgents)
+    }
+
+    /// The one whose name is most like this, for whoever misspelt it.
+    pub fn nearest(name: &str) -> Self {
+        let likeness = |term: &Self| strsim::jaro_winkler(term.name(), name);
+        let nearest = Self::ALL.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+        *nearest.expect("there are terms")
+    }
+}
+
 /// A value that its term does not take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} is {text:?}; it takes {}", .term.name(), .term.takes())]
+#[error("{} is {:?}; it takes {}", .term.name(), beginning(.text), .term.takes())]
 pub struct Mistake {
     /// Whose value.
     pub term: Term,
     /// The value.
     pub text: String,
+}
+
+/// Of a long text its beginning: it stands in messages and logs.
+fn beginning(text: &str) -> String {
+    const SHOWN: usize = 60;
+    let start: String = text.chars().take(SHOWN).collect();
+    if start == text { start } else { start + "…" }
 }
 
 /// What one place says of the policy: terms and values that were read once and found good.
@@ -119,6 +144,16 @@ impl Said {
         self.0.remove(&term);
     }
 
+    /// Says what the amendment says, and of the other terms what it said before.
+    pub fn amend(&mut self, amendment: &Amendment) {
+        for (term, text) in &amendment.0 {
+            match text {
+                Some(text) => drop(self.0.insert(*term, text.clone())),
+                None => self.take_back(*term),
+            }
+        }
+    }
+
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -127,6 +162,31 @@ impl Said {
     /// What it says.
     pub fn iter(&self) -> impl Iterator<Item = (Term, &str)> {
         self.0.iter().map(|(term, text)| (*term, text.as_str()))
+    }
+}
+
+/// What one place is to say from now on, term by term: values that were read once and found good, and terms to be taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amendment(BTreeMap<Term, Option<String>>);
+
+impl Amendment {
+    /// This value, in place of what was said of the term before.
+    pub fn say(&mut self, term: Term, text: &str) -> Result<(), Mistake> {
+        IdlePolicy::default().set(term, text)?;
+        self.0.insert(term, Some(text.trim().to_owned()));
+        Ok(())
+    }
+
+    /// Nothing of it any more.
+    pub fn take_back(&mut self, term: Term) {
+        self.0.insert(term, None);
+    }
+
+    /// As what is said where nothing was.
+    pub fn alone(&self) -> Said {
+        let mut said = Said::default();
+        said.amend(self);
+        said
     }
 }
 
@@ -291,7 +351,7 @@ fn network(text: &str) -> Option<IpNet> {
 }
 
 fn pattern(text: &str) -> Option<String> {
-    (text.len() <= 256 && text.chars().all(|letter| !letter.is_control())).then(|| text.to_owned())
+    (text.chars().count() <= 256 && text.chars().all(|letter| !letter.is_control())).then(|| text.to_owned())
 }
 
 fn off() -> String {
