@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) reconciler: Reconciler,
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: CancellationToken,
+    /// When it came up.
+    pub(crate) launched: tokio::time::Instant,
 }
 
 /// Every container that we own.
@@ -131,6 +133,7 @@ impl Control {
             reconciler: Reconciler::default(),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
+            launched: tokio::time::Instant::now(),
             policy: policy::Current::new(settings.policy.clone()),
             owner: contents.owner,
             mint,

@@ -10,7 +10,7 @@ use crate::supervisor::WakeAnswer;
 use bytes::Bytes;
 use engine::Listed;
 use model::container::NO_CHECK_IN;
-use model::{Awake, Container, Depth, IdlePolicy, Key, Phase, Status, Timestamp};
+use model::{Amendment, Awake, Container, Depth, IdlePolicy, Key, Phase, Status, Timestamp};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
@@ -143,6 +143,8 @@ pub(crate) enum Command {
     Pressure,
     /// The engine is about to do something to it that a frozen one would not take.
     Needed,
+    /// Answered once it is on disk and in force.
+    SayPolicy(Box<Amendment>, Answer),
     /// It has reported: [`Handle::reported`] says what.
     CheckIn,
     /// Bytes moved, or a connection is open.
@@ -220,6 +222,11 @@ impl Handle {
     /// Deletes it; answers as soon as that is on disk. It is on no list from then on.
     pub async fn delete(&self) -> Result<Arc<View>, CommandError> {
         self.ask(Command::Delete).await
+    }
+
+    /// Says this of its policy; answers once that is on disk and in force. Its looks move as [`IdlePolicy::moved`] says.
+    pub async fn say_policy(&self, amendment: Amendment) -> Result<Arc<View>, CommandError> {
+        self.ask(|answer| Command::SayPolicy(Box::new(amendment), answer)).await
     }
 
     async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<Arc<View>, CommandError> {

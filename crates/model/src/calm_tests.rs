@@ -29,6 +29,8 @@ fn running() -> Container {
         ready: None,
         image_says: Said::default(),
         owner_says: Said::default(),
+        warnings: Vec::new(),
+        lives_since: None,
         created_at: at(0),
         last_activity: at(0),
         check_in: NO_CHECK_IN.into(),

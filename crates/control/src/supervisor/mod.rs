@@ -26,6 +26,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use transition::reply;
 
+/// How long after the program came up: the clock of a host that came up with it may be set right about then.
+const NOTHING_EXPIRES: Duration = Duration::from_secs(60);
+
 /// How its life with us begins.
 pub(crate) enum Beginning {
     /// The intent is on disk: make it and start it. Answered once it runs.
@@ -110,7 +113,7 @@ impl Supervisor {
             self.calls.create(*spec);
         }
         while self.container.phase != Phase::Gone {
-            let due = self.next_look().into_iter().chain(self.sleeper.check_at).min();
+            let due = self.next_look().into_iter().chain(self.sleeper.check_at).chain(self.next_expiry()).min();
             tokio::select! {
                 biased;
                 () = ending.cancelled() => return self.pause().await,
@@ -133,6 +136,12 @@ impl Supervisor {
         }
     }
 
+    fn next_expiry(&self) -> Option<tokio::time::Instant> {
+        let may_expire = self.resumed && self.container.is_listed();
+        let at = self.container.expires_at(&self.handle.view().policy).filter(|_| may_expire)?;
+        Some(self.shared.clock.instant_of(at).max(self.shared.launched + NOTHING_EXPIRES))
+    }
+
     async fn take(&mut self, command: Command) {
         match command {
             Command::Start(answer) => match self.start().await {
@@ -145,6 +154,13 @@ impl Supervisor {
             }
             Command::Delete(answer) => {
                 let result = self.advance(Input::Delete).await;
+                reply(answer, result.map(|()| self.handle.view()));
+            }
+            Command::SayPolicy(amendment, answer) => {
+                let result = self.advance(Input::PolicySaid(*amendment)).await;
+                if result.is_ok() {
+                    self.policy_changed().await;
+                }
                 reply(answer, result.map(|()| self.handle.view()));
             }
             Command::CheckIn => self.take_report().await,
@@ -179,12 +195,14 @@ impl Supervisor {
             Command::ClockJumped => {
                 self.catch_up();
             }
-            Command::PolicyChanged => {
-                self.fact(Input::PolicyChanged).await;
-                self.publish();
-                self.check_in(Duration::ZERO);
-            }
+            Command::PolicyChanged => self.policy_changed().await,
         }
+    }
+
+    async fn policy_changed(&mut self) {
+        self.fact(Input::PolicyChanged).await;
+        self.publish();
+        self.check_in(Duration::ZERO);
     }
 
     async fn take_report(&mut self) {
@@ -234,8 +252,11 @@ impl Supervisor {
 
     async fn come_due(&mut self) {
         self.look().await;
-        if self.sleeper.check_at.is_some_and(|at| at <= tokio::time::Instant::now()) {
+        if is_due(self.sleeper.check_at) {
             self.consider().await;
+        }
+        if is_due(self.next_expiry()) {
+            self.expire().await;
         }
     }
 
@@ -258,6 +279,16 @@ impl Supervisor {
         };
         self.moved_at_look = moved;
         self.fact(Input::Look(evidence)).await;
+    }
+
+    /// A use that the pulse has not recorded yet postpones it.
+    async fn expire(&mut self) {
+        self.sample().await;
+        let policy = self.policy();
+        if self.container.expires_at(&policy).is_some_and(|at| at <= self.shared.clock.now()) {
+            tracing::info!(container = %self.name(), image = %self.container.image, "it has expired, as its policy says: deleting");
+        }
+        self.fact(Input::Expired).await;
     }
 
     /// The program ends: a use that no look has seen yet is not forgotten.
@@ -285,7 +316,8 @@ impl Supervisor {
                 | Command::Stop(answer)
                 | Command::Delete(answer)
                 | Command::Freeze(answer)
-                | Command::Thaw(answer) => reply(answer, Err(CommandError::Gone(None))),
+                | Command::Thaw(answer)
+                | Command::SayPolicy(_, answer) => reply(answer, Err(CommandError::Gone(None))),
                 // Who wants it awake sees that the answer is dropped.
                 _ => {}
             }
@@ -303,6 +335,10 @@ impl Supervisor {
             name => name,
         }
     }
+}
+
+fn is_due(instant: Option<tokio::time::Instant>) -> bool {
+    instant.is_some_and(|instant| instant <= tokio::time::Instant::now())
 }
 
 async fn at(instant: Option<tokio::time::Instant>) {

@@ -23,7 +23,8 @@ impl Supervisor {
     pub(super) async fn advance(&mut self, input: Input) -> Result<(), CommandError> {
         let now = self.catch_up();
         let must_be_saved =
-            matches!(input, Input::Start | Input::Stop | Input::Delete) || self.is_first_start(&input);
+            matches!(input, Input::Start | Input::Stop | Input::Delete | Input::PolicySaid(_))
+                || self.is_first_start(&input);
         let is_minor = is_minor(&input);
         let is_made_again = matches!(input, Input::Look(_) | Input::Observed(_) | Input::Wake(_));
         let (next, effect) = step(&self.container, input, now, &self.shared.policy.of(&self.container));
