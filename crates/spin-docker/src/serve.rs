@@ -13,7 +13,6 @@ use control::{Clock, Control, Neighbours, Parts, Reserves, Sqlite, Writing};
 use engine::Engine;
 use engine::docker::Docker;
 use gateway::{Gateway, Options};
-use model::IdlePolicy;
 use server::{App, Hosts, Limits, Listening, Password};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -208,7 +207,7 @@ fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
     Ok(control::Settings {
         instance: settings.instance.clone(),
         subnet: settings.subnet,
-        policy: policy(settings),
+        policy: settings.policy.clone(),
         endpoint_ports: settings.endpoint_ports.clone(),
         limits: limits(settings),
         reserves: reserves(settings),
@@ -221,15 +220,6 @@ fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
         on_loopback,
         start_limit: settings.start_limit,
     })
-}
-
-fn policy(settings: &Settings) -> IdlePolicy {
-    IdlePolicy {
-        initial_timeout_interval: settings.initial_timeout_interval,
-        timeout_interval: settings.timeout_interval,
-        disable_timeouts: settings.disable_timeouts,
-        ..IdlePolicy::DEFAULT
-    }
 }
 
 fn limits(settings: &Settings) -> engine::Limits {

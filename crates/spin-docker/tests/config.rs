@@ -339,3 +339,29 @@ fn completions_and_manual_pages_are_made() {
     let page = std::fs::read_to_string(program.folder.path().join("spin-docker-serve.1")).unwrap();
     assert!(page.contains("SPIN_DOCKER_LISTEN"));
 }
+
+#[test]
+fn every_term_of_the_idle_policy_is_a_setting() {
+    let file = "freeze_after = '90s'\nbusy_cpu = 0.5\nwake_from = ['10.0.0.0/8', '192.168.1.7']\nquiet_below = 'off'";
+    let program = Program::new(file, &[("SPIN_DOCKER_WAKE", "first-byte")]);
+    assert_eq!(
+        program.complaints(&["--expires-after", "soon", "--ignore-from", "10.0.0.0/33"]),
+        [
+            "--ignore-from is \"10.0.0.0/33\"; allowed: addresses or networks, such as 10.0.0.0/8, separated by commas",
+            "--expires-after is \"soon\"; allowed: seconds, a duration such as 2h or 30m, or off",
+            "config.toml:4: quiet_below is \"off\"; allowed: bytes a time, such as 1KiB/min, 100B/s or 0",
+        ]
+    );
+    let right = Program::new(&file.replace("'off'", "0"), &program.variables);
+    for (name, line) in [
+        ("freeze_after", "freeze_after = \"90s\"  # config.toml:1"),
+        ("busy_cpu", "busy_cpu = \"0.5\"  # config.toml:2"),
+        ("wake_from", "wake_from = [\"10.0.0.0/8\", \"192.168.1.7\"]  # config.toml:3"),
+        ("wake", "wake = \"first-byte\"  # SPIN_DOCKER_WAKE"),
+        ("reclaim", "reclaim = true  # --reclaim"),
+    ] {
+        assert_eq!(right.shows(name, &["--reclaim"]), line);
+    }
+    let unsaid = Program::new("", &[]).shows("freeze_after", &[]);
+    assert!(unsaid.starts_with("# freeze_after is not set: `60`, but"), "{unsaid}");
+}

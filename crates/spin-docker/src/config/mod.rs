@@ -134,11 +134,8 @@ fn defaults(variables: &Variables) -> Vec<Named> {
 
 fn default(setting: &Setting, variables: &Variables) -> String {
     match setting.default {
-        Default::Text(text) | Default::Switch(text) | Default::List(text) | Default::Hidden(text) => {
-            text.into()
-        }
         Default::Folder(of_root) if rustix::process::geteuid().is_root() => of_root.into(),
         Default::Folder(_) => variables.state_folder().unwrap_or_default(),
-        Default::Unset(_) => String::new(),
+        other => other.text().into(),
     }
 }

@@ -2,6 +2,7 @@
 //! [`super::values`].
 
 use super::given::{Given, Wrong};
+use model::{IdlePolicy, Term};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -25,6 +26,18 @@ pub(crate) fn list<T>(read: impl Fn(&str) -> Option<T>) -> impl Fn(&Given) -> Re
     move |given| {
         given.members()?.into_iter().map(|item| read(item).ok_or_else(|| Wrong::text(item))).collect()
     }
+}
+
+/// The policy with this value of a term. An empty `freeze_after` is one that nobody said.
+pub(crate) fn of_term(term: Term, given: &Given, mut policy: IdlePolicy) -> Result<IdlePolicy, Wrong> {
+    let text = match given {
+        Given::One(text) if text.is_empty() && term == Term::FreezeAfter => return Ok(policy),
+        Given::One(text) => text.clone(),
+        Given::List(items) if term.is_list() => items.join(","),
+        other => return Err(Wrong(other.as_toml())),
+    };
+    policy.set(term, &text).map_err(|_| Wrong::text(&text))?;
+    Ok(policy)
 }
 
 /// Whatever parses.

@@ -21,6 +21,9 @@ comes from. A name that is not known is a mistake, in the file as in the environ
 Durations are seconds, or such as `2h`, `30m`, `1h30m`. Booleans may be spelt `true`, `yes`, `on`, `1` and `false`, `no`, `off`, `0`, in small letters
 or capitals. Lists are lists in the file, and have commas between their members elsewhere.
 
+What stands under *The idle policy* is what containers live under where nobody says otherwise: an image may, by its labels, and whoever owns
+the container. [The idle policy](policy.md) says how, and what each term is for.
+
 `password`, `environment`, `disable_timeouts`, `initial_timeout_interval` and `timeout_interval` may be written with the prefix
 `sd_`, as in 2014. The environment variables of the 2014 program, `ENVIRONMENT`, `DISABLE_TIMEOUTS`, `INITIAL_TIMEOUT_INTERVAL` and
 `TIMEOUT_INTERVAL`, are understood where the one with `SPIN_DOCKER_` before it is not set. The 2014 program took any

@@ -1,13 +1,15 @@
 //! The table of settings: the one place that says a setting's name, type, default, meaning, and what it takes.
 //!
 //! The typed [`Settings`], the flags, the environment variables, `config show`, `serve --help` and `docs/settings.md` all
-//! come from it. A row reads `name: type = default, reader, "what it takes"`; its doc comment is its help.
+//! come from it. A row reads `name: type = default, reader, "what it takes"`; its doc comment is its help. Of the idle policy's
+//! terms, `model` says everything but the default's kind.
 
 use super::given::{Entry, Given, Wrong};
-use super::read::{absolute, at_least, host, list, one, optional, parsed, within};
+use super::read::{absolute, at_least, host, list, of_term, one, optional, parsed, within};
 use super::values::{self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Percent, Secret};
 use ipnet::Ipv4Net;
 use model::policy::{duration, switch};
+use model::{IdlePolicy, Term};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -17,17 +19,9 @@ use std::time::Duration;
 const SEED: [&str; 5] =
     ["password", "environment", "disable_timeouts", "initial_timeout_interval", "timeout_interval"];
 
-/// The settings that apply as soon as they are read again. What the others say takes a restart.
-const AT_ONCE: [&str; 8] = [
-    "password",
-    "allow_default_password",
-    "environment",
-    "disable_timeouts",
-    "initial_timeout_interval",
-    "timeout_interval",
-    "log",
-    "log_format",
-];
+/// The settings that apply as soon as they are read again, beside the terms of the idle policy. What the others say takes a
+/// restart.
+const AT_ONCE: [&str; 5] = ["password", "allow_default_password", "environment", "log", "log_format"];
 
 /// Everybody knows it.
 pub(super) const DEFAULT_PASSWORD: &str = "spindocker";
@@ -68,12 +62,17 @@ pub(crate) enum Default {
 }
 
 macro_rules! settings {
-    ($($group:literal { $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr, $read:expr, $takes:literal;)+ })+) => {
+    ($($group:literal {
+        $($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr, $read:expr, $takes:literal;)*
+        $(term $term:ident = $of_term:expr;)*
+    })+) => {
         /// Every setting, read and checked.
         #[derive(Clone, Debug)]
         #[expect(dead_code, reason = "a setting that takes one value, as engine does, is read by nobody")]
         pub(crate) struct Settings {
-            $($($(#[doc = $help])+ pub(crate) $name: $type,)+)+
+            $($($(#[doc = $help])+ pub(crate) $name: $type,)*)+
+            /// What every container lives under where nobody says otherwise.
+            pub(crate) policy: IdlePolicy,
         }
 
         /// Every row, by group.
@@ -88,12 +87,27 @@ macro_rules! settings {
                 let read = |given| -> Option<$type> { $read(given).ok() };
                 read(one) == read(other)
             },
-        },)+)+];
+        },)* $(Setting {
+            name: Term::$term.name(),
+            group: $group,
+            help: Term::$term.help_lines(),
+            default: $of_term,
+            takes: Term::$term.takes(),
+            check: |given| of_term(Term::$term, given, IdlePolicy::DEFAULT).map(drop),
+            is_same: |one, other| {
+                let read = |given| of_term(Term::$term, given, IdlePolicy::DEFAULT).ok();
+                read(one) == read(other)
+            },
+        },)*)+];
 
         impl Settings {
             /// From each row's entry; none where one is missing.
             pub(super) fn read<'a>(entry: impl Fn(&str) -> Option<&'a Entry>) -> Option<Self> {
-                Some(Self { $($($name: $read(&entry(stringify!($name))?.given).ok()?,)+)+ })
+                let mut policy = IdlePolicy::DEFAULT;
+                for term in Term::ALL {
+                    policy = of_term(*term, &entry(term.name())?.given, policy).ok()?;
+                }
+                Some(Self { $($($name: $read(&entry(stringify!($name))?.given).ok()?,)*)+ policy })
             }
         }
     };
@@ -112,15 +126,27 @@ settings! {
         environment: Environment = Default::Text("development"), one(value::environment),
             "development or production";
     }
-    "The idle monitor" {
-        /// Never stop an idle container.
-        disable_timeouts: bool = Default::Switch("false"), one(switch), "true or false";
-        /// From a container's start to the first look at its activity: the least time that it runs.
-        initial_timeout_interval: Duration = Default::Text("7200"), one(duration),
-            "seconds, or a duration such as 2h, 30m or 1h30m, more than 0";
-        /// From one look to the next.
-        timeout_interval: Duration = Default::Text("1800"), one(duration),
-            "seconds, or a duration such as 2h, 30m or 1h30m, more than 0";
+    "The idle policy" {
+        term InitialTimeoutInterval = Default::Text("7200");
+        term TimeoutInterval = Default::Text("1800");
+        term DisableTimeouts = Default::Switch("false");
+        term Activity = Default::Text("any");
+        term StopWithConnections = Default::Switch("false");
+        term FreezeAfter = Default::Unset("`60`, but for one that checks in or that nobody has connected to yet");
+        term BusyCpu = Default::Text("0.02");
+        term OwedFor = Default::Text("3600");
+        term QuietBelow = Default::Text("1KiB/min");
+        term CheckInTtl = Default::Text("off");
+        term Wake = Default::Text("connect");
+        term WakeTimeout = Default::Text("60");
+        term WakeFrom = Default::List("");
+        term IgnoreFrom = Default::List("");
+        term IgnorePaths = Default::List("");
+        term IgnoreAgents = Default::List("");
+        term ExpiresAfter = Default::Text("off");
+        term DeleteAfterIdle = Default::Text("off");
+        term Reclaim = Default::Switch("false");
+        term ProxyProtocol = Default::Switch("false");
     }
     "The engine and the data" {
         /// What kind of engine runs the containers.
@@ -194,6 +220,16 @@ settings! {
     }
 }
 
+impl Default {
+    /// The value that stands for it; empty for none, and for a folder, which depends on the user.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Text(text) | Self::Switch(text) | Self::List(text) | Self::Hidden(text) => text,
+            Self::Folder(_) | Self::Unset(_) => "",
+        }
+    }
+}
+
 impl Setting {
     /// The row that goes by this name; those of the seed go by two.
     pub(super) fn known_as(name: &str) -> Option<&'static Self> {
@@ -223,7 +259,7 @@ impl Setting {
 
     /// Whether it applies as soon as it is read again.
     pub(crate) fn applies_at_once(&self) -> bool {
-        AT_ONCE.contains(&self.name)
+        AT_ONCE.contains(&self.name) || self.name.parse::<Term>().is_ok()
     }
 
     /// Whether its value is never shown.
@@ -249,5 +285,23 @@ impl Setting {
     /// Its flag, without the dashes.
     pub(crate) fn flag(&self) -> String {
         self.name.replace('_', "-")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_term_of_the_idle_policy_is_a_setting_with_its_default() {
+        for term in Term::ALL {
+            let setting = Setting::known_as(term.name()).expect("it is in the table");
+            assert_eq!((setting.help(), setting.takes), (term.help(), term.takes()));
+            assert!(setting.applies_at_once());
+            assert_eq!(setting.is_list(), term.is_list(), "{}", term.name());
+            let given = Given::One(setting.default.text().to_owned());
+            let policy = of_term(*term, &given, IdlePolicy::DEFAULT).ok();
+            assert_eq!(policy, Some(IdlePolicy::DEFAULT), "{}", term.name());
+        }
     }
 }

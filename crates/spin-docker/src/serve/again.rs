@@ -1,7 +1,7 @@
 //! SIGHUP: the settings are read again. What applies at once is put in force, the rest is named, and settings with a mistake
 //! change nothing.
 
-use super::{Daemon, policy, shows_causes};
+use super::{Daemon, shows_causes};
 use crate::config::{Config, Flags, Settings, Variables};
 use crate::telemetry::Log;
 use std::sync::atomic::Ordering;
@@ -34,5 +34,5 @@ async fn apply(settings: &Settings, daemon: &Daemon, log: &Log) {
     }
     daemon.app.password.set(settings.password.expose());
     daemon.app.show_causes.store(shows_causes(settings), Ordering::Relaxed);
-    daemon.control.set_policy(policy(settings)).await;
+    daemon.control.set_policy(settings.policy.clone()).await;
 }
