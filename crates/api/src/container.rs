@@ -3,7 +3,7 @@
 //! The first eight fields are those of 2014: always there, always strings, in the order of its documentation. Whatever
 //! stands after them is ours.
 
-use crate::schema;
+use crate::{PolicyBody, schema};
 use model::{Container, Endpoint, IdlePolicy, Phase, Protocol, Status, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,9 +50,14 @@ pub struct ContainerBody {
     /// RFC 3339, in UTC: when it is looked at next; null where it never is.
     #[schema(format = DateTime, required)]
     pub next_look: Option<String>,
+    /// RFC 3339, in UTC: when it is deleted if nobody uses it until then; null where that is not asked for.
+    #[schema(format = DateTime, required)]
+    pub expires_at: Option<String>,
     /// Why it does not run, or cannot be reached, although it should.
     #[schema(required)]
     pub failure: Option<String>,
+    /// What is wrong with its image's labels; it runs all the same.
+    pub warnings: Vec<String>,
     /// The idle policy that it lives under.
     pub policy: PolicyBody,
 }
@@ -71,18 +76,6 @@ pub struct EndpointBody {
     /// `HOST:PORT`, for life; null where it is not forwarded.
     #[schema(required)]
     pub address: Option<String>,
-}
-
-/// The idle policy. Durations are whole seconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Policy)]
-pub struct PolicyBody {
-    /// Seconds from a start to the first look.
-    pub initial_timeout_interval: u64,
-    /// Seconds from one look to the next.
-    pub timeout_interval: u64,
-    /// Never stopped for idleness.
-    pub disable_timeouts: bool,
 }
 
 impl ContainerBody {
@@ -115,18 +108,10 @@ impl ContainerBody {
             created_at: rfc3339(container.created_at),
             last_activity: rfc3339(container.last_activity),
             next_look: next_look(&container.phase).map(rfc3339),
+            expires_at: container.expires_at(policy).map(rfc3339),
             failure,
+            warnings: container.warnings.clone(),
             policy: PolicyBody::from(policy),
-        }
-    }
-}
-
-impl From<&IdlePolicy> for PolicyBody {
-    fn from(policy: &IdlePolicy) -> Self {
-        Self {
-            initial_timeout_interval: policy.initial_timeout_interval.as_secs(),
-            timeout_interval: policy.timeout_interval.as_secs(),
-            disable_timeouts: policy.disable_timeouts,
         }
     }
 }

@@ -4,11 +4,16 @@
 //! the OpenAPI document.
 
 mod container;
+mod policy;
 mod problem;
 mod requests;
 mod schema;
 
-pub use container::{ContainerBody, EndpointBody, PolicyBody};
+pub use container::{ContainerBody, EndpointBody};
+pub use policy::{InvalidPolicy, PolicyBody, PolicyRequest};
 pub use problem::{Kind, Problem};
-pub use requests::{ChangeContainer, CheckIn, CreateContainer, CreateForm, InvalidCheckIn, Scalar};
+pub use requests::{
+    ChangeContainer, ChangeForm, CheckIn, CreateContainer, CreateForm, InvalidCheckIn, POLICY_IN_A_FORM,
+    Scalar,
+};
 pub use schema::{container as example_container, problems};

@@ -1,11 +1,12 @@
 //! What clients send. Every field is optional here: which one must be there, and what it may be, is said with a message. The
 //! schemas say it too.
 
-use crate::schema;
+use crate::{PolicyRequest, schema};
+use model::Term;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use std::collections::BTreeMap;
-use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Ref, Schema};
 use utoipa::openapi::{RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -19,7 +20,14 @@ pub struct CreateContainer {
     #[serde(default, deserialize_with = "present")]
     #[schema(schema_with = schema::env)]
     pub env: Option<BTreeMap<String, String>>,
+    /// What its owner says of its idle policy.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = PolicyRequest)]
+    pub policy: Option<PolicyRequest>,
 }
+
+/// In a form, a term of the policy is a field of this and the term's name.
+pub const POLICY_IN_A_FORM: &str = "policy.";
 
 /// What it takes as a form, as in 2014: an environment takes JSON.
 pub struct CreateForm;
@@ -30,18 +38,66 @@ impl PartialSchema for CreateForm {
     fn schema() -> RefOr<Schema> {
         let no_env = [("not", json!({"required": ["env"]}))];
         let form = ObjectBuilder::new().property("image", schema::image()).required("image");
+        let form = with_policy(form);
         form.description(Some("An environment takes JSON"))
             .extensions(Some(no_env.into_iter().collect()))
             .into()
     }
 }
 
-/// What `PATCH /v1/containers/ID` takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+/// Each term of the policy a field of its own.
+fn with_policy(form: ObjectBuilder) -> ObjectBuilder {
+    let field = |form: ObjectBuilder, term: &Term| {
+        form.property(in_a_form(*term), schema::policy::asked_in_a_form(*term))
+    };
+    Term::ALL.iter().fold(form, field)
+}
+
+fn in_a_form(term: Term) -> String {
+    format!("{POLICY_IN_A_FORM}{}", term.name())
+}
+
+/// What `PATCH /v1/containers/ID` takes: any of these, at least one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ChangeContainer {
     /// `running` or `stopped`.
-    #[schema(schema_with = schema::wish, required)]
     pub status: Option<String>,
+    /// What its owner says of its idle policy from now on.
+    #[serde(default, deserialize_with = "present")]
+    pub policy: Option<PolicyRequest>,
+}
+
+impl ToSchema for ChangeContainer {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((PolicyRequest::name().into_owned(), PolicyRequest::schema()));
+    }
+}
+
+impl PartialSchema for ChangeContainer {
+    fn schema() -> RefOr<Schema> {
+        let policy = Ref::from_schema_name(PolicyRequest::name());
+        let change = ObjectBuilder::new().property("status", schema::wish()).property("policy", policy);
+        any_of(change, ["status", "policy"].map(str::to_owned))
+    }
+}
+
+/// What it takes as a form.
+pub struct ChangeForm;
+
+impl ToSchema for ChangeForm {}
+
+impl PartialSchema for ChangeForm {
+    fn schema() -> RefOr<Schema> {
+        let change = with_policy(ObjectBuilder::new().property("status", schema::wish()));
+        let terms = Term::ALL.iter().map(|term| in_a_form(*term));
+        any_of(change, std::iter::once("status".to_owned()).chain(terms))
+    }
+}
+
+/// At least one of these fields.
+fn any_of(body: ObjectBuilder, fields: impl IntoIterator<Item = String>) -> RefOr<Schema> {
+    let required: Vec<_> = fields.into_iter().map(|field| json!({"required": [field]})).collect();
+    body.extensions(Some([("anyOf", required)].into_iter().collect())).into()
 }
 
 /// What `POST /v1/check-in` takes: a count under one name or the other. Where both are there, `active-connections` counts.

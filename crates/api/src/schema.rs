@@ -1,6 +1,10 @@
 //! Schemas and examples for the OpenAPI document: what the types alone do not say. The examples are those of 2014.
 
+pub(crate) mod policy;
+
+use crate::PolicyBody;
 use crate::problem::{Kind, Problem};
+use model::IdlePolicy;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utoipa::openapi::example::ExampleBuilder;
@@ -66,8 +70,8 @@ pub fn container(status: &str) -> Value {
         "app_port": port("49156"), "depth": if status == "stopped" { "stopped" } else { "awake" }, "engine_id": ID,
         "endpoints": [endpoint(22, 49155), endpoint(5432, 49156)],
         "created_at": "2014-05-13T17:31:14.000Z", "last_activity": "2014-05-13T17:31:14.000Z",
-        "next_look": (status == "running").then_some("2014-05-13T19:31:14.000Z"), "failure": null,
-        "policy": {"initial_timeout_interval": 7200, "timeout_interval": 1800, "disable_timeouts": false},
+        "next_look": (status == "running").then_some("2014-05-13T19:31:14.000Z"), "expires_at": null, "failure": null,
+        "warnings": [], "policy": PolicyBody::from(&IdlePolicy::DEFAULT),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Bodies, as a form or as JSON: the seed's clients send forms, today's send JSON.
 
 use crate::error::Failure;
-use api::Kind;
+use api::{Kind, POLICY_IN_A_FORM};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -92,9 +92,26 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 fn from_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes)
         .map_err(|error| Failure::new(Kind::BodyUnreadable, format!("The body is not a form: {error}")))?;
+    let (policy, pairs): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|(name, _)| name.starts_with(POLICY_IN_A_FORM));
     // As pairs, so that a field of ours that is there twice is told.
     let pairs = pairs.into_iter().map(|(name, value)| (name, Value::String(value)));
-    typed(MapDeserializer::<_, serde_json::Error>::new(pairs))
+    typed(MapDeserializer::<_, serde_json::Error>::new(pairs.chain(nested(policy)?)))
+}
+
+/// As JSON has them: the terms of the policy in an object of their own, an empty one as `null`.
+fn nested(policy: Vec<(String, String)>) -> Result<Option<(String, Value)>, Failure> {
+    let mut terms = serde_json::Map::new();
+    for (name, value) in policy {
+        let term = name.trim_start_matches(POLICY_IN_A_FORM).to_owned();
+        let value = if value.is_empty() { Value::Null } else { Value::String(value) };
+        if terms.insert(term, value).is_some() {
+            let shown: String = name.chars().take(60).collect();
+            return Err(Failure::new(Kind::InvalidField, format!("{shown}: it is there twice")));
+        }
+    }
+    let name = POLICY_IN_A_FORM.trim_end_matches('.').to_owned();
+    Ok((!terms.is_empty()).then_some((name, Value::Object(terms))))
 }
 
 fn typed<'de, T: DeserializeOwned, D: Deserializer<'de>>(fields: D) -> Result<T, Failure> {

@@ -4,12 +4,16 @@ use crate::body::Fields;
 use crate::error::Failure;
 use crate::input::{InPath, InQuery, truth};
 use crate::{App, problems};
-use api::{ChangeContainer, ContainerBody, CreateContainer, CreateForm, Kind, example_container};
+use api::{
+    ChangeContainer, ChangeForm, ContainerBody, CreateContainer, CreateForm, Kind, PolicyRequest,
+    example_container,
+};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use control::{CreateRequest, Handle, View};
+use model::Amendment;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,6 +76,9 @@ pub(crate) async fn list(
             ("env" = (summary = "With an environment", value = json!({
                 "image": "atbaker/sd-postgres", "env": {"POSTGRES_PASSWORD": "secret"},
             }))),
+            ("policy" = (summary = "With an idle policy", value = json!({
+                "image": "atbaker/sd-postgres", "policy": {"freeze_after": "5m", "expires_after": "7d"},
+            }))),
         )),
     )),
     responses(
@@ -91,7 +98,8 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Written), Failure> {
     let env = variables(asked.env.unwrap_or_default())?;
     let image = asked.image.unwrap_or_default().trim().to_owned();
-    let request = CreateRequest { image, env, ..Default::default() };
+    let policy = amendment(&asked.policy.unwrap_or_default())?.alone();
+    let request = CreateRequest { image, env, policy };
     let view = app.control.create(request).await.map_err(|error| Failure::create(&app, &error))?;
     let uri = body(&app, &view, &view.active()).uri;
     Ok((StatusCode::CREATED, [(header::LOCATION, uri)], one(&app, &view)))
@@ -109,6 +117,10 @@ fn variables(env: BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
     Ok(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
+fn amendment(said: &PolicyRequest) -> Result<Amendment, Failure> {
+    said.amendment().map_err(|mistake| Failure::new(Kind::InvalidField, mistake.to_string()))
+}
+
 /// Show one container
 #[utoipa::path(get, path = "/v1/containers/{id}", operation_id = "show_container", tag = "containers",
     params(("id" = String, Path, description = ID, example = "hungry_bell")),
@@ -122,17 +134,19 @@ pub(crate) async fn show(
     Ok(one(&app, &handle.view()))
 }
 
-/// Start or stop a container
+/// Start or stop a container, or change its idle policy
 ///
 /// A start answers once it runs, with the ports that it always had; a running one is left as it is. A stop answers at once with
-/// `stopping`; within 10 s or so the container is `stopped`.
+/// `stopping`; within 10 s or so the container is `stopped`. A policy comes first and is kept, whatever becomes of the rest; its looks
+/// move with it.
 #[utoipa::path(patch, path = "/v1/containers/{id}", operation_id = "change_container", tag = "containers",
     params(("id" = String, Path, description = ID, example = "hungry_bell")),
     request_body(content(
-        (ChangeContainer = "application/x-www-form-urlencoded", example = json!({"status": "stopped"})),
+        (ChangeForm = "application/x-www-form-urlencoded", example = json!({"status": "stopped"})),
         (ChangeContainer = "application/json", examples(
             ("stop" = (value = json!({"status": "stopped"}))),
             ("start" = (value = json!({"status": "running"}))),
+            ("policy" = (value = json!({"policy": {"freeze_after": 300, "expires_after": null}}))),
         )),
     )),
     responses(
@@ -149,23 +163,52 @@ pub(crate) async fn change(
     Fields(change): Fields<ChangeContainer>,
 ) -> Result<Written, Failure> {
     let handle = find(&app, &id)?;
-    let changed = match change.status.as_deref() {
-        Some("running") => handle.start().await,
-        Some("stopped") => handle.stop().await,
-        Some(other) => {
-            let shown: String = other.chars().take(40).collect();
-            let message = format!("status must be running or stopped, not {shown:?}");
-            return Err(Failure::new(Kind::InvalidField, message));
-        }
-        None => {
-            return Err(Failure::new(
-                Kind::InvalidField,
-                "A change takes one field: status, running or stopped",
-            ));
-        }
-    };
-    let view = changed.map_err(|error| Failure::command(&app, &id, &error))?;
+    let Change { policy, wish } = Change::of(&change)?;
+    let mut view = handle.view();
+    if let Some(amendment) = policy {
+        view = handle.say_policy(amendment).await.map_err(|error| Failure::command(&app, &id, &error))?;
+    }
+    if let Some(wish) = wish {
+        let changed = match wish {
+            Wish::Run => handle.start().await,
+            Wish::Rest => handle.stop().await,
+        };
+        view = changed.map_err(|error| Failure::command(&app, &id, &error))?;
+    }
     Ok(one(&app, &view))
+}
+
+/// What a change asks for, read before anything is done.
+struct Change {
+    policy: Option<Amendment>,
+    wish: Option<Wish>,
+}
+
+enum Wish {
+    Run,
+    Rest,
+}
+
+impl Change {
+    fn of(asked: &ChangeContainer) -> Result<Self, Failure> {
+        let mistake = |words: String| Err(Failure::new(Kind::InvalidField, words));
+        if *asked == ChangeContainer::default() {
+            return mistake("A change takes status, running or stopped, or policy".to_owned());
+        }
+        let wish = match asked.status.as_deref() {
+            None => None,
+            Some("running") => Some(Wish::Run),
+            Some("stopped") => Some(Wish::Rest),
+            Some(other) => {
+                return mistake(format!("status must be running or stopped, not {:?}", start_of(other)));
+            }
+        };
+        Ok(Self { policy: asked.policy.as_ref().map(amendment).transpose()?, wish })
+    }
+}
+
+fn start_of(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 /// Delete a container, with its data

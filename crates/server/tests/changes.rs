@@ -34,7 +34,7 @@ async fn a_status_other_than_the_two_is_422_and_names_them() {
 #[tokio::test]
 async fn a_change_of_nothing_that_we_know_is_422() {
     let (bench, uri) = with_one().await;
-    let takes = "A change takes one field: status, running or stopped";
+    let takes = "A change takes status, running or stopped, or policy";
     for body in ["", "depth=frozen", "statuses=running", "garbage"] {
         says(&bench.send("PATCH", &uri, body).await, 422, "invalid-field", takes);
     }

@@ -146,7 +146,7 @@ function schemas(api) {
   const each = ([name, schema]) => [
     element("h4", { id: `schema-${name}` }, name),
     ...paragraphs(schema.description),
-    fields(name, schema.anyOf ? schema.anyOf[0] : schema),
+    fields(name, schema.properties ? schema : schema.anyOf?.[0] ?? schema),
   ];
   return [element("h2", { id: "schemas" }, "bodies"), ...Object.entries(api.components.schemas).flatMap(each)];
 }
