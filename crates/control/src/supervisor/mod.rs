@@ -113,7 +113,8 @@ impl Supervisor {
             self.calls.create(*spec);
         }
         while self.container.phase != Phase::Gone {
-            let due = self.next_look().into_iter().chain(self.sleeper.check_at).chain(self.next_expiry()).min();
+            let due =
+                self.next_look().into_iter().chain(self.sleeper.check_at).chain(self.next_expiry()).min();
             tokio::select! {
                 biased;
                 () = ending.cancelled() => return self.pause().await,
@@ -281,9 +282,12 @@ impl Supervisor {
         self.fact(Input::Look(evidence)).await;
     }
 
-    /// A use that the pulse has not recorded yet postpones it.
+    /// A use that is not recorded yet postpones it, and so does whoever is connected.
     async fn expire(&mut self) {
         self.sample().await;
+        if self.handle.traffic().connections() > 0 {
+            self.fact(Input::Used(self.shared.clock.now())).await;
+        }
         let policy = self.policy();
         if self.container.expires_at(&policy).is_some_and(|at| at <= self.shared.clock.now()) {
             tracing::info!(container = %self.name(), image = %self.container.image, "it has expired, as its policy says: deleting");
