@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -95,6 +95,12 @@ impl Daemon {
         self.log.lock().expect("no reader panics").join("\n")
     }
 
+    /// Runs another command of the program, to its end, with the daemon's settings.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = command(&self.instance, self.folder.path(), &self.settings, self.group);
+        command.args(arguments).output().expect("the program runs")
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -147,21 +153,8 @@ fn spawn(
     settings: &[(String, String)],
     group: Option<u32>,
 ) -> (Child, Log, String) {
-    let mut command = group.map_or_else(|| Command::new(program()), |group| as_nobody(folder, group));
-    command.arg("serve").env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    for name in ["PATH", "HOME", "DOCKER_HOST", "LD_PRELOAD", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
-        command.envs(std::env::var_os(name).map(|value| (name, value)));
-    }
-    // A settings file says everything itself.
-    let plain = |name: &&str| settings.iter().any(|(set, _)| set == *name || set == "@SPIN_DOCKER_CONFIG");
-    let defaults = [("listen", "127.0.0.1:0"), ("log", "debug"), ("check_in_port", "80")];
-    for (name, value) in defaults.iter().filter(|(name, _)| !plain(name)) {
-        command.env(variable(name), value);
-    }
-    command.env(variable("instance"), instance).env(variable("data_dir"), folder);
-    for (name, value) in settings {
-        command.env(name.strip_prefix('@').map_or_else(|| variable(name), str::to_owned), value);
-    }
+    let mut command = command(instance, folder, settings, group);
+    command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", program()));
     let log = follow(&mut child);
     let base = until("the daemon listens", Duration::from_secs(60), || {
@@ -175,11 +168,34 @@ fn spawn(
     (child, log, base)
 }
 
+/// The program with these settings and nothing else of ours.
+fn command(instance: &str, folder: &Path, settings: &[(String, String)], group: Option<u32>) -> Command {
+    let mut command = group.map_or_else(|| Command::new(program()), |group| as_nobody(folder, group));
+    command.env_clear();
+    for name in ["PATH", "HOME", "DOCKER_HOST", "LD_PRELOAD", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    // A settings file says everything itself.
+    let plain = |name: &&str| settings.iter().any(|(set, _)| set == *name || set == "@SPIN_DOCKER_CONFIG");
+    let defaults = [("listen", "127.0.0.1:0"), ("log", "debug"), ("check_in_port", "80")];
+    for (name, value) in defaults.iter().filter(|(name, _)| !plain(name)) {
+        command.env(variable(name), value);
+    }
+    command.env(variable("instance"), instance).env(variable("data_dir"), folder);
+    for (name, value) in settings {
+        command.env(name.strip_prefix('@').map_or_else(|| variable(name), str::to_owned), value);
+    }
+    command
+}
+
 /// The program where nobody may read it, in a folder where nobody may write.
 fn as_nobody(folder: &Path, group: u32) -> Command {
     const NOBODY: u32 = 65_534;
     let copy = folder.join("spin-docker");
-    std::fs::copy(program(), &copy).expect("the program can be copied");
+    // One that runs cannot be written.
+    if !copy.exists() {
+        std::fs::copy(program(), &copy).expect("the program can be copied");
+    }
     for (path, mode) in [(folder, 0o777), (&copy, 0o755)] {
         std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("the folder is ours");
     }

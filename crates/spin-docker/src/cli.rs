@@ -1,7 +1,7 @@
 //! The command line. What a flag means is said elsewhere: the flags of settings are made from the table of settings.
 
-use crate::config::Flags;
-use clap::{Args, Parser, Subcommand};
+use crate::config::{Flags, Whereabouts};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -20,6 +20,12 @@ pub(crate) enum Command {
     Serve(Flags),
     /// Look at the settings.
     Config(ConfigArgs),
+    /// Thaw containers that are frozen; neither the daemon nor the engine need run.
+    ///
+    /// Prints a line for each container that was frozen. The exit code is 1 if one could not be thawed, or is not there. A daemon
+    /// that runs notices at its next look, and later freezes again what nobody uses. Where `serve` is given flags, give the same
+    /// here.
+    Thaw(ThawArgs),
     /// Print the completions for a shell.
     Completions {
         /// Whose.
@@ -39,6 +45,20 @@ pub(crate) enum Command {
     /// Print docs/openapi.json.
     #[command(hide = true)]
     Openapi,
+}
+
+/// `thaw …`.
+#[derive(Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["all", "containers"]))]
+pub(crate) struct ThawArgs {
+    /// Every container of the store in `data_dir`, and every one that the engine has of this `instance`.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The engine's ids of containers, or the beginnings of them.
+    #[arg(value_name = "ID")]
+    pub(crate) containers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: Whereabouts,
 }
 
 /// `config …`.

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod serve;
 mod telemetry;
+mod thaw;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
@@ -31,6 +32,10 @@ fn run(command: Command) -> anyhow::Result<()> {
             ConfigCommand::Check(flags) => load(flags).and_then(|_| print("ok\n")),
             ConfigCommand::Show(flags) => print(&load(flags)?.show()),
         },
+        Command::Thaw(args) => {
+            let config = load(args.settings.0)?;
+            thaw::run(&config.settings, thaw::Chosen::of(args.all, args.containers))
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "spin-docker", &mut script);

@@ -3,11 +3,13 @@
 //! A [`Store`] is synchronous on purpose: [`Journal`] calls it from a thread of its own, or, in a simulation, from a task.
 //! [`Sqlite`] is the one that the program has.
 
+mod aside;
 mod journal;
 mod newer;
 mod reserve;
 mod sqlite;
 
+pub use aside::bodies;
 pub use journal::{Journal, Writing};
 pub use sqlite::Sqlite;
 

@@ -7,6 +7,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 use std::path::{Path, PathBuf};
 
+/// The database's name within its folder.
+pub(super) const FILE: &str = "spin-docker.db";
+
 /// The schema's version is how many of them were taken.
 pub(super) const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/1-containers.sql"))];
 
@@ -21,7 +24,7 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the database in this folder, making both where they are missing; the folder is ours alone (mode 0700).
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join("spin-docker.db");
+        let path = folder.join(FILE);
         make_private(folder).map_err(|source| database("make the folder of", &path, source))?;
         make_ours(&path).map_err(|source| database("open", &path, source))?;
         let (mut connection, version) = newer::open(&path)?;

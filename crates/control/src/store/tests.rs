@@ -1,8 +1,8 @@
 //! The store against a real file.
 
 use super::*;
-use crate::store::{Journal, Writing};
-use model::{Container, Key, Phase, Timestamp};
+use crate::store::{Journal, Writing, bodies};
+use model::{Container, EngineId, Key, Phase, Timestamp};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -49,6 +49,25 @@ fn what_was_committed_is_there_when_opened_again() {
     assert_eq!(contents.owner, owner);
     assert_eq!(contents.containers, [container("b")]);
     assert_eq!(contents.ports, trail);
+}
+
+#[test]
+fn bodies_are_read_beside_whoever_holds_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(bodies(folder.path()).unwrap_err().to_string().contains("spin-docker.db"));
+    let mut held = Sqlite::open(folder.path()).unwrap();
+    assert_eq!(bodies(folder.path()).unwrap(), []);
+    let (one, two) = (EngineId::new("1"), EngineId::new("2"));
+    let with_body = |key: &str, body: &EngineId| {
+        Change::Put(Arc::new(Container { engine_id: Some(body.clone()), ..container(key) }))
+    };
+    held.commit(&[with_body("a", &one), put("half made")]).unwrap();
+    assert_eq!(bodies(folder.path()).unwrap(), std::slice::from_ref(&one));
+    held.commit(&[with_body("b", &two)]).unwrap();
+    let before = files(folder.path());
+    assert_eq!(bodies(folder.path()).unwrap(), [one, two]);
+    assert_eq!(files(folder.path()), before, "it is untouched, and nothing is left beside it");
+    held.commit(&[put("c")]).unwrap();
 }
 
 #[test]

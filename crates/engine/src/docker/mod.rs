@@ -20,6 +20,8 @@ mod redirect;
 mod sockets;
 mod version;
 
+pub use freezer::{Resident, residents};
+
 use crate::{
     ContainerSpec, Created, Description, Engine, EngineError, Event, Inside, Listed, Network, NetworkSpec,
     Result, Socket,

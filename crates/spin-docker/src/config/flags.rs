@@ -41,6 +41,37 @@ impl FromArgMatches for Flags {
     }
 }
 
+/// The flags of `serve` for a command that looks for what is there. It takes all of them, so that both may be given the same,
+/// and lists those that matter to it.
+#[derive(Clone)]
+pub(crate) struct Whereabouts(pub(crate) Flags);
+
+const WHEREABOUTS: [&str; 3] = ["data_dir", "engine_host", "instance"];
+
+impl Args for Whereabouts {
+    fn augment_args(command: Command) -> Command {
+        let is_other = |arg: &Arg| {
+            Setting::known_as(arg.get_id().as_str()).is_some()
+                && !WHEREABOUTS.contains(&arg.get_id().as_str())
+        };
+        Flags::augment_args(command).mut_args(|arg| if is_other(&arg) { arg.hide(true) } else { arg })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Whereabouts {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        Flags::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
 fn flag(setting: &'static Setting) -> Arg {
     let arg = Arg::new(setting.name)
         .long(setting.flag())

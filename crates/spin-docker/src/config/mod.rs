@@ -16,7 +16,7 @@ mod table;
 mod values;
 mod variables;
 
-pub(crate) use flags::Flags;
+pub(crate) use flags::{Flags, Whereabouts};
 pub(crate) use mistake::Mistakes;
 pub(crate) use reference::reference;
 pub(crate) use table::Settings;

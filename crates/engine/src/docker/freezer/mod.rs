@@ -3,8 +3,10 @@
 
 mod cgroup;
 mod pause;
+mod rescue;
 
 pub(super) use cgroup::WANTED;
+pub use rescue::{Resident, residents};
 
 use super::Docker;
 use super::bodies::{Body, blocking, in_place, lock};
