@@ -98,7 +98,7 @@ impl ContainerBody {
             uri: format!("/v1/containers/{id}"),
             container_id: id,
             app_port: port(status, container.app_host_port()),
-            depth: if status == Status::Stopped { "stopped" } else { "awake" },
+            depth: container.phase.depth().as_str(),
             engine_id: container.engine_id.as_ref().map(ToString::to_string).unwrap_or_default(),
             endpoints: container
                 .endpoints

@@ -175,3 +175,19 @@ async fn one_that_froze_is_thawed_when_the_program_ends() {
     let listed = engine::Engine::list(&bench.fake, "test").await.unwrap();
     assert!(listed.iter().all(|body| body.running && body.frozen.is_none()), "{listed:?}");
 }
+
+/// It was not considered again once its application could serve.
+#[tokio::test(start_paused = true)]
+async fn one_whose_application_takes_its_time_freezes_as_any_other() {
+    let mut bench = Bench::inline();
+    bench.policy.freeze_after = FreezeAfter::After(MINUTE);
+    let control = bench.launch().await;
+    let labels = [("spin-docker.ready".to_owned(), "pg_isready".to_owned())].into();
+    let exposed = vec![model::PortSpec::tcp(5432)];
+    bench.fake.add_image("slow", model::Image { id: "slow".into(), exposed, labels });
+    bench.fake.slow(engine::fake::Call::Exec, Duration::from_secs(10));
+    let request = control::CreateRequest { image: "slow".into(), ..Default::default() };
+    let view = control.create(request).await.unwrap();
+    tokio::time::sleep(2 * MINUTE).await;
+    assert_eq!(depth(&control, &id(&view)), Depth::Frozen);
+}

@@ -370,7 +370,10 @@ fn every_term_of_the_idle_policy_is_a_setting() {
 fn thaw_lists_the_settings_that_matter_to_it_and_takes_them_all() {
     let program = Program::new("", &[]);
     let help = printed(&program.run(&["thaw", "--help"]));
-    assert!(help.contains("--data-dir") && help.contains("--instance") && !help.contains("--listen"), "{help}");
+    assert!(
+        help.contains("--data-dir") && help.contains("--instance") && !help.contains("--listen"),
+        "{help}"
+    );
     let output = program.run(&["thaw", "--all", "--listen", "nonsense"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("--listen is \"nonsense\""), "{said}");

@@ -89,7 +89,11 @@ async fn freeze(
     match wanted.run_until_cancelled(engine.freeze(body)).await {
         Some(Ok(by)) => {
             let sockets = engine.sockets(body).await.ok().flatten().unwrap_or_default();
-            if mail(&sockets) { undo(engine, body, by).await } else { Input::Froze(by) }
+            if !mail(&sockets) {
+                return Input::Froze(by);
+            }
+            tracing::debug!(%body, ?sockets, "thawed again: something came while it froze");
+            undo(engine, body, by).await
         }
         Some(Err(error)) => {
             tracing::debug!(%body, error = %crate::chain(&error), "it did not freeze");

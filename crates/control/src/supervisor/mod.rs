@@ -230,6 +230,7 @@ impl Supervisor {
                 // A port that was missing may be there now.
                 self.publish();
                 self.answer_sleepers();
+                self.check_in(Duration::ZERO);
             }
             calls::Outcome::Slept { input, .. } => self.slept(input).await,
             calls::Outcome::LookedInside { found, .. } => self.looked_inside(found).await,

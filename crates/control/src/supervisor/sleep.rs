@@ -98,6 +98,7 @@ impl Supervisor {
 
     /// A freeze or a thaw returned.
     pub(super) async fn slept(&mut self, input: Input) {
+        tracing::trace!(container = %self.name(), ?input, "slept");
         let froze = matches!(input, Input::Froze(_));
         self.fact(input).await;
         let body = self.container.engine_id.clone();
@@ -121,6 +122,10 @@ impl Supervisor {
         self.sleeper.check_at = None;
         self.sample().await;
         if !self.may_sleep() {
+            // Until it can serve, or the engine is followed again.
+            if self.is_awake() {
+                self.check_in(LATEST);
+            }
             return;
         }
         let (now, policy) = (self.catch_up(), self.policy());
@@ -192,6 +197,7 @@ impl Supervisor {
 
     /// Looked at again when that ends, or soon where nobody knows when it does.
     fn keep_awake(&mut self, kept: Awake) {
+        tracing::trace!(container = %self.name(), ?kept, "kept awake");
         self.sleeper.kept = Some(kept);
         let now = self.shared.clock.now();
         let policy = self.policy();
