@@ -76,7 +76,7 @@ impl Body {
         std::mem::replace(&mut *lock(&self.begun), freezer)
     }
 
-    /// It does not run any more.
+    /// It does not run any more, or is about to end: what is held of it would keep its network alive.
     pub(super) fn end_run(&self) {
         *lock(&self.run) = None;
     }

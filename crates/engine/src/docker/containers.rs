@@ -89,6 +89,7 @@ impl Docker {
 
     pub(super) async fn stop_container(&self, id: &EngineId, grace: Duration) -> Result<()> {
         self.thaw_first(id).await;
+        self.bodies.of(id).end_run();
         let options = StopContainerOptions { signal: None, t: i32::try_from(grace.as_secs()).ok() };
         let stop = self.client.stop_container(id.as_str(), Some(options));
         match self.call("stop the container", grace + STOP_MARGIN, stop).await {
@@ -99,6 +100,7 @@ impl Docker {
 
     pub(super) async fn remove_container(&self, id: &EngineId) -> Result<()> {
         self.thaw_first(id).await;
+        self.bodies.of(id).end_run();
         let options = RemoveContainerOptions { v: true, force: true, link: false };
         let removed = self.client.remove_container(id.as_str(), Some(options));
         match self.call("remove the container", SLOW, removed).await {

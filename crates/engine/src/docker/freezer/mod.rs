@@ -142,15 +142,15 @@ impl Docker {
         found.await.unwrap_or_default().into_iter().map(|(id, _)| id).collect()
     }
 
-    /// Why freezing is the engine's here, in a sentence, if that is known to be so.
-    pub(super) async fn slow_freezer(&self, version: Version) -> Option<String> {
+    /// Why control groups cannot be written here, as far as that can be told before the first freeze.
+    pub(super) async fn why_not_by_cgroup(&self, version: Version) -> Option<String> {
         let bodies = Arc::clone(&self.bodies);
-        let may = blocking(move || Ok(bodies.view().may_write(version, &WANTED))).await;
-        let why = may.ok()?.err().or_else(|| lock(&self.bodies.slow).clone())?;
-        Some(format!(
-            "containers are frozen by the engine's pause, so that waking one takes some 15 ms instead of 0.2 ms: {why}; run \
-             spin-docker as root on the engine's host, with /sys/fs/cgroup writable"
-        ))
+        blocking(move || Ok(bodies.view().may_write(version, &WANTED))).await.ok()?.err()
+    }
+
+    /// Why the last freeze was the engine's, if one had to be.
+    pub(super) fn why_by_engine(&self) -> Option<String> {
+        lock(&self.bodies.slow).clone()
     }
 
     /// Said once.
