@@ -86,7 +86,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn execs(&self, id: &EngineId) -> Result<usize>;
 
     /// Offers the kernel the memory of a frozen container that it can take back. Gives how many bytes went, where that can
-    /// be told. It may take some seconds; a thaw meanwhile does not wait for it.
+    /// be told. It may take some seconds; a thaw ends it.
     async fn reclaim(&self, id: &EngineId) -> Result<Option<u64>>;
 
     /// How it is now; [`Observation::Missing`] where the engine knows it no more.

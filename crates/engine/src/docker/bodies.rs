@@ -11,6 +11,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::runtime::RuntimeFlavor;
+use tokio::sync::Notify;
 
 /// Every body that something is held of.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub(super) struct Body {
     writing: Mutex<()>,
     /// Held while the engine pauses or unpauses it.
     pub(super) pausing: Arc<tokio::sync::Mutex<()>>,
+    /// Told of every thaw.
+    pub(super) thaws: Notify,
     /// What a freeze began that nobody saw the end of.
     begun: Mutex<Option<Freezer>>,
     run: Mutex<Option<Arc<Run>>>,

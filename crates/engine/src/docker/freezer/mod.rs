@@ -9,7 +9,7 @@ pub(super) use cgroup::WANTED;
 pub use rescue::{Resident, residents};
 
 use super::Docker;
-use super::bodies::{Body, blocking, in_place, lock};
+use super::bodies::{Body, Run, blocking, in_place, lock};
 use super::cgroups::{Place, Version};
 use crate::{EngineError, Result};
 use model::{EngineId, Freezer, Observation};
@@ -65,6 +65,7 @@ impl Docker {
     pub(super) async fn thaw_container(&self, id: &EngineId, by: Freezer) -> Result<()> {
         let body = self.bodies.of(id);
         let begun = body.begin(None);
+        body.thaws.notify_waiters();
         let thawed = async {
             self.thaw_by(id, by).await?;
             match begun {
@@ -128,6 +129,19 @@ impl Docker {
                 tracing::debug!(body = %id, %error, "cannot see whether it is frozen");
                 false
             }
+        }
+    }
+
+    /// Comes back once it is thawed; at once where it is not frozen.
+    pub(super) async fn until_thawed(&self, id: &EngineId, run: &Run) {
+        let body = self.bodies.of(id);
+        let mut thawed = std::pin::pin!(body.thaws.notified());
+        // From here on none is missed.
+        thawed.as_mut().enable();
+        let place = run.freezer.clone();
+        let frozen = blocking(move || place.as_ref().map_or(Ok(false), cgroup::is_frozen));
+        if frozen.await.unwrap_or_default() {
+            thawed.await;
         }
     }
 
