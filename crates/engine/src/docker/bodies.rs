@@ -129,7 +129,12 @@ impl Docker {
         match self.pid(id).await {
             Ok(Some(pid)) => Ok(self.run_of(id, pid).await),
             Ok(None) => Err(EngineError::NotFound { what: format!("running container: {id}") }),
-            Err(error) => Err(error),
+            Err(error) => {
+                if error.is_not_found() {
+                    self.bodies.forget(id);
+                }
+                Err(error)
+            }
         }
     }
 

@@ -104,10 +104,12 @@ impl Docker {
         let options = RemoveContainerOptions { v: true, force: true, link: false };
         let removed = self.client.remove_container(id.as_str(), Some(options));
         match self.call("remove the container", SLOW, removed).await {
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(EngineError::Refused { status: 409, .. }) => self.wait_until_gone(id).await,
-            other => other,
+            Err(error) if error.is_not_found() => {}
+            Err(EngineError::Refused { status: 409, .. }) => self.wait_until_gone(id).await?,
+            other => other?,
         }
+        self.bodies.forget(id);
+        Ok(())
     }
 
     /// Docker answers 409 while another request removes the same container.
