@@ -273,6 +273,8 @@ impl Session {
             world.say(format_args!("client {number}: told {text:?}"));
             let bodies = world.fake.bodies();
             let runs = |body: &EngineId| bodies.iter().any(|(id, running)| id == body && *running);
+            // Frozen, it ends by hand as soon as it is thawed.
+            let runs = |body: &EngineId| runs(body) && !world.fake.is_told_to_end(body);
             let mut oracle = world.oracle();
             if let Some(complaint) = oracle.clients.told(number, answer.as_deref(), runs) {
                 oracle.violated(complaint);

@@ -22,6 +22,11 @@ impl Fake {
         self.state().halt_by_hand(id, 143);
     }
 
+    /// Whether it runs on only because it is frozen: it was told to end.
+    pub fn is_told_to_end(&self, id: &EngineId) -> bool {
+        self.state().body(id).is_ok_and(|body| body.told_to_end.is_some())
+    }
+
     /// As `docker start` by hand.
     pub fn start_by_hand(&self, id: &EngineId) {
         self.state().run(id);
