@@ -41,7 +41,7 @@ pub enum Input {
     Stopped,
     /// The engine's stop failed for good, and why. It runs on.
     StopFailed(String),
-    /// The host is short of memory.
+    /// The host is short of memory: it stops, if it is frozen.
     Pressure,
     /// It is to freeze: nothing keeps it awake, or somebody says so.
     Freeze,
@@ -214,12 +214,15 @@ impl Container {
     /// A container that never ran once was never anybody's: it goes. Any other stays, and says why it does not run.
     fn start_failed(&mut self, why: String) -> Option<Effect> {
         let Phase::Starting { first, after } = self.phase else { return None };
-        let reason = if after == After::Stop { StopReason::Asked } else { StopReason::Failed };
         if first || after == After::Remove {
             self.failure = Some(why);
             return self.begin_remove();
         }
-        self.rests(reason, Some(why));
+        // An engine that fell silent may start it all the same.
+        if after == After::Stop {
+            return self.begin_stop(StopReason::Asked, After::Stay);
+        }
+        self.rests(StopReason::Failed, Some(why));
         None
     }
 
@@ -242,8 +245,9 @@ impl Container {
         }
     }
 
+    /// One that somebody woke meanwhile is missed.
     fn press(&mut self) -> Option<Effect> {
-        matches!(self.phase, Phase::Running { .. })
+        matches!(self.phase, Phase::Running { sleep: Sleep::Frozen { .. }, .. })
             .then(|| self.begin_stop(StopReason::Pressure, After::Stay))?
     }
 
@@ -281,8 +285,11 @@ impl Container {
             return self.begin_remove();
         }
         self.failure = Some(why);
-        self.phase = Phase::Running { looks: policy.another_look(now), sleep: Sleep::Awake };
-        None
+        // It was thawed for its end, unless the engine failed before that.
+        let by = Freezer::Cgroup;
+        self.phase =
+            Phase::Running { looks: policy.another_look(now), sleep: Sleep::Thawing { by: Some(by) } };
+        Some(Effect::Thaw(by))
     }
 
     fn delete(&mut self) -> Option<Effect> {

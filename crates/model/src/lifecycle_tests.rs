@@ -94,7 +94,8 @@ fn commands_and_results() {
     use After::{Remove, Start, Stay, Stop};
     let failed = || "why".to_owned();
     let rest = |reason| Phase::Stopped { reason };
-    let relook = running_until(POLICY.another_look(NOW));
+    let by = Freezer::Cgroup;
+    let relook = Phase::Running { looks: POLICY.another_look(NOW), sleep: Sleep::Thawing { by: Some(by) } };
     let table: Vec<(Phase, Input, Phase, Option<Effect>)> = vec![
         // A start.
         (STOPPED, Input::Start, starting(false, Stay), Some(Effect::Start)),
@@ -107,7 +108,12 @@ fn commands_and_results() {
         (starting(false, Remove), Input::Started, stopping(Remove), Some(Effect::Stop)),
         (starting(true, Stay), Input::StartFailed(failed()), Phase::Removing, Some(Effect::Remove)),
         (starting(false, Stay), Input::StartFailed(failed()), rest(StopReason::Failed), None),
-        (starting(false, Stop), Input::StartFailed(failed()), rest(StopReason::Asked), None),
+        (
+            starting(false, Stop),
+            Input::StartFailed(failed()),
+            stopping_for(StopReason::Asked, Stay),
+            Some(Effect::Stop),
+        ),
         (starting(false, Remove), Input::StartFailed(failed()), Phase::Removing, Some(Effect::Remove)),
         (LOST, Input::Start, LOST, None),
         // A stop.
@@ -119,7 +125,7 @@ fn commands_and_results() {
         (stopping(Stay), Input::Stopped, STOPPED, None),
         (stopping(Start), Input::Stopped, starting(false, Stay), Some(Effect::Start)),
         (stopping(Remove), Input::Stopped, Phase::Removing, Some(Effect::Remove)),
-        (stopping(Stay), Input::StopFailed(failed()), relook, None),
+        (stopping(Stay), Input::StopFailed(failed()), relook, Some(Effect::Thaw(by))),
         (stopping(Remove), Input::StopFailed(failed()), Phase::Removing, Some(Effect::Remove)),
         // A delete.
         (running(), Input::Delete, stopping(Remove), Some(Effect::Stop)),
@@ -157,6 +163,7 @@ fn commands_and_results() {
         (stopping_idle(Stay), Input::Wake(Waker::Connection), stopping_idle(Start), None),
         (stopping(Stay), Input::Wake(Waker::Connection), stopping(Stay), None),
         (asleep(FROZEN), Input::Pressure, stopping_for(StopReason::Pressure, Stay), Some(Effect::Stop)),
+        (running(), Input::Pressure, running(), None),
         (STOPPED, Input::Pressure, STOPPED, None),
         // Late results of calls that no longer matter.
         (stopping(Stay), Input::Froze(BY), stopping(Stay), None),

@@ -41,7 +41,6 @@ impl Container {
     pub(super) fn is_awake_again(&mut self) -> Option<Effect> {
         if let Some(sleep @ (Sleep::Freezing | Sleep::Thawing { .. })) = self.sleep_mut() {
             *sleep = Sleep::Awake;
-            self.failure = None;
         }
         None
     }
@@ -57,7 +56,12 @@ impl Container {
     pub(super) fn wake(&mut self, waker: Waker, policy: &IdlePolicy) -> Option<Effect> {
         let may_start = waker == Waker::Connection && policy.wake != WakeOn::Api;
         match &mut self.phase {
-            Phase::Running { sleep, .. } => thaw(sleep),
+            Phase::Running { sleep, .. } => {
+                let effect = thaw(sleep);
+                // What was wrong with the last thaw is tried anew.
+                self.failure = self.failure.take().filter(|_| effect.is_none());
+                effect
+            }
             Phase::Stopped { reason } if may_start && reason.wakes() => self.begin_start(false),
             Phase::Stopping { reason, after } if may_start && reason.wakes() && *after == After::Stay => {
                 *after = After::Start;
