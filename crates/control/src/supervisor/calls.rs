@@ -39,6 +39,8 @@ pub(crate) struct Calls {
     pub(super) shared: Arc<Shared>,
     running: JoinSet<Outcome>,
     inspecting: bool,
+    /// The inspect that is under way may have seen it before it froze, or thawed.
+    inspect_is_old: bool,
     /// Raised whenever an inspect that is under way would tell old news.
     epoch: u64,
     /// Those who wait for the inspect after the one under way.
@@ -106,6 +108,7 @@ impl Calls {
             shared,
             running: JoinSet::new(),
             inspecting: false,
+            inspect_is_old: false,
             epoch: 0,
             again: None,
             inspected_epoch: 0,
@@ -121,7 +124,7 @@ impl Calls {
                 None => std::future::pending().await,
                 Some(Ok(Outcome::Inspected { seen, done, fresh })) => {
                     self.inspecting = false;
-                    let fresh = fresh && self.inspected_epoch == self.epoch;
+                    let fresh = fresh && self.inspected_epoch == self.epoch && !self.inspect_is_old;
                     if let Some((body, waiting)) = self.again.take() {
                         self.begin_inspect(body, waiting);
                     }
@@ -143,6 +146,16 @@ impl Calls {
     pub(crate) fn outdate(&mut self) {
         self.epoch += 1;
         self.end_freeze();
+    }
+
+    /// Gives up whatever is under way.
+    pub(crate) async fn end(&mut self) {
+        self.running.shutdown().await;
+    }
+
+    /// An inspect that is under way would tell old news of its sleep. Whatever else is under way goes on.
+    pub(super) fn outdate_inspect(&mut self) {
+        self.inspect_is_old = true;
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -185,7 +198,7 @@ impl Calls {
     }
 
     fn begin_inspect(&mut self, body: EngineId, done: Vec<Done>) {
-        self.inspecting = true;
+        (self.inspecting, self.inspect_is_old) = (true, false);
         self.inspected_epoch = self.epoch;
         let engine = Arc::clone(&self.shared.engine);
         self.running.spawn(async move {

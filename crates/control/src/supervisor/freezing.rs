@@ -29,8 +29,12 @@ impl Calls {
         self.freezing = Some(wanted.clone());
         let shared = Arc::clone(&self.shared);
         self.spawn_of_sleep(async move {
-            let mail = |sockets: &[Socket]| carefully && has_mail(sockets, owed_for);
-            freeze(&shared, &body, &wanted, mail).await
+            // What could not be told may be mail.
+            let may_have_mail = |sockets: Result<Option<Vec<Socket>>, EngineError>| {
+                let none = sockets.is_ok_and(|sockets| !has_mail(&sockets.unwrap_or_default(), owed_for));
+                carefully && !none
+            };
+            freeze(&shared, &body, &wanted, may_have_mail).await
         });
     }
 
@@ -83,17 +87,14 @@ async fn freeze(
     shared: &Shared,
     body: &EngineId,
     wanted: &CancellationToken,
-    mail: impl Fn(&[Socket]) -> bool,
+    may_have_mail: impl Fn(Result<Option<Vec<Socket>>, EngineError>) -> bool,
 ) -> Input {
     let engine = &*shared.engine;
     match wanted.run_until_cancelled(engine.freeze(body)).await {
         Some(Ok(by)) => {
-            let sockets = engine.sockets(body).await.ok().flatten().unwrap_or_default();
-            if !mail(&sockets) {
-                return Input::Froze(by);
-            }
-            tracing::debug!(%body, ?sockets, "thawed again: something came while it froze");
-            undo(engine, body, by).await
+            let sockets = engine.sockets(body).await;
+            tracing::trace!(%body, ?sockets, "froze");
+            if may_have_mail(sockets) { undo(engine, body, by).await } else { Input::Froze(by) }
         }
         Some(Err(error)) => {
             tracing::debug!(%body, error = %crate::chain(&error), "it did not freeze");
@@ -115,7 +116,7 @@ async fn undo(engine: &dyn Engine, body: &EngineId, by: Freezer) -> Input {
     }
 }
 
-async fn thaw(engine: &dyn Engine, body: &EngineId, by: Freezer) -> Input {
+pub(super) async fn thaw(engine: &dyn Engine, body: &EngineId, by: Freezer) -> Input {
     let pause = ExponentialBuilder::default().with_min_delay(FIRST_RETRY).with_max_times(RETRIES);
     let thaw = || engine.thaw(body, by);
     match thaw.retry(pause).when(EngineError::is_retryable).await {

@@ -211,6 +211,7 @@ impl Supervisor {
             self.fact(Input::CheckIn(value.clone())).await;
             self.handle.shows(&value);
         }
+        self.reported().await;
     }
 
     async fn take_result(&mut self, result: calls::Outcome) {
@@ -297,12 +298,14 @@ impl Supervisor {
     }
 
     /// The program ends: a use that no look has seen yet is not forgotten.
-    async fn pause(&self) {
+    async fn pause(mut self: Box<Self>) {
         if self.handle.view().used() {
             let now = self.shared.clock.now();
             let (next, _) = step(&self.container, Input::Used(now), now, &self.policy());
             self.shared.journal.note(&Arc::new(next));
         }
+        // A freeze that is under way ends here, done or not.
+        self.calls.end().await;
         self.leave_awake().await;
     }
 

@@ -4,14 +4,14 @@
 //! the engine and the kernel asked. Then the gate is closed, and if anything passed it since, the container is thawed at once.
 
 use super::Supervisor;
-use super::freezing::Found;
+use super::freezing::{Found, thaw};
 use crate::endpoints::{Caller, WakeError};
 use crate::handle::{Answer, CommandError};
 use crate::supervisor::transition::reply;
 use engine::EngineError;
 use model::{
-    Awake, Depth, Effect, EngineId, Input, Inside, Keeper, Meter, Phase, Reach, Seen, Sleep, StopReason,
-    Timestamp, Waker,
+    Awake, Depth, Effect, EngineId, Freezer, IdlePolicy, Input, Inside, Keeper, Meter, Phase, Reach, Seen,
+    Sleep, StopReason, Timestamp, Waker,
 };
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -39,9 +39,17 @@ pub(super) struct Sleeper {
     opened_before: u64,
     used_since_look: bool,
     /// The CPU time that it had used, and when.
-    cpu: Option<(Timestamp, Duration)>,
+    cpu: Option<(Instant, Duration)>,
     /// What was found to keep it awake.
     pub(super) kept: Option<Awake>,
+    /// The engine and the kernel are being asked.
+    looks_inside: bool,
+    /// Since they are, the engine did something to it.
+    needed: bool,
+    /// It was found frozen, and what waits in it could not be told.
+    owes_look_inside: bool,
+    /// It froze since nothing kept it awake, not because somebody said so.
+    by_itself: bool,
     /// What had moved when it was last looked at, before it freezes.
     moved: u64,
     /// Since when it is frozen.
@@ -109,11 +117,19 @@ impl Supervisor {
 
     /// The program ends: nobody is there to thaw what is frozen.
     pub(super) async fn leave_awake(&self) {
-        let Phase::Running { sleep, .. } = self.container.phase else { return };
-        let (Some(by), Some(body)) = (sleep.freezer(), &self.container.engine_id) else { return };
-        if let Err(error) = self.shared.engine.thaw(body, by).await {
-            tracing::warn!(container = %self.name(), error = %crate::chain(&error),
-                "it stays frozen; `spin-docker thaw --all` frees it");
+        let freezer = match self.container.phase {
+            Phase::Running { sleep: Sleep::Awake, .. } => return,
+            Phase::Running { sleep, .. } => sleep.freezer(),
+            // A stop or a removal that is given up may not have thawed it yet.
+            Phase::Stopping { .. } | Phase::Removing => None,
+            _ => return,
+        };
+        let Some(body) = &self.container.engine_id else { return };
+        let holders = freezer.map_or(vec![Freezer::Cgroup, Freezer::Engine], |by| vec![by]);
+        for by in holders {
+            if let Input::ThawFailed(why) = thaw(&*self.shared.engine, body, by).await {
+                tracing::warn!(container = %self.name(), why, "it stays frozen; `spin-docker thaw --all` frees it");
+            }
         }
     }
 
@@ -121,18 +137,16 @@ impl Supervisor {
     pub(super) async fn consider(&mut self) {
         self.sleeper.check_at = None;
         self.sample().await;
+        if self.sleeper.owes_look_inside {
+            return self.look_inside();
+        }
         if !self.may_sleep() {
-            // Until it can serve, or the engine is followed again.
-            if self.is_awake() {
-                self.check_in(LATEST);
-            }
-            return;
+            return self.consider_later();
         }
         let (now, policy) = (self.catch_up(), self.policy());
         self.sleeper.moved = self.handle.traffic().moved();
         let kept = self.container.kept_awake(&self.seen_of_it(now), now, &policy);
-        // What it will have used by then is told by two readings.
-        if kept.is_none() || (self.sleeper.cpu.is_none() && self.container.freezes_after(&policy).is_some()) {
+        if kept.is_none() || self.wants_reading(&policy) {
             self.look_inside();
         }
         if let Some(kept) = kept {
@@ -140,10 +154,27 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn look_inside(&mut self) {
-        if let Some(body) = &self.container.engine_id {
-            self.calls.look_inside(body.clone(), self.handle.traffic().upstream());
+    /// What it uses is told by two readings, not much further apart than it must rest: work that has just begun would be lost in a
+    /// long time of little.
+    fn wants_reading(&self, policy: &IdlePolicy) -> bool {
+        let is_old = |after| self.sleeper.cpu.is_none_or(|(at, _)| at.elapsed() >= after / 2);
+        self.container.freezes_after(policy).is_some_and(is_old)
+    }
+
+    /// Until it can serve, or the engine is followed again.
+    fn consider_later(&mut self) {
+        if self.is_awake() {
+            self.check_in(LATEST);
         }
+    }
+
+    pub(super) fn look_inside(&mut self) {
+        self.sleeper.owes_look_inside = false;
+        let Some(body) = self.container.engine_id.as_ref().filter(|_| !self.sleeper.looks_inside) else {
+            return;
+        };
+        self.calls.look_inside(body.clone(), self.handle.traffic().upstream());
+        (self.sleeper.looks_inside, self.sleeper.needed) = (true, false);
     }
 
     /// Awake, known as it is, and followed: a frozen container that nobody follows could not be thawed in time.
@@ -160,12 +191,12 @@ impl Supervisor {
 
     /// The engine and the kernel have answered.
     pub(super) async fn looked_inside(&mut self, found: Result<Found, EngineError>) {
-        let asleep = self.container.phase.depth() == Depth::Frozen;
-        if asleep && found.as_ref().is_ok_and(|found| found.mail) {
-            return self.thaw_for_need().await;
+        self.sleeper.looks_inside = false;
+        if self.container.phase.depth() == Depth::Frozen {
+            return self.looked_inside_frozen(found).await;
         }
         if !self.may_sleep() {
-            return;
+            return self.consider_later();
         }
         let found = match found {
             Ok(found) => found,
@@ -175,24 +206,61 @@ impl Supervisor {
             }
         };
         let (now, policy) = (self.catch_up(), self.policy());
-        let inside = self.inside(found, now);
+        let inside = self.inside(found, &policy);
         if let Some(kept) = self.container.kept_awake(&self.seen_of_it(now), now, &policy) {
             return self.keep_awake(kept);
         }
-        match inside.keeps_awake(&policy) {
-            Some(by) => self.keep_awake(Awake { by, until: None }),
-            None => self.freeze().await,
+        // A command that somebody began meanwhile may not have been counted.
+        if self.sleeper.needed {
+            return self.check_in(SOONEST);
+        }
+        match inside.map(|inside| inside.keeps_awake(&policy)) {
+            Some(Some(by)) => self.keep_awake(Awake { by, until: None }),
+            Some(None) => self.freeze().await,
+            None => self.check_in(self.soon(&policy)),
         }
     }
 
-    fn inside(&mut self, found: Found, now: Timestamp) -> Inside {
-        let cpu = found.cpu.and_then(|used| {
-            let (since, before) = self.sleeper.cpu.replace((now, used)).unwrap_or((now, used));
-            let elapsed = now.since(since).as_micros();
-            let share = used.saturating_sub(before).as_micros() * 1000 / elapsed.max(1);
-            u32::try_from(share).ok()
-        });
-        Inside { execs: found.execs, cpu, mail: found.mail, owed: found.owed }
+    /// It was found frozen: what came meanwhile has to be taken, and what somebody runs in it has to go on.
+    async fn looked_inside_frozen(&mut self, found: Result<Found, EngineError>) {
+        match found {
+            Ok(found) if found.mail || found.execs > 0 => self.thaw_for_need().await,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(container = %self.name(), error = %crate::chain(&error), "cannot look inside");
+                self.sleeper.owes_look_inside = true;
+                self.check_in(LATEST);
+            }
+        }
+    }
+
+    /// It reported just before it froze: a report that counts keeps it awake, unless a person said otherwise.
+    pub(super) async fn reported(&mut self) {
+        let counts = self.container.is_checked_in(self.shared.clock.now(), &self.policy());
+        if counts && self.sleeper.by_itself {
+            self.thaw_for_need().await;
+        }
+    }
+
+    /// Nothing while its CPU was read only once: whether it works nobody knows yet.
+    fn inside(&mut self, found: Found, policy: &IdlePolicy) -> Option<Inside> {
+        let Found { execs, mail, owed, .. } = found;
+        let now = Instant::now();
+        let (Some(used), Some(_)) = (found.cpu, policy.busy_cpu) else {
+            return Some(Inside { execs, cpu: None, mail, owed });
+        };
+        let (since, before) = *self.sleeper.cpu.get_or_insert((now, used));
+        let elapsed = now.duration_since(since);
+        if elapsed < SOONEST {
+            return None;
+        }
+        self.sleeper.cpu = Some((now, used));
+        let share = used.saturating_sub(before).as_micros() * 1000 / elapsed.as_micros();
+        Some(Inside { execs, cpu: u32::try_from(share).ok(), mail, owed })
+    }
+
+    fn soon(&self, policy: &IdlePolicy) -> Duration {
+        self.container.freezes_after(policy).map_or(LATEST, |after| (after / 4).clamp(SOONEST, LATEST))
     }
 
     /// Looked at again when that ends, or soon where nobody knows when it does.
@@ -201,8 +269,7 @@ impl Supervisor {
         self.sleeper.kept = Some(kept);
         let now = self.shared.clock.now();
         let policy = self.policy();
-        let soon =
-            self.container.freezes_after(&policy).map_or(LATEST, |after| (after / 4).clamp(SOONEST, LATEST));
+        let soon = self.soon(&policy);
         let after = match (kept.by, kept.until) {
             // Only another policy, or another start, ends it.
             (Keeper::Policy | Keeper::Reports, _) => None,
@@ -220,6 +287,7 @@ impl Supervisor {
 
     /// It freezes, unless something passed the gate since it was looked at.
     async fn freeze(&mut self) {
+        self.sleeper.by_itself = true;
         self.fact(Input::Freeze).await;
         if self.handle.traffic().moved() != self.sleeper.moved {
             self.fact(Input::Wake(Waker::Need)).await;
@@ -260,6 +328,7 @@ impl Supervisor {
 
     /// The engine is about to do something to it, or has gone.
     pub(super) async fn thaw_for_need(&mut self) {
+        self.sleeper.needed = true;
         self.fact(Input::Wake(Waker::Need)).await;
     }
 
@@ -295,16 +364,21 @@ impl Supervisor {
     /// A transition was made.
     pub(super) fn sleep_moved(&mut self, before: &Phase) {
         let is_awake = self.is_awake();
+        if *before != self.container.phase {
+            self.calls.outdate_inspect();
+        }
         match (before, &self.container.phase) {
             (Phase::Running { sleep, .. }, Phase::Running { .. }) if *sleep == Sleep::Awake => {}
-            (Phase::Running { .. }, Phase::Running { .. }) => self.check_in(BRIEFLY),
+            (Phase::Running { .. }, Phase::Running { .. }) => self.goes_on(),
             (_, Phase::Running { .. }) => self.begins(),
             (Phase::Running { .. } | Phase::Starting { .. }, Phase::Stopped { reason }) => self.ends(*reason),
             _ => {}
         }
         let frozen = self.container.phase.depth() == Depth::Frozen;
         self.sleeper.frozen_at = frozen.then(|| self.sleeper.frozen_at.unwrap_or(self.shared.clock.now()));
-        if !is_awake {
+        if is_awake {
+            (self.sleeper.by_itself, self.sleeper.owes_look_inside) = (false, false);
+        } else {
             (self.sleeper.check_at, self.sleeper.kept) = (None, None);
         }
         self.keep_gate();
@@ -329,11 +403,22 @@ impl Supervisor {
         let traffic = self.handle.traffic();
         self.sleeper.opened_before = traffic.opened().wrapping_sub(u64::from(traffic.connections()));
         (self.sleeper.cpu, self.sleeper.used_since_look) = (None, false);
+        // The answer of one that was under way is about another run.
+        self.sleeper.looks_inside = false;
         // What moved before its start is no use of this run.
         let (opened, bytes) = (traffic.opened(), traffic.bytes());
         self.sleeper.meter.sample(opened, bytes, u64::MAX, self.shared.clock.now());
         self.sleeper.crashes.started = Some(Instant::now());
         self.check_in(SOONEST);
+    }
+
+    /// Frozen, it used nothing, however long that was.
+    fn goes_on(&mut self) {
+        let after = self.container.freezes_after(&self.policy()).unwrap_or_default();
+        if let (Some((at, _)), Some(since)) = (&mut self.sleeper.cpu, Instant::now().checked_sub(after)) {
+            *at = since.max(*at);
+        }
+        self.check_in(BRIEFLY);
     }
 
     fn ends(&mut self, reason: StopReason) {

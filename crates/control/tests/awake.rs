@@ -1,0 +1,151 @@
+//! What a freeze must not overlook, over the engine in memory and on a paused clock: each of these a simulated night has shown.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, create, id, until};
+use control::{Control, Target};
+use engine::fake::Call;
+use engine::{Socket, SocketKind};
+use model::policy::FreezeAfter;
+use model::{Depth, EngineId, Keeper};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn depth(control: &Arc<Control>, of: &str) -> Depth {
+    control.find(of).unwrap().view().container.phase.depth()
+}
+
+fn body(control: &Arc<Control>, of: &str) -> EngineId {
+    control.find(of).unwrap().view().container.engine_id.clone().unwrap()
+}
+
+/// One that freezes a minute after its last use, whoever came.
+async fn launched() -> (Bench, Arc<Control>, String, Target) {
+    let mut bench = Bench::inline();
+    bench.policy.freeze_after = FreezeAfter::After(MINUTE);
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let target = bench.ports.target(50_001);
+    let of = id(&view);
+    (bench, control, of, target)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_due_while_nobody_follows_the_engine_freezes_later() {
+    let (bench, control, of, _) = launched().await;
+    bench.fake.set_away(true);
+    tokio::time::sleep(2 * MINUTE).await;
+    assert_eq!(depth(&control, &of), Depth::Awake);
+    bench.fake.set_away(false);
+    until("it freezes", || depth(&control, &of) == Depth::Frozen).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_begins_while_it_is_looked_at_keeps_it_awake() {
+    let (bench, control, of, _) = launched().await;
+    // The commands were counted by then; the sockets are still being told.
+    bench.fake.slow(Call::Sockets, 5 * SECOND);
+    tokio::time::sleep(MINUTE + SECOND).await;
+    bench.fake.exec_by_hand(&body(&control, &of));
+    for _ in 0..120 {
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(depth(&control, &of), Depth::Awake);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_comes_during_the_freeze_keeps_it_awake() {
+    let (bench, control, of, _) = launched().await;
+    bench.fake.slow(Call::Freeze, SECOND);
+    tokio::time::sleep(MINUTE + SECOND / 2).await;
+    control.check_in(IpAddr::V4(control.find(&of).unwrap().view().container.address), "3");
+    tokio::time::sleep(MINUTE).await;
+    let view = control.find(&of).unwrap().view();
+    assert_eq!((view.container.phase.depth(), view.kept.unwrap().by), (Depth::Awake, Keeper::CheckIn));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_begins_after_hours_of_talk_keeps_it_awake() {
+    let (bench, control, of, target) = launched().await;
+    for _ in 0..120 {
+        target.traffic.open(([127, 0, 0, 1], 5123).into(), 8000).outward(5000);
+        tokio::time::sleep(MINUTE / 2).await;
+    }
+    for _ in 0..180 {
+        bench.fake.use_cpu(&body(&control, &of), SECOND / 10);
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(depth(&control, &of), Depth::Awake);
+    }
+    until("the work is done", || depth(&control, &of) == Depth::Frozen).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_goes_on_through_a_restart_of_ours() {
+    let (bench, control, of, _) = launched().await;
+    let body = body(&control, &of);
+    control.shut_down().await;
+    drop(control);
+    tokio::time::sleep(10 * MINUTE).await;
+    let control = bench.launch().await;
+    for _ in 0..60 {
+        bench.fake.use_cpu(&body, SECOND / 10);
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(depth(&control, &of), Depth::Awake);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thaw_that_fails_as_the_program_ends_is_tried_again() {
+    let (bench, control, of, _) = launched().await;
+    control.find(&of).unwrap().freeze().await.unwrap();
+    bench.fake.fail(Call::Thaw, 2, false);
+    control.shut_down().await;
+    assert!(bench.fake.all().iter().all(|body| body.running && body.frozen.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_of_one_that_is_found_frozen_is_looked_for_until_that_can_be_told() {
+    let (bench, control, of, _) = launched().await;
+    let body = body(&control, &of);
+    control.shut_down().await;
+    drop(control);
+    engine::Engine::freeze(&bench.fake, &body).await.unwrap();
+    let local = ([172, 18, 0, 2], 53).into();
+    let kind = SocketKind::Datagrams;
+    let mail = Socket { local, peer: None, kind, unread: 1, last_received: None, last_sent: None };
+    bench.fake.set_sockets(&body, Some(vec![mail]));
+    bench.fake.fail(Call::Sockets, 1, false);
+    let control = bench.launch().await;
+    until("it takes its mail", || depth(&control, &of) == Depth::Awake).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_in_one_that_is_found_frozen_goes_on() {
+    let (bench, control, of, _) = launched().await;
+    let body = body(&control, &of);
+    control.shut_down().await;
+    drop(control);
+    engine::Engine::freeze(&bench.fake, &body).await.unwrap();
+    bench.fake.exec_by_hand(&body);
+    let control = bench.launch().await;
+    until("the command goes on", || depth(&control, &of) == Depth::Awake).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_one_that_cannot_be_stopped_runs_on() {
+    let (bench, control, of, _) = launched().await;
+    let handle = control.find(&of).unwrap();
+    handle.freeze().await.unwrap();
+    bench.fake.fail(Call::Stop, 4, false);
+    handle.stop().await.unwrap();
+    until("it is given up", || handle.view().failure().is_some()).await;
+    until("it is awake", || depth(&control, &of) == Depth::Awake).await;
+    assert!(bench.fake.all().iter().all(|body| body.running && body.frozen.is_none()));
+    assert!(handle.view().failure().unwrap().contains("could not be stopped"));
+}
