@@ -218,6 +218,7 @@ fn a_restart_of_the_daemon_takes_up_what_was_under_way() {
         (starting(true, Stay), seen_exited(Ending::ByItself), Phase::Removing, Some(Effect::Remove)),
         (starting(true, Stay), seen_running(), running(), None),
         (starting(false, Stay), seen_exited(Ending::ByItself), starting(false, Stay), Some(Effect::Start)),
+        (starting(false, Stay), seen_frozen(), asleep(FROZEN), None),
         (starting(false, Stop), seen_exited(Ending::ByItself), STOPPED, None),
         (starting(false, Stop), seen_running(), stopping(Stay), Some(Effect::Stop)),
         (starting(false, Remove), seen_exited(Ending::ByItself), Phase::Removing, Some(Effect::Remove)),

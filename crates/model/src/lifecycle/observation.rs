@@ -120,7 +120,12 @@ impl Container {
         match &mut self.phase {
             // Nobody was told of it: a half-made one goes.
             Phase::Starting { first: true, .. } if !runs => self.begin_remove(),
-            Phase::Starting { .. } if runs => self.started(now, policy),
+            // It may have frozen since, where that could not be written down.
+            Phase::Starting { .. } if runs => {
+                let effect = self.started(now, policy);
+                self.is_held(seen.freezer());
+                effect
+            }
             Phase::Starting { after: After::Stop, .. } => {
                 self.rests(StopReason::Asked, None);
                 None
