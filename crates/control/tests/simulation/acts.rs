@@ -6,7 +6,7 @@ use crate::unsteady::at_once;
 use crate::world::INSTANCE;
 use control::{CommandError, CreateError, CreateRequest};
 use engine::Engine;
-use model::EngineId;
+use model::{EngineId, Freezer, Reach};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,11 @@ pub enum Act {
     MoveBytes,
     Connect,
     Disconnect,
+    Freeze,
+    Thaw,
+    // What programs do.
+    Work,
+    Mail,
     // By hand, behind our back.
     HandStop,
     HandStart,
@@ -30,6 +35,12 @@ pub enum Act {
     Exit,
     PruneNetwork,
     CopyLabels,
+    Exec,
+    ExecEnds,
+    Signal,
+    Pause,
+    Unpause,
+    ThawAll,
     // The weather.
     EngineAway,
     EngineBack,
@@ -41,6 +52,8 @@ pub enum Act {
     ClockDrifts,
     PortTaken,
     PortsFreed,
+    PressureRises,
+    PressureFalls,
     // The end of a run.
     Crash,
     ShutDown,
@@ -62,6 +75,20 @@ const CLIENTS: &[(Act, u64)] = &[
     (Act::PortsFreed, 2),
     (Act::CopyLabels, 1),
 ];
+const NIGHTS: &[(Act, u64)] = &[
+    (Act::Connect, 20),
+    (Act::Disconnect, 4),
+    (Act::Freeze, 2),
+    (Act::Thaw, 2),
+    (Act::Work, 2),
+    (Act::Mail, 2),
+    (Act::Exec, 3),
+    (Act::ExecEnds, 4),
+    (Act::PressureRises, 1),
+    (Act::PressureFalls, 2),
+];
+const HANDS_AT_NIGHT: &[(Act, u64)] =
+    &[(Act::Signal, 1), (Act::Pause, 1), (Act::Unpause, 1), (Act::ThawAll, 1)];
 const HANDS: &[(Act, u64)] = &[
     (Act::HandStop, 4),
     (Act::HandStart, 4),
@@ -80,7 +107,9 @@ impl Session {
         let weather = &self.world.weather;
         let groups = [
             (true, CLIENTS),
+            (weather.nights, NIGHTS),
             (weather.hands, HANDS),
+            (weather.hands && weather.nights, HANDS_AT_NIGHT),
             (weather.absences, ABSENCES),
             (weather.full_disks, FULL_DISKS),
             (weather.clocks, CLOCKS),
@@ -103,11 +132,13 @@ impl Session {
         self.world.say(format_args!("-- {act:?}"));
         match act {
             Act::Create => self.create(),
-            Act::Start | Act::Stop | Act::Delete => self.command(act),
+            Act::Start | Act::Stop | Act::Delete | Act::Freeze | Act::Thaw => self.command(act),
             Act::Audit => self.audit(),
             Act::CheckIn => self.check_in(),
             Act::MoveBytes | Act::Connect => self.traffic(act),
-            Act::Disconnect => self.world.disconnect_one(),
+            Act::Disconnect => self.world.close_one_visit(),
+            Act::Work | Act::Mail | Act::Exec | Act::ExecEnds | Act::Signal => self.inside(act),
+            Act::Pause | Act::Unpause | Act::ThawAll => self.of_sleep_by_hand(act),
             Act::HandStop | Act::HandStart | Act::HandRemove | Act::HandRename | Act::Exit => {
                 self.by_hand(act)
             }
@@ -137,6 +168,8 @@ impl Session {
         match act {
             Act::Start => self.client(Ask::Start(id), async move { handle.start().await }),
             Act::Stop => self.client(Ask::Stop(id), async move { handle.stop().await }),
+            Act::Freeze => self.client(Ask::Freeze(id), async move { handle.freeze().await }),
+            Act::Thaw => self.client(Ask::Thaw(id), async move { handle.thaw().await }),
             _ => self.client(Ask::Delete(id), async move { handle.delete().await }),
         }
     }
@@ -156,22 +189,34 @@ impl Session {
         let ids = self.world.oracle().clients.ids();
         let Some(handle) = self.world.pick(&ids).and_then(|id| self.control.find(&id).ok()) else { return };
         let view = handle.view();
+        // A program that is frozen says nothing.
+        if view.container.engine_id.as_ref().is_none_or(|body| self.world.is_frozen(body)) {
+            return;
+        }
         let value = self.world.pick(&["0", "0", "1", "7"]).unwrap_or("0");
         self.control.check_in(IpAddr::V4(view.container.address), value);
-        let now = self.world.now();
-        self.world.oracle().looks.checked_in(&view.container.key, value, now);
+        let (now, key) = (self.world.now(), &view.container.key);
+        let mut oracle = self.world.oracle();
+        oracle.looks.checked_in(key, value, now);
+        oracle.sleeps.checked_in(key, value, now);
     }
 
     fn traffic(&self, act: Act) {
-        let Some((port, target)) = self.world.pick(&self.world.host.open()) else { return };
+        let Some((port, reach, target)) = self.world.pick(&self.world.host.open()) else { return };
         let listed = self.control.list();
         let of = listed.iter().find(|view| view.container.address == *target.address.ip());
         let Some(key) = of.map(|view| &view.container.key) else { return };
         if act == Act::Connect {
-            return self.world.connect(port, key, &target);
+            return self.world.visit(port, key, &target, reach);
         }
-        let now = self.world.now();
-        self.world.oracle().looks.bytes_moved(key, now);
+        // A program that is frozen says nothing.
+        let body = of.and_then(|view| view.container.engine_id.clone());
+        if reach != Reach::Forward || body.is_none_or(|body| self.world.is_frozen(&body)) {
+            return;
+        }
+        let policy = &self.world.weather.policy;
+        self.world.oracle().sleeps.visited(key, self.world.now(), policy.activity.traffic());
+        self.world.moved(key, 10_000);
         target.traffic.open(([127, 0, 0, 1], port).into(), target.address.port()).outward(10_000);
     }
 
@@ -179,6 +224,10 @@ impl Session {
         let bodies: Vec<EngineId> = self.world.bodies().into_iter().map(|(id, _)| id).collect();
         let Some(body) = self.world.pick(&bodies).filter(|_| !self.world.weather.is_away()) else { return };
         self.world.say(format_args!("by hand: {}", body.as_str().trim_start_matches('0')));
+        // Frozen, its program does nothing, and so does not end.
+        if act == Act::Exit && self.world.is_frozen(&body) {
+            return;
+        }
         if act != Act::HandRename {
             self.world.oracle().clients.behind_our_back(&body);
         }
@@ -189,6 +238,40 @@ impl Session {
             Act::HandRemove => fake.remove_by_hand(&body),
             Act::HandRename => fake.rename(&body, &format!("/renamed_{}", self.world.below(1_000))),
             _ => fake.exit(&body, i64::try_from(self.world.below(3)).expect("it is small")),
+        }
+    }
+
+    /// What happens in one that runs.
+    fn inside(&self, act: Act) {
+        let Some(body) = self.running() else { return };
+        match act {
+            Act::Work => self.world.work(&body),
+            Act::Mail => self.world.mail(&body),
+            _ if self.world.weather.is_away() => {}
+            Act::Exec => self.world.exec(&body),
+            Act::ExecEnds => self.world.end_exec(&body),
+            _ => self.world.fake.signal_by_hand(&body),
+        }
+    }
+
+    fn running(&self) -> Option<EngineId> {
+        let running = self.world.bodies().into_iter().filter(|(_, running)| *running);
+        self.world.pick(&running.map(|(body, _)| body).collect::<Vec<_>>())
+    }
+
+    fn of_sleep_by_hand(&self, act: Act) {
+        if act == Act::ThawAll {
+            return self.world.thaw_all();
+        }
+        let Some(body) = self.running().filter(|_| !self.world.weather.is_away()) else { return };
+        let now = self.world.now();
+        if act == Act::Pause {
+            self.world.program(&body);
+            self.world.fake.pause_by_hand(&body);
+            self.world.oracle().sleeps.paused(&body, now);
+        } else if self.world.fake.look(&body).freezer() == Some(Freezer::Engine) {
+            self.world.fake.unpause_by_hand(&body);
+            self.world.oracle().sleeps.thawed(&body, now);
         }
     }
 
@@ -241,6 +324,8 @@ impl Session {
             Act::DiskFree => weather.set_full(false),
             Act::PortTaken => drop(world.host.take_by_another(crate::life::first_port() + world.port())),
             Act::PortsFreed => world.host.free_others(),
+            Act::PressureRises => weather.set_pressed(true),
+            Act::PressureFalls => weather.set_pressed(false),
             _ => {}
         }
     }

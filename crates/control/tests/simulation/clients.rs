@@ -1,7 +1,7 @@
 //! What clients asked for and were told, and what follows from it.
 
 use control::{CommandError, Control, View};
-use model::{EngineId, Phase, Status};
+use model::{Depth, EngineId, Phase, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -13,6 +13,8 @@ pub enum Ask {
     Start(String),
     Stop(String),
     Delete(String),
+    Freeze(String),
+    Thaw(String),
     Audit,
     ShutDown,
 }
@@ -21,7 +23,7 @@ impl Ask {
     /// The deadlines of the engine's calls, added up: a start may wait for a stop's four tries and for starts before it.
     fn within(&self) -> Duration {
         Duration::from_secs(match self {
-            Self::Create | Self::Start(_) => 1_500,
+            Self::Create | Self::Start(_) | Self::Freeze(_) | Self::Thaw(_) => 1_500,
             Self::Stop(_) | Self::Delete(_) => 1,
             Self::Audit => 90,
             Self::ShutDown => 30,
@@ -92,6 +94,11 @@ impl Clients {
         if let (Ask::Create, Ok(view)) = (&asked.what, answer) {
             return self.created(view, runs);
         }
+        if let (Ask::Freeze(id) | Ask::Thaw(id), Ok(view)) = (&asked.what, answer) {
+            let wanted = if matches!(asked.what, Ask::Freeze(_)) { Depth::Frozen } else { Depth::Awake };
+            let is = view.container.phase.depth();
+            return (is != wanted).then(|| format!("{id} was asked to be {wanted:?} and is {is:?}"));
+        }
         let (Ask::Start(id) | Ask::Stop(id) | Ask::Delete(id)) = &asked.what else { return None };
         let known = self.known.get_mut(id)?;
         known.under_way = known.under_way.saturating_sub(1);
@@ -156,6 +163,24 @@ impl Clients {
     pub fn cut_off(&mut self) {
         self.asked.clear();
         self.known.values_mut().for_each(|known| known.under_way = 0);
+    }
+
+    /// Somebody has asked for it to be frozen, and waits for that.
+    pub fn wants_frozen(&self, body: &EngineId) -> bool {
+        self.asks(|what| matches!(what, Ask::Freeze(id) if self.is_body_of(id, body)))
+    }
+
+    /// Somebody has asked for it to run, and waits for that.
+    pub fn wants_started(&self, body: &EngineId) -> bool {
+        self.asks(|what| matches!(what, Ask::Start(id) if self.is_body_of(id, body)))
+    }
+
+    fn asks(&self, this: impl Fn(&Ask) -> bool) -> bool {
+        self.asked.values().any(|asked| this(&asked.what))
+    }
+
+    fn is_body_of(&self, id: &str, body: &EngineId) -> bool {
+        self.known.get(id).is_some_and(|known| known.body == *body)
     }
 
     pub fn is_waiting(&self) -> bool {

@@ -8,8 +8,9 @@ use crate::sabotage::Sabotage;
 use crate::sockets::Sockets;
 use crate::unsteady::Unsteady;
 use crate::world::{INSTANCE, World};
-use control::{Clock, CommandError, Control, LaunchError, Parts, Settings, Unmeasured, Writing};
+use control::{Clock, CommandError, Control, LaunchError, Parts, Room, Settings, Writing};
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ const LAUNCHES_IN_VAIN: u32 = 20;
 /// Lives it; the trace, or what did not hold.
 pub fn live(seed: u64, steps: u64, sabotage: Option<Sabotage>) -> Result<Vec<String>, Failure> {
     notice_panics();
-    let world = World::new(seed);
+    let world = World::new(seed, sabotage);
     let (mut left, mut in_vain) = (steps, 0);
     loop {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -115,6 +116,7 @@ async fn run(world: &Arc<World>, left: &mut u64, sabotage: Option<Sabotage>) -> 
         None => return End::Crashed,
     };
     world.say("launched");
+    world.oracle().sleeps.launched(world.now());
     world.weather.set_calm(false);
     let session = Session { world: Arc::clone(world), control };
     while *left > 0 {
@@ -162,9 +164,9 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
     let wall = Arc::clone(world);
     let mint = Arc::clone(world);
     let parts = Parts {
-        engine: Arc::new(Unsteady { world: Arc::clone(world), deaf: sabotage == Some(Sabotage::LostEvent) }),
+        engine: Arc::new(Unsteady { world: Arc::clone(world) }),
         endpoints: Arc::new(Sockets(Arc::clone(world))),
-        room: Arc::new(Unmeasured),
+        room: Arc::new(Memory(Arc::clone(world))),
         store: Box::new(Disk::open(world)),
         writing: Writing::Inline,
         clock: Clock::over(move || wall.wall()),
@@ -179,13 +181,30 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
             on_loopback: true,
             start_limit: 2,
             reserves: Default::default(),
-            pressure_limit: None,
+            pressure_limit: Some(10.0),
         },
         mint: Box::new(move || mint.mint()),
     };
     match sabotage {
-        Some(sabotage) => sabotage.of(parts),
+        Some(sabotage) => sabotage.of(parts, Arc::clone(world)),
         None => parts,
+    }
+}
+
+/// The host's, which may be short.
+struct Memory(Arc<World>);
+
+impl Room for Memory {
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+
+    fn disks(&self) -> Vec<(PathBuf, u64)> {
+        Vec::new()
+    }
+
+    fn pressure(&self) -> Option<f64> {
+        Some(if self.0.weather.is_pressed() { 20.0 } else { 0.0 })
     }
 }
 
@@ -233,6 +252,8 @@ impl World {
             _ if running => self.fake.stop_by_hand(&body),
             _ => self.fake.start_by_hand(&body),
         }
+        // Frozen, it is to end from now on.
+        self.program(&body);
     }
 }
 
@@ -251,5 +272,7 @@ impl Session {
             self.world.oracle().violated("the program does not end");
         }
         self.world.oracle().clients.told(number, Err(&CommandError::Ending), |_| false);
+        self.world.pass(Duration::ZERO).await;
+        self.world.oracle().ended(&self.world);
     }
 }

@@ -10,10 +10,14 @@ use std::time::Duration;
 const SLACK: Duration = Duration::from_secs(3);
 /// A use that came so shortly before a crash may not be on record.
 const UNRECORDED: Duration = Duration::from_secs(13);
+/// How old a check-in's record may be, beside drift.
+const RECORDED_WITHIN: Duration = Duration::from_secs(14);
 
 #[derive(Default)]
 pub struct Looks {
     runs: BTreeMap<Key, Run>,
+    /// Open connections of each, whether it runs or not, and when the last was opened.
+    open: BTreeMap<Key, (u32, Duration)>,
     clock_moved: Duration,
 }
 
@@ -26,8 +30,10 @@ struct Run {
     recorded: Duration,
     /// When a connection last closed, or a check-in came.
     touched: Duration,
-    connections: u32,
+    /// When something last moved that may be no use.
+    maybe: Duration,
     checked_in: bool,
+    checked_in_at: Duration,
     /// When something last happened that lets looks be later: a jump, a drift, a restart, a stop that failed.
     excused: Duration,
     restarted: Duration,
@@ -44,8 +50,9 @@ impl Run {
             moved: now,
             recorded: now,
             touched: now,
-            connections: 0,
+            maybe: now,
             checked_in: false,
+            checked_in_at: now,
             excused,
             restarted: Duration::ZERO,
             doubted: false,
@@ -54,27 +61,35 @@ impl Run {
     }
 
     /// Why a look may not stop it.
-    fn may_stop(&self, is: &Container, now: Duration, policy: &IdlePolicy) -> Option<String> {
+    fn may_stop(&self, is: &Container, open: u32, now: Duration, policy: &IdlePolicy) -> Option<String> {
         let by_look = matches!(is.phase, Phase::Stopping { reason: StopReason::Idle, .. });
         if !by_look || self.doubted {
             return None;
         }
         let never = policy.disable_timeouts.then(|| "timeouts are disabled".to_owned());
-        never.or_else(|| self.is_active(now, policy))
+        never.or_else(|| self.is_active(open, now, policy))
     }
 
     /// What a look at this moment sees. What happens while it is being written down, it does not.
-    fn is_active(&self, now: Duration, policy: &IdlePolicy) -> Option<String> {
+    fn is_active(&self, open: u32, now: Duration, policy: &IdlePolicy) -> Option<String> {
         let interval = policy.timeout_interval;
         // Two looks found it idle, and the first of them looked back one interval more; counters end with the daemon.
         let window = if self.restarted > self.moved { interval } else { 2 * interval };
         let moved = self.moved > self.since && self.moved < now && self.moved + window > now + SLACK;
+        let moved = moved && policy.activity.traffic();
         let touched = self.touched > self.since && self.touched + interval > now + SLACK;
+        let counts = !policy.stop_with_connections;
+        let touched = touched && policy.activity.traffic();
+        // The same report again is on record at most ten seconds later.
+        let reported = policy.check_in_ttl.is_none_or(|ttl| self.checked_in_at + ttl > now + RECORDED_WITHIN);
+        let checked_in = self.checked_in && policy.activity.check_ins() && reported;
         match () {
-            () if self.connections > 0 && self.moved < now => Some("a connection is open".to_owned()),
-            () if self.checked_in && self.excused < now => Some("it checked in".to_owned()),
+            () if open > 0 && counts && self.moved < now => Some("a connection is open".to_owned()),
+            () if checked_in && self.excused < now => Some("it checked in".to_owned()),
             () if moved => Some(format!("bytes moved {:?} ago", now.saturating_sub(self.moved))),
-            () if touched => Some(format!("a connection closed {:?} ago", now.saturating_sub(self.touched))),
+            () if touched && counts => {
+                Some(format!("a connection closed {:?} ago", now.saturating_sub(self.touched)))
+            }
             () => None,
         }
     }
@@ -82,7 +97,7 @@ impl Run {
     /// A look must have stopped it by then, had nobody used it.
     fn due(&self, policy: &IdlePolicy) -> Duration {
         let (initial, interval) = (policy.initial_timeout_interval, policy.timeout_interval);
-        let used = self.moved.max(self.touched);
+        let used = self.moved.max(self.touched).max(self.maybe);
         if used <= self.since && self.excused.is_zero() {
             return self.since + initial + interval + Duration::from_secs(1);
         }
@@ -103,6 +118,7 @@ impl Looks {
         now: Duration,
         policy: &IdlePolicy,
     ) -> Option<String> {
+        let open = self.open.get(&is.key).filter(|(_, last)| *last < now).map_or(0, |(open, _)| *open);
         let ran = before.is_some_and(|before| matches!(before.phase, Phase::Running { .. }));
         match (is.phase.status(), self.runs.get_mut(&is.key)) {
             (Status::Running, Some(run)) if run.uncertain => {
@@ -118,7 +134,7 @@ impl Looks {
             (Status::Running, _) | (_, None) => {}
             (_, Some(run)) => {
                 // One that could not be written is written again, and was judged when it was decided.
-                let complaint = if run.uncertain { None } else { run.may_stop(is, now, policy) };
+                let complaint = if run.uncertain { None } else { run.may_stop(is, open, now, policy) };
                 if ok {
                     self.runs.remove(&is.key);
                 } else {
@@ -142,22 +158,31 @@ impl Looks {
         }
     }
 
+    /// Something moved that may count as keep-alives.
+    pub fn maybe_moved(&mut self, key: &Key, now: Duration) {
+        self.runs.entry(key.clone()).and_modify(|run| run.maybe = now);
+    }
+
+    /// Whether somebody is connected.
+    pub fn is_visited(&self, key: &Key) -> bool {
+        self.open.get(key).is_some_and(|(open, _)| *open > 0)
+    }
+
     pub fn connected(&mut self, key: &Key, now: Duration) {
         self.bytes_moved(key, now);
-        self.runs.entry(key.clone()).and_modify(|run| run.connections += 1);
+        let open = self.open.entry(key.clone()).or_default();
+        *open = (open.0 + 1, now);
     }
 
     pub fn disconnected(&mut self, key: &Key, now: Duration) {
-        if let Some(run) = self.runs.get_mut(key) {
-            run.connections = run.connections.saturating_sub(1);
-            run.touched = now;
-        }
+        self.open.entry(key.clone()).and_modify(|open| open.0 = open.0.saturating_sub(1));
+        self.runs.entry(key.clone()).and_modify(|run| run.touched = now);
     }
 
     pub fn checked_in(&mut self, key: &Key, value: &str, now: Duration) {
         if let Some(run) = self.runs.get_mut(key) {
             run.checked_in = value != NO_CHECK_IN;
-            run.excused = now;
+            (run.checked_in_at, run.excused) = (now, now);
         }
     }
 
@@ -175,12 +200,12 @@ impl Looks {
         now: Duration,
         doubted: bool,
     ) {
+        self.open.clear();
         for (key, run) in &mut self.runs {
             let last = if run.moved + UNRECORDED > crashed { run.recorded } else { run.moved };
             let recent = last + UNRECORDED > crashed;
             run.moved = if recent { run.since } else { last };
-            run.touched = run.since;
-            run.connections = 0;
+            (run.touched, run.maybe) = (run.since, run.since);
             run.checked_in = written.get(key).is_some_and(|c| c.check_in != NO_CHECK_IN);
             (run.restarted, run.excused) = (now, now);
             run.doubted |= doubted;
@@ -201,7 +226,9 @@ impl Looks {
         let running = listed.iter().filter(|view| matches!(view.container.phase, Phase::Running { .. }));
         let runs = running.filter_map(|view| Some((view, self.runs.get(&view.container.key)?)));
         let idle = runs.filter(|(view, run)| {
-            run.connections == 0 && view.container.check_in == NO_CHECK_IN && run.due(policy) < now
+            self.open.get(&view.container.key).is_none_or(|(open, _)| *open == 0)
+                && view.container.check_in == NO_CHECK_IN
+                && run.due(policy) < now
         });
         let late = |run: &Run| now - run.due(policy);
         let said = idle.map(|(view, run)| (&view.container.key, late(run)));

@@ -1,10 +1,11 @@
 //! The simulation: the real rules, control and store over an engine in memory, on one runtime whose clock stands still, with
-//! one seed for everything. Clients, people with the docker CLI, faults of every call, full disks, jumping clocks and
-//! crashes between any two awaits; after each step, what must never happen is looked for.
+//! one seed for everything. Clients, visitors whose bytes wake what sleeps, people with the docker CLI, faults of every call, full
+//! disks, jumping clocks and crashes between any two awaits; after each step, what must never happen is looked for.
 //!
-//! Read `life.rs` first (a seed's life), then `acts.rs` (what may happen), `oracle.rs`, `clients.rs`, `leases.rs` and
-//! `looks.rs` (what must hold at any moment), `rest.rs` (what must hold once the faults cease). `unsteady.rs`, `disk.rs`
-//! and `sockets.rs` are the world as the control meets it; `weather.rs` says how bad a day it is.
+//! Read `life.rs` first (a seed's life), then `acts.rs` (what may happen), `oracle.rs`, `clients.rs`, `leases.rs`, `looks.rs` and
+//! `sleeps.rs` (what must hold at any moment), `rest.rs` (what must hold once the faults cease). `unsteady.rs`, `freezers.rs`,
+//! `disk.rs` and `sockets.rs` are the world as the control meets it, `programs.rs` and `visitors.rs` who lives in it; `weather.rs`
+//! says how bad a day it is.
 //!
 //! A seed that fails is printed with the end of its trace. To see all of it:
 //!
@@ -20,14 +21,18 @@
 mod acts;
 mod clients;
 mod disk;
+mod freezers;
 mod leases;
 mod life;
 mod looks;
 mod oracle;
+mod programs;
 mod rest;
 mod sabotage;
+mod sleeps;
 mod sockets;
 mod unsteady;
+mod visitors;
 mod weather;
 mod world;
 
@@ -140,6 +145,21 @@ fn an_effect_before_its_intent_is_found() {
 #[test]
 fn a_lost_event_is_found() {
     found(Sabotage::LostEvent, "its body");
+}
+
+#[test]
+fn a_gate_left_open_is_found() {
+    found(Sabotage::GateLeftOpen, "a byte that was forwarded");
+}
+
+#[test]
+fn a_wake_that_comes_during_a_freeze_and_is_forgotten_is_found() {
+    found(Sabotage::WakeForgotten, "to wake since");
+}
+
+#[test]
+fn a_lost_exec_is_found() {
+    found(Sabotage::LostExec, "somebody runs a command in it");
 }
 
 #[test]

@@ -4,13 +4,14 @@
 use crate::clients::Clients;
 use crate::leases::Leases;
 use crate::looks::Looks;
+use crate::sleeps::{Sleeps, Whose};
 use crate::world::World;
 use control::Control;
 use control::store::{Change, Contents};
 use engine::ContainerSpec;
 use engine::fake::{Call, Fake};
-use model::{Container, EngineId, Key, Phase, StopReason};
-use std::collections::BTreeMap;
+use model::{Container, EngineId, Freezer, IdlePolicy, Key, Observation, Phase, StopReason};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -18,11 +19,14 @@ pub struct Oracle {
     pub clients: Clients,
     pub leases: Leases,
     pub looks: Looks,
+    pub sleeps: Sleeps,
     violations: Vec<String>,
     /// What the store took.
     written: BTreeMap<Key, Container>,
     /// What the store was asked to take, last: a fact is acted on even if the disk is full.
     asked: BTreeMap<Key, Container>,
+    /// What was to be written of these last could not be: a command was not obeyed, and a fact is true.
+    unwritten: BTreeSet<Key>,
     strangers: BTreeMap<EngineId, bool>,
     owner: String,
     write_failed: Duration,
@@ -56,6 +60,50 @@ impl Oracle {
     pub fn clock_moved(&mut self, now: Duration) {
         self.clock_moved = now;
         self.looks.clock_moved(now);
+        self.sleeps.clock_moved(now);
+    }
+
+    /// Whether somebody waits for something.
+    pub fn is_waiting(&self) -> bool {
+        self.clients.is_waiting() || self.sleeps.is_waiting()
+    }
+
+    // What clients do.
+
+    pub fn connected(&mut self, of: &Key, now: Duration, policy: &IdlePolicy) {
+        self.looks.connected(of, now);
+        self.sleeps.visited(of, now, policy.activity.traffic());
+    }
+
+    pub fn disconnected(&mut self, visit: u64, of: &Key, now: Duration) {
+        self.looks.disconnected(of, now);
+        self.sleeps.answered(visit, of, now);
+        self.sleeps.gave_up(visit);
+    }
+
+    /// Bytes moved: more than keep-alives, or not.
+    pub fn moved(&mut self, of: &Key, is_use: bool, now: Duration, policy: &IdlePolicy) {
+        if is_use {
+            self.looks.bytes_moved(of, now);
+        } else {
+            self.looks.maybe_moved(of, now);
+        }
+        self.sleeps.bytes_moved(of, now, is_use && policy.activity.traffic());
+    }
+
+    pub fn woken(&mut self, visit: u64, of: &Key, awake: bool, world: &World) {
+        let complaint = self.sleeps.woken(visit, of, awake, world);
+        self.violations.extend(complaint);
+    }
+
+    /// The control has it frozen: by request, or by itself.
+    pub fn asked_to_freeze(&mut self, body: &EngineId, world: &World) -> Whose {
+        if self.clients.wants_frozen(body) {
+            return Whose::Asked;
+        }
+        let complaint = self.sleeps.may_freeze(body, world);
+        self.violations.extend(complaint);
+        Whose::Its
     }
 
     /// The program ended, and is about to be started again.
@@ -67,6 +115,12 @@ impl Oracle {
         }
         self.clients.cut_off();
         self.looks.restarted(&self.written, crashed, now, doubted);
+        self.sleeps.restarted(now);
+    }
+
+    /// The program has ended in good order: what it froze, it thawed.
+    pub fn ended(&mut self, world: &World) {
+        self.violations.extend(self.sleeps.left_frozen(world));
     }
 
     // What is written.
@@ -99,11 +153,34 @@ impl Oracle {
         }
         let complaint = self.looks.moved(before, container, ok, now, &world.weather.policy);
         self.violations.extend(complaint);
+        let visited = self.looks.is_visited(&container.key);
+        self.sleeps.moved(before, container, visited, ok, now);
+        let is_sure = !self.unwritten.contains(&container.key);
+        let complaint = begun_unasked(before.filter(|_| is_sure), container, &self.clients);
+        self.violations.extend(complaint);
+        let is_new = before.is_none_or(|before| !matches!(before.phase, Phase::Stopping { .. }));
+        let pressed =
+            matches!(container.phase, Phase::Stopping { reason: StopReason::Pressure, .. }) && is_new;
+        if let Some(body) = container.engine_id.as_ref().filter(|_| pressed) {
+            self.clients.behind_our_back(body);
+            let ours = world.weather.freezer == Freezer::Cgroup
+                && !world.weather.is_blind()
+                && !world.weather.is_away();
+            if ours && matches!(world.fake.look(body), Observation::Running { frozen: None, .. }) {
+                self.violations
+                    .push(format!("{} is stopped for want of memory, and is awake", container.key));
+            }
+        }
         let stopping_idle = matches!(container.phase, Phase::Stopping { reason: StopReason::Idle, .. });
         let stop_failed = container.failure.as_ref().is_some_and(|why| why.contains("could not be stopped"));
         if let Some(body) = container.engine_id.as_ref().filter(|_| stopping_idle || stop_failed) {
             self.clients.behind_our_back(body);
         }
+        if ok {
+            self.unwritten.remove(&container.key)
+        } else {
+            self.unwritten.insert(container.key.clone())
+        };
         if before.is_some() || ok {
             self.asked.insert(container.key.clone(), container.clone());
         }
@@ -166,6 +243,7 @@ impl Oracle {
         if let Some(control) = control {
             self.violations.extend(self.clients.check_list(control));
             self.violations.extend(self.looks.overdue(control, now, &world.weather.policy));
+            self.violations.extend(self.sleeps.check(control, world));
         }
     }
 
@@ -183,4 +261,12 @@ impl Oracle {
             }
         }
     }
+}
+
+/// What a person stopped is started by nothing but a request.
+fn begun_unasked(was: Option<&Container>, is: &Container, clients: &Clients) -> Option<String> {
+    let stopped = was?.phase == Phase::Stopped { reason: StopReason::Asked };
+    let begins = matches!(is.phase, Phase::Starting { .. });
+    (stopped && begins && !clients.wants_started(is.engine_id.as_ref()?))
+        .then(|| format!("{} was stopped by a person, and is started unasked", is.key))
 }

@@ -2,7 +2,7 @@
 
 use crate::life::Session;
 use control::View;
-use model::{EngineId, Phase, StopReason};
+use model::{EngineId, Phase, Sleep, StopReason};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ impl Session {
             self.make_good().await;
         }
         self.compare("at rest").await;
+        self.fall_asleep().await;
         self.somebody_acts().await;
         self.world.weather.set_calm(false);
     }
@@ -45,8 +46,18 @@ impl Session {
         }
     }
 
+    /// What nothing keeps awake freezes.
+    async fn fall_asleep(&self) {
+        for _ in 0..8 {
+            self.world.pass(Duration::from_secs(4)).await;
+            if !self.holds() {
+                return;
+            }
+        }
+    }
+
     fn is_settled(&self) -> bool {
-        let waiting = self.world.oracle().clients.is_waiting();
+        let waiting = self.world.oracle().is_waiting();
         let settled = self.control.list().iter().all(|view| view.container.phase.is_settled());
         !waiting && self.world.is_quiet() && settled && self.control.is_ready() && self.owns_no_more()
     }
@@ -121,6 +132,17 @@ impl Session {
             if body.is_some_and(|body| body.name != container.name) {
                 differences
                     .push(format!("{} is called {}, and its body {body:?}", container.key, container.name));
+            }
+            let open = runs && matches!(container.phase, Phase::Running { sleep: Sleep::Awake, .. });
+            let asleep = container.host_ports().find_map(|port| self.world.host.target(port)).map(|to| {
+                let nobody = ([127, 0, 0, 1], 1).into();
+                to.traffic.flow(nobody, to.address.port(), true).is_asleep()
+            });
+            if runs && asleep.is_some_and(|asleep| asleep == open) {
+                differences.push(format!(
+                    "{} is {:?}, and its gate tells otherwise",
+                    container.key, container.phase
+                ));
             }
             let reach = container.phase.reach(view.policy.wake);
             for port in container.host_ports().filter(|port| ours.get(port) != Some(&reach)) {

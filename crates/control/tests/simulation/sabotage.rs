@@ -1,11 +1,15 @@
 //! Bugs, put in on purpose at the edges of the control: what stands between it and the world does what a control with that
 //! bug would do.
 
+use crate::world::World;
+use async_trait::async_trait;
 use control::store::{Change, Contents};
+use control::{Caller, Wake, WakeError};
 use control::{Endpoints, Parts, Store, StoreError, Target};
 use model::Reach;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
@@ -15,19 +19,26 @@ pub enum Sabotage {
     LostEvent,
     /// A port is given up as soon as its container sleeps.
     PortFreedEarly,
+    /// The gate is open while its container is frozen.
+    GateLeftOpen,
+    /// Whoever comes while a freeze is under way is forgotten.
+    WakeForgotten,
+    /// That somebody runs a command is not heard.
+    LostExec,
     /// What rests is not written down, so that a crash ends its rest.
     RestForgotten,
 }
 
 impl Sabotage {
-    pub fn of(self, parts: Parts) -> Parts {
+    pub fn of(self, parts: Parts, world: Arc<World>) -> Parts {
         match self {
             Self::EffectBeforeIntent => {
                 Parts { store: Box::new(WriteBehind { store: parts.store, waiting: Vec::new() }), ..parts }
             }
             Self::RestForgotten => Parts { store: Box::new(Forgetful(parts.store)), ..parts },
-            // The engine's own double does it: see `unsteady.rs`.
-            Self::LostEvent => parts,
+            // The engine's own double does it, and visitors do: see `unsteady.rs` and `visitors.rs`.
+            Self::LostEvent | Self::LostExec | Self::GateLeftOpen => parts,
+            Self::WakeForgotten => Parts { endpoints: Arc::new(Forgets(parts.endpoints, world)), ..parts },
             Self::PortFreedEarly => Parts { endpoints: Arc::new(LetsGo(parts.endpoints)), ..parts },
         }
     }
@@ -79,5 +90,40 @@ impl Endpoints for LetsGo {
 
     fn release(&self, port: u16) {
         self.0.release(port);
+    }
+}
+
+struct Forgets(Arc<dyn Endpoints>, Arc<World>);
+
+impl Endpoints for Forgets {
+    fn claim(&self, port: u16) -> io::Result<()> {
+        self.0.claim(port)
+    }
+
+    fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()> {
+        let forgets = Forgetting(Arc::clone(&target.wake), Arc::clone(&self.1));
+        self.0.set(port, reach, &Target { wake: Arc::new(forgets), ..target.clone() })
+    }
+
+    fn release(&self, port: u16) {
+        self.0.release(port);
+    }
+}
+
+struct Forgetting(Arc<dyn Wake>, Arc<World>);
+
+impl std::fmt::Debug for Forgetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Wake for Forgetting {
+    async fn wake(&self, caller: Caller) -> Result<(), WakeError> {
+        if self.1.freezes_under_way().load(Ordering::Relaxed) > 0 {
+            return std::future::pending().await;
+        }
+        self.0.wake(caller).await
     }
 }

@@ -6,7 +6,9 @@ use control::{Endpoints, Target};
 use model::{Key, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
 
 /// What a control is given.
 pub struct Sockets(pub Arc<World>);
@@ -19,13 +21,25 @@ pub struct Host(Mutex<Ports>);
 struct Ports {
     ours: BTreeMap<u16, (Reach, Option<Target>)>,
     others: BTreeSet<u16>,
-    connections: Vec<Connection>,
+    visits: Vec<Arc<Visit>>,
+    visitors: u64,
 }
 
-struct Connection {
-    port: u16,
-    of: Key,
-    _open: Flow,
+/// A connection.
+pub struct Visit {
+    pub number: u64,
+    pub port: u16,
+    pub of: Key,
+    pub flow: Flow,
+    pub closed: CancellationToken,
+    forwarded: AtomicBool,
+}
+
+impl Visit {
+    /// From now on it ends with what runs behind it.
+    pub fn set_forwarded(&self) {
+        self.forwarded.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Endpoints for Sockets {
@@ -45,14 +59,17 @@ impl Endpoints for Sockets {
             None => self.0.oracle().violated(format!("port {port} is set to {reach:?} and is not ours")),
         }
         // Whatever ran behind it runs no more, and its connections end with it.
-        if reach == Reach::Refuse {
-            self.0.disconnect(|connection| connection.port == port);
-        }
+        let runs = matches!(reach, Reach::Forward | Reach::Hold);
+        self.0.close_visits(|visit| {
+            let ends = reach == Reach::Refuse || visit.forwarded.load(Ordering::Relaxed) && !runs;
+            visit.port == port && ends
+        });
         Ok(())
     }
 
     fn release(&self, port: u16) {
         self.0.say(format_args!("port {port}: released"));
+        self.0.close_visits(|visit| visit.port == port);
         lock(&self.0.host.0).ours.remove(&port);
         let mut oracle = self.0.oracle();
         if let Some(complaint) = oracle.leases.released(port) {
@@ -62,31 +79,39 @@ impl Endpoints for Sockets {
 }
 
 impl World {
-    pub fn connect(&self, port: u16, of: &Key, target: &Target) {
+    pub fn open_visit(&self, port: u16, of: &Key, target: &Target) -> Arc<Visit> {
         let now = self.now();
-        self.oracle().looks.connected(of, now);
-        let open = Connection {
+        self.oracle().connected(of, now, &self.weather.policy);
+        let mut ports = lock(&self.host.0);
+        ports.visitors += 1;
+        let visit = Arc::new(Visit {
+            number: ports.visitors,
             port,
             of: of.clone(),
-            _open: target.traffic.open(([127, 0, 0, 1], port).into(), target.address.port()),
-        };
-        lock(&self.host.0).connections.push(open);
+            flow: target.traffic.open(([127, 0, 0, 1], port).into(), target.address.port()),
+            closed: CancellationToken::new(),
+            forwarded: AtomicBool::new(false),
+        });
+        ports.visits.push(Arc::clone(&visit));
+        visit
     }
 
-    /// The connection that was opened last closes.
-    pub fn disconnect_one(&self) {
-        let last = lock(&self.host.0).connections.pop();
-        self.closed(last);
+    /// A client closes the connection that was opened last.
+    pub fn close_one_visit(&self) {
+        if let Some(last) = lock(&self.host.0).visits.last() {
+            last.closed.cancel();
+        }
     }
 
-    fn disconnect(&self, which: impl Fn(&mut Connection) -> bool) {
-        let closed: Vec<_> = lock(&self.host.0).connections.extract_if(.., |open| which(open)).collect();
-        self.closed(closed);
+    fn close_visits(&self, which: impl Fn(&Visit) -> bool) {
+        lock(&self.host.0).visits.iter().filter(|visit| which(visit)).for_each(|visit| visit.closed.cancel());
     }
 
-    fn closed(&self, connections: impl IntoIterator<Item = Connection>) {
+    pub fn end_visit(&self, number: u64) {
         let now = self.now();
-        connections.into_iter().for_each(|open| self.oracle().looks.disconnected(&open.of, now));
+        let ended: Vec<_> =
+            lock(&self.host.0).visits.extract_if(.., |visit| visit.number == number).collect();
+        ended.iter().for_each(|visit| self.oracle().disconnected(visit.number, &visit.of, now));
     }
 }
 
@@ -95,11 +120,21 @@ impl Host {
         lock(&self.0).ours.iter().map(|(port, (reach, _))| (*port, *reach)).collect()
     }
 
-    /// Where connections may be made now.
-    pub fn open(&self) -> Vec<(u16, Target)> {
+    /// Where connections may be made now, and what they meet.
+    pub fn open(&self) -> Vec<(u16, Reach, Target)> {
         let ports = lock(&self.0);
-        let forwarded = ports.ours.iter().filter(|(_, (reach, _))| *reach == Reach::Forward);
-        forwarded.filter_map(|(port, (_, target))| Some((*port, target.clone()?))).collect()
+        let open = ports.ours.iter().filter(|(_, (reach, _))| *reach != Reach::Refuse);
+        open.filter_map(|(port, (reach, target))| Some((*port, *reach, target.clone()?))).collect()
+    }
+
+    /// What a connection to a port of ours meets.
+    pub fn reach(&self, port: u16) -> Option<Reach> {
+        lock(&self.0).ours.get(&port).map(|(reach, _)| *reach)
+    }
+
+    /// Where a port of ours leads.
+    pub fn target(&self, port: u16) -> Option<Target> {
+        lock(&self.0).ours.get(&port).and_then(|(_, target)| target.clone())
     }
 
     /// Another program takes this port, if it is free.
@@ -117,6 +152,6 @@ impl Host {
     pub fn close_ours(&self) {
         let mut ports = lock(&self.0);
         ports.ours.clear();
-        ports.connections.clear();
+        ports.visits.clear();
     }
 }

@@ -1,6 +1,7 @@
 //! An engine like a real one on a bad day: slow, failing before or after the deed, silent until the deadline, and going on
 //! with what it began after its caller went away. Its events are lost, doubled and late, and their stream breaks.
 
+use crate::sabotage::Sabotage;
 use crate::world::{Deed, World};
 use async_trait::async_trait;
 use engine::fake::{Call, Fake};
@@ -14,32 +15,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The deadlines of the real one.
-const QUICK: Duration = Duration::from_secs(20);
+pub const QUICK: Duration = Duration::from_secs(20);
 const SLOW: Duration = Duration::from_secs(120);
 
 pub struct Unsteady {
     pub world: Arc<World>,
-    /// A bug put in on purpose: every seventh event is not heard.
-    pub deaf: bool,
 }
 
 /// How a call goes: so long until the deed, so long until the answer.
-struct Course {
-    before: Duration,
-    after: Duration,
-    fails: Option<Failing>,
+pub struct Course {
+    pub before: Duration,
+    pub after: Duration,
+    pub fails: Option<Failing>,
+    /// It is done on the host, without the engine.
+    pub asks_nobody: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Failing {
+pub enum Failing {
     BeforeTheDeed,
     AfterIt,
 }
 
 impl Course {
-    fn draw(world: &World, within: Duration) -> Self {
+    pub fn draw(world: &World, within: Duration) -> Self {
         let weather = &world.weather;
-        let mut course = Self { before: world.millis(4), after: world.millis(4), fails: None };
+        let (before, after) = (world.millis(4), world.millis(4));
+        let mut course = Self { before, after, fails: None, asks_nobody: false };
         if weather.is_calm() {
             return course;
         }
@@ -95,12 +97,24 @@ impl Unsteady {
                 body.iter().for_each(|body| world.oracle().clients.behind_our_back(body));
             }
         });
+        self.act(doing, within, course, move |world| deed(&world.fake), late).await
+    }
+
+    /// A call that the engine goes on with, by `late`, if its caller goes away.
+    pub async fn act<T>(
+        &self,
+        doing: &str,
+        within: Duration,
+        course: Course,
+        deed: impl Fn(&World) -> Result<T>,
+        late: Deed,
+    ) -> Result<T> {
         let late = (course.fails != Some(Failing::BeforeTheDeed)).then_some(late);
         let mut begun = Begun { world: &self.world, number: self.world.number_call(), deed: late };
         let (world, begun) = (&self.world, &mut begun);
         let act = async || {
             begun.deed = None;
-            deed(&world.fake)
+            deed(world)
         };
         self.call(doing, within, course, act).await
     }
@@ -117,7 +131,7 @@ impl Unsteady {
         let work = async {
             tokio::task::yield_now().await;
             tokio::time::sleep(course.before).await;
-            if self.world.weather.is_away() {
+            if self.world.weather.is_away() && !course.asks_nobody {
                 return Err(EngineError::Unreachable { at: "sim".into(), source: "it is away".into() });
             }
             if course.fails == Some(Failing::BeforeTheDeed) {
@@ -144,7 +158,7 @@ pub fn at_once<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     call.now_or_never().expect("the engine in memory answers at once")
 }
 
-fn short(id: &EngineId) -> &str {
+pub fn short(id: &EngineId) -> &str {
     id.as_str().trim_start_matches('0')
 }
 
@@ -208,25 +222,26 @@ impl Engine for Unsteady {
     }
 
     async fn freeze(&self, id: &EngineId) -> Result<Freezer> {
-        let body = id.clone();
-        let deed = move |fake: &Fake| at_once(fake.freeze(&body));
-        self.change(&format!("freeze {}", short(id)), QUICK, Some(id), deed).await
+        self.freeze_body(id).await
     }
 
     async fn thaw(&self, id: &EngineId, by: Freezer) -> Result<()> {
-        let body = id.clone();
-        let deed = move |fake: &Fake| at_once(fake.thaw(&body, by));
-        self.change(&format!("thaw {}", short(id)), QUICK, Some(id), deed).await
+        self.thaw_body(id, by).await
     }
 
     async fn cpu(&self, id: &EngineId) -> Result<Option<Duration>> {
         let doing = format!("tell the CPU time of {}", short(id));
+        self.world.program(id);
         self.ask(&doing, QUICK, async || self.world.fake.cpu(id).await).await
     }
 
     async fn sockets(&self, id: &EngineId) -> Result<Option<Vec<Socket>>> {
         let doing = format!("tell the sockets of {}", short(id));
-        self.ask(&doing, QUICK, async || self.world.fake.sockets(id).await).await
+        let sockets = async || {
+            self.world.program(id);
+            self.world.fake.sockets(id).await
+        };
+        self.ask(&doing, QUICK, sockets).await
     }
 
     async fn execs(&self, id: &EngineId) -> Result<usize> {
@@ -252,9 +267,15 @@ impl Engine for Unsteady {
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
         let events = self.ask("subscribe", QUICK, async || self.world.fake.events(instance).await).await?;
         let distorted = distort(Arc::clone(&self.world), events).enumerate();
-        let deaf = self.deaf;
-        let heard =
-            distorted.filter_map(move |(n, event)| async move { (!deaf || n % 7 != 6).then_some(event) });
+        let sabotage = self.world.sabotage;
+        let heard = distorted.filter_map(move |(n, event)| async move {
+            let is_lost = match sabotage {
+                Some(Sabotage::LostEvent) => n % 7 == 6,
+                Some(Sabotage::LostExec) => event.as_ref().is_ok_and(|event| event.kind == EventKind::Exec),
+                _ => false,
+            };
+            (!is_lost).then_some(event)
+        });
         Ok(heard.boxed())
     }
 
@@ -295,6 +316,7 @@ fn distort(
             if !calm && world.chance(weather.lose) {
                 world.say(format_args!("event of {}: lost", short(&event.engine_id)));
                 weather.set_blind(true);
+                world.unheard(&event.engine_id);
                 continue;
             }
             if !calm && world.chance(weather.broken) {

@@ -1,7 +1,8 @@
 //! Which faults a seed knows, how often, and what is wrong at the moment. Not every seed has all of them: a bug that one
 //! fault hides, another seed shows.
 
-use model::IdlePolicy;
+use model::policy::{Counts, FreezeAfter, WakeOn};
+use model::{Freezer, IdlePolicy};
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,8 @@ use std::time::Duration;
 /// The chances are in thousandths.
 pub struct Weather {
     pub policy: IdlePolicy,
+    /// What freezes.
+    pub freezer: Freezer,
     /// Of a call: it fails, before or after its deed.
     pub fail: u32,
     /// Of a call: it takes seconds.
@@ -28,6 +31,8 @@ pub struct Weather {
     pub full_disks: bool,
     pub clocks: bool,
     pub hands: bool,
+    /// Containers work, report and are visited, so that they sleep and wake.
+    pub nights: bool,
     now: Now,
 }
 
@@ -37,6 +42,8 @@ struct Now {
     calm: AtomicBool,
     full: AtomicBool,
     away: AtomicBool,
+    /// The host is short of memory.
+    pressed: AtomicBool,
     /// An event was lost, and nothing has made it good yet.
     blind: AtomicBool,
 }
@@ -48,15 +55,13 @@ impl Weather {
         let [fail, slow, hang, lose, double, delay, broken] = chances;
         let mut often = || dice.random_bool(0.7);
         let [crashes, absences, full_disks, clocks, hands] = [often(), often(), often(), often(), often()];
-        let policy = IdlePolicy {
-            initial_timeout_interval: Duration::from_secs(dice.random_range(30..120)),
-            timeout_interval: Duration::from_secs(dice.random_range(20..50)),
-            disable_timeouts: dice.random_bool(0.1),
-            ..IdlePolicy::DEFAULT
-        };
+        let nights = dice.random_bool(0.8);
+        let policy = policy(dice);
+        let freezer = if dice.random_bool(0.7) { Freezer::Cgroup } else { Freezer::Engine };
         let now = Now::default();
         Self {
             policy,
+            freezer,
             fail,
             slow,
             hang,
@@ -69,6 +74,7 @@ impl Weather {
             full_disks,
             clocks,
             hands,
+            nights,
             now,
         }
     }
@@ -78,6 +84,7 @@ impl Weather {
         self.set_calm(true);
         self.set_full(false);
         self.set_away(false);
+        self.set_pressed(false);
     }
 
     /// No fault from now on, or as before.
@@ -105,11 +112,51 @@ impl Weather {
         self.now.away.load(Ordering::Relaxed)
     }
 
+    pub fn set_pressed(&self, pressed: bool) {
+        self.now.pressed.store(pressed, Ordering::Relaxed);
+    }
+
+    pub fn is_pressed(&self) -> bool {
+        self.now.pressed.load(Ordering::Relaxed)
+    }
+
     pub fn set_blind(&self, blind: bool) {
         self.now.blind.store(blind, Ordering::Relaxed);
     }
 
     pub fn is_blind(&self) -> bool {
         self.now.blind.load(Ordering::Relaxed)
+    }
+}
+
+fn policy(dice: &mut StdRng) -> IdlePolicy {
+    let seconds =
+        |dice: &mut StdRng, range: std::ops::Range<u64>| Duration::from_secs(dice.random_range(range));
+    IdlePolicy {
+        initial_timeout_interval: seconds(dice, 30..120),
+        timeout_interval: seconds(dice, 20..50),
+        disable_timeouts: dice.random_bool(0.1),
+        freeze_after: match dice.random_range(0..10) {
+            0 => FreezeAfter::Off,
+            1..4 => FreezeAfter::Unsaid,
+            _ => FreezeAfter::After(seconds(dice, 1..15)),
+        },
+        activity: match dice.random_range(0..6) {
+            0 => Counts::Traffic,
+            1 => Counts::CheckIn,
+            _ => Counts::Any,
+        },
+        stop_with_connections: dice.random_bool(0.2),
+        busy_cpu: [None, Some(20), Some(20), Some(200)][dice.random_range(0..4)],
+        owed_for: seconds(dice, 5..60),
+        quiet_below: [0, 1024, 4096][dice.random_range(0..3)],
+        check_in_ttl: [None, Some(seconds(dice, 15..60))][dice.random_range(0..2)],
+        wake: match dice.random_range(0..6) {
+            0 => WakeOn::Api,
+            1 => WakeOn::FirstByte,
+            _ => WakeOn::Connect,
+        },
+        reclaim: dice.random_bool(0.2),
+        ..IdlePolicy::DEFAULT
     }
 }

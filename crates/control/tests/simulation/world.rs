@@ -1,19 +1,26 @@
 //! What outlives a crash: the engine, the disk, the sockets, true time, the dice, the trace, and what clients were told.
 
 use crate::oracle::Oracle;
+use crate::programs::Programs;
+use crate::sabotage::Sabotage;
 use crate::sockets::Host;
 use crate::weather::Weather;
 use engine::fake::Fake;
-use model::{EngineId, Image, PortSpec, Timestamp};
+use model::{EngineId, Freezer, Image, Key, PortSpec, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
 pub const INSTANCE: &str = "sim";
 const EPOCH: Timestamp = Timestamp::from_millis(1_000_000_000_000);
+
+/// How long it may take until something begun is seen.
+const AT_A_TIME: Duration = Duration::from_secs(5);
 
 /// What the engine has begun for a caller that waits no more; it may do it all the same, later.
 pub type Deed = Arc<dyn Fn() + Send + Sync>;
@@ -22,12 +29,15 @@ pub struct World {
     pub fake: Fake,
     pub weather: Weather,
     pub host: Host,
+    pub programs: Programs,
+    pub sabotage: Option<Sabotage>,
     folder: TempDir,
     dice: Mutex<StdRng>,
     time: Mutex<Time>,
     trace: Mutex<Vec<String>>,
     oracle: Mutex<Oracle>,
     calls: Mutex<Calls>,
+    freezes: AtomicU32,
 }
 
 #[derive(Default)]
@@ -35,6 +45,7 @@ struct Time {
     /// True time of earlier runs, and of what was between them.
     before: Duration,
     begun: Option<tokio::time::Instant>,
+    sessions: u64,
     /// How far the wall clock was set from true time.
     set: i64,
 }
@@ -46,6 +57,7 @@ struct Calls {
     left: Vec<(u64, Duration, Deed)>,
     late: Vec<(Duration, Deed)>,
     under_way: u64,
+    turns: BTreeMap<EngineId, u64>,
 }
 
 /// A call, or an event, that is on its way.
@@ -58,10 +70,11 @@ impl Drop for UnderWay<'_> {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Arc<Self> {
+    pub fn new(seed: u64, sabotage: Option<Sabotage>) -> Arc<Self> {
         let mut dice = StdRng::seed_from_u64(seed);
         let weather = Weather::draw(&mut dice);
         let fake = Fake::new();
+        fake.freeze_by(weather.freezer);
         let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
         fake.add_image(
             "slow-to-serve",
@@ -72,12 +85,15 @@ impl World {
             fake,
             weather,
             host: Host::default(),
+            programs: Programs::default(),
+            sabotage,
             folder: folder(),
             dice: Mutex::new(dice),
             time: Mutex::default(),
             trace: Mutex::default(),
             oracle: Mutex::default(),
             calls: Mutex::default(),
+            freezes: AtomicU32::default(),
         })
     }
 
@@ -143,7 +159,9 @@ impl World {
 
     /// A runtime begins.
     pub fn begins(&self) {
-        lock(&self.time).begun = Some(tokio::time::Instant::now());
+        let mut time = lock(&self.time);
+        time.begun = Some(tokio::time::Instant::now());
+        time.sessions += 1;
     }
 
     /// A runtime is about to end. True time stands until the next one begins.
@@ -162,12 +180,13 @@ impl World {
     /// Time passes while we run; what the engine does late, it does in its time.
     pub async fn pass(&self, how_long: Duration) {
         let until = tokio::time::Instant::now() + how_long;
-        while let Some(due) = self.next_late_deed().filter(|due| *due < until) {
-            tokio::time::sleep_until(due).await;
+        while tokio::time::Instant::now() < until {
+            let due = self.next_late_deed().unwrap_or(until);
+            // What is begun meanwhile may be due sooner.
+            let soon = tokio::time::Instant::now() + AT_A_TIME;
+            tokio::time::sleep_until(due.min(until).min(soon)).await;
             self.do_late_deeds();
         }
-        tokio::time::sleep_until(until).await;
-        self.do_late_deeds();
     }
 
     // What the engine does late.
@@ -224,6 +243,43 @@ impl World {
     pub fn is_quiet(&self) -> bool {
         let calls = lock(&self.calls);
         calls.under_way == 0 && calls.left.is_empty() && calls.late.is_empty()
+    }
+
+    /// Bytes moved through a port of its.
+    pub fn moved(&self, of: &Key, bytes: usize) {
+        let (now, policy) = (self.now(), &self.weather.policy);
+        self.oracle().moved(of, bytes as u64 > policy.quiet_below, now, policy);
+    }
+
+    /// Whether a thaw of this is sure to succeed in the end: our own write is tried again, and asks nobody.
+    pub fn thaws_are_sure(&self, body: &EngineId) -> bool {
+        self.fake.look(body).freezer() == Some(Freezer::Cgroup)
+    }
+
+    /// What is asked of one body's sleep happens in the order in which it was asked.
+    pub fn take_turn(&self, body: &EngineId) -> u64 {
+        let mut calls = lock(&self.calls);
+        let turn = calls.turns.entry(body.clone()).or_default();
+        *turn += 1;
+        *turn
+    }
+
+    pub fn has_turn(&self, body: &EngineId, turn: u64) -> bool {
+        lock(&self.calls).turns.get(body) == Some(&turn)
+    }
+
+    /// How often the program was started.
+    pub fn session(&self) -> u64 {
+        lock(&self.time).sessions
+    }
+
+    pub fn freezes_under_way(&self) -> &AtomicU32 {
+        &self.freezes
+    }
+
+    /// A bug put in on purpose: bytes are forwarded whatever the gate says.
+    pub fn is_gate_broken(&self) -> bool {
+        self.sabotage == Some(Sabotage::GateLeftOpen)
     }
 
     /// Every body that we made, and whether it runs.

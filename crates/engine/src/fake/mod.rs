@@ -123,6 +123,21 @@ impl Fake {
         self.state().list(None)
     }
 
+    /// How one is, without a call.
+    pub fn look(&self, id: &EngineId) -> Observation {
+        self.state().bodies.get(id).map_or(Observation::Missing, Body::observation)
+    }
+
+    /// How often it was started, this time included; none if it does not run.
+    pub fn life(&self, id: &EngineId) -> Option<u64> {
+        self.state().bodies.get(id).filter(|body| body.running).map(|body| body.lives)
+    }
+
+    /// How many commands of others run in it.
+    pub fn execs_in(&self, id: &EngineId) -> usize {
+        self.state().bodies.get(id).map_or(0, |body| body.execs)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -41,6 +41,7 @@ pub(super) struct Body {
     network: String,
     name: String,
     pub(super) running: bool,
+    pub(super) lives: u64,
     code: i64,
     pub(super) frozen: Option<Freezer>,
     /// With this code, once it is thawed.
@@ -57,6 +58,7 @@ impl Body {
             network,
             name,
             running: false,
+            lives: 0,
             code: 0,
             frozen: None,
             told_to_end: None,
@@ -69,7 +71,7 @@ impl Body {
     /// Nothing of it is left but its disk.
     fn end(&mut self, code: i64) {
         let (spec, network, name) = (self.spec.clone(), self.network.clone(), self.name.clone());
-        *self = Self { code, ..Self::new(spec, network, name) };
+        *self = Self { code, lives: self.lives, ..Self::new(spec, network, name) };
     }
 
     pub(super) fn observation(&self) -> Observation {
@@ -140,9 +142,10 @@ impl State {
     }
 
     pub(super) fn run(&mut self, id: &EngineId) {
-        if self.bodies.get_mut(id).is_some_and(|body| !std::mem::replace(&mut body.running, true)) {
-            self.tell(id, EventKind::Started);
-        }
+        let Some(body) = self.bodies.get_mut(id).filter(|body| !body.running) else { return };
+        body.running = true;
+        body.lives += 1;
+        self.tell(id, EventKind::Started);
     }
 
     pub(super) fn halt(&mut self, id: &EngineId, code: i64, by_hand: bool) {
