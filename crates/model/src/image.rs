@@ -10,16 +10,6 @@ pub const APP_PORT_LABEL: &str = "spin-docker.app_port";
 pub const AUTHORIZED_KEYS_LABEL: &str = "spin-docker.authorized_keys";
 /// The label by which an image names the command that succeeds once the application can serve.
 pub const READY_LABEL: &str = "spin-docker.ready";
-/// The labels that speak to us, beside those of the policy's terms; and those that a container of ours has, as an image that
-/// was made of one does. Others that begin like them are taken for misspelt.
-const KNOWN_LABELS: &[&str] = &[
-    APP_PORT_LABEL,
-    AUTHORIZED_KEYS_LABEL,
-    READY_LABEL,
-    "spin-docker.id",
-    "spin-docker.instance",
-    "spin-docker.owner",
-];
 /// The port of an image that is SSH by convention.
 pub const SSH_PORT: u16 = 22;
 
@@ -70,13 +60,13 @@ pub enum IdleLabel {
     /// The term does not take the value.
     #[error("the image's label {LABEL_PREFIX}{0}; until that is mended, the label says nothing")]
     NotTaken(Mistake),
-    /// No label of ours has this name.
-    #[error("the image's label {label} is none that spin-docker knows; the nearest is {LABEL_PREFIX}{}", nearest.name())]
-    Unknown {
+    /// Its name is nearly a term's. Others that begin like ours may be somebody's own.
+    #[error("the image's label {label} says nothing; {LABEL_PREFIX}{} would", meant.name())]
+    Misspelt {
         /// As it stands on the image.
         label: String,
-        /// What it may mean.
-        nearest: Term,
+        /// What it must mean.
+        meant: Term,
     },
 }
 
@@ -111,12 +101,10 @@ impl Image {
         let (mut said, mut idle) = (Said::default(), Vec::new());
         for (label, text) in &self.labels {
             let Some(name) = label.strip_prefix(LABEL_PREFIX) else { continue };
+            let misspelt = |meant| IdleLabel::Misspelt { label: label.clone(), meant };
             match name.parse() {
                 Ok(term) => idle.extend(said.say(term, text).err().map(IdleLabel::NotTaken)),
-                Err(()) if KNOWN_LABELS.contains(&label.as_str()) => {}
-                Err(()) => {
-                    idle.push(IdleLabel::Unknown { label: label.clone(), nearest: Term::nearest(name) })
-                }
+                Err(()) => idle.extend(Term::meant_by(name).map(misspelt)),
             }
         }
         (said, idle)
@@ -178,7 +166,13 @@ mod tests {
             ("spin-docker.activity", "traffic"),
             ("spin-docker.app_port", "80"),
             ("spin-docker.freeze_afer", "60s"),
+            ("spin-docker.authorized_keys", "/keys"),
+            ("spin-docker.built-from", "here"),
+            ("spin-docker.id", "1"),
             ("spin-docker.instance", "default"),
+            ("spin-docker.owner", "somebody"),
+            ("spin-docker.ready", "true"),
+            ("spin-docker.ready_path", "/"),
             ("spin-docker.owed_for", "soon"),
             ("maintainer", "spin"),
         ];
@@ -189,7 +183,7 @@ mod tests {
         assert_eq!(idle.len(), 2, "{idle:?}");
         assert_eq!(
             idle[0],
-            "the image's label spin-docker.freeze_afer is none that spin-docker knows; the nearest is spin-docker.freeze_after"
+            "the image's label spin-docker.freeze_afer says nothing; spin-docker.freeze_after would"
         );
         let not_taken = "the image's label spin-docker.owed_for is \"soon\"; it takes seconds, or";
         assert!(idle[1].starts_with(not_taken), "{}", idle[1]);

@@ -174,7 +174,7 @@ async fn an_images_labels_hold_below_a_request_and_those_that_say_nothing_are_sh
             .unwrap()
             .starts_with("the image's label spin-docker.busy_cpu is \"a lot\"; it takes")
     );
-    assert!(warnings[1].as_str().unwrap().ends_with("the nearest is spin-docker.freeze_after"));
+    assert!(warnings[1].as_str().unwrap().ends_with("says nothing; spin-docker.freeze_after would"));
     let back = patch(&bench, uri(&made.body), json!({"owed_for": null})).await;
     assert_eq!(back.body["policy"]["owed_for"], 600, "what the image says");
 }

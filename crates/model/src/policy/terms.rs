@@ -101,11 +101,29 @@ impl Term {
         matches!(self, Self::WakeFrom | Self::IgnoreFrom | Self::IgnorePaths | Self::IgnoreAgents)
     }
 
+    /// Whether it is true or false.
+    pub const fn is_switch(self) -> bool {
+        matches!(
+            self,
+            Self::DisableTimeouts | Self::StopWithConnections | Self::Reclaim | Self::ProxyProtocol
+        )
+    }
+
     /// The one whose name is most like this, for whoever misspelt it.
     pub fn nearest(name: &str) -> Self {
-        let likeness = |term: &Self| strsim::jaro_winkler(term.name(), name);
-        let nearest = Self::ALL.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+        let nearest =
+            Self::ALL.iter().max_by(|one, other| one.likeness(name).total_cmp(&other.likeness(name)));
         *nearest.expect("there are terms")
+    }
+
+    /// The one that this must be meant for, if it must.
+    pub fn meant_by(name: &str) -> Option<Self> {
+        const MUST: f64 = 0.9;
+        Some(Self::nearest(name)).filter(|term| term.likeness(name) > MUST)
+    }
+
+    fn likeness(self, name: &str) -> f64 {
+        strsim::jaro_winkler(self.name(), name)
     }
 }
 
