@@ -72,11 +72,11 @@ fn read(term: Term, value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.into()),
         Value::Array(entries) if term.is_list() => {
-            let entry =
-                |entry: &'_ Value| Some(entry.as_str().filter(|text| !text.contains(','))?.to_owned());
-            Some(entries.iter().map(entry).collect::<Option<Vec<_>>>()?.join(",").into())
+            let is_one = |text: &&str| !text.trim().is_empty() && !text.contains(',');
+            let texts = entries.iter().map(|entry| entry.as_str().filter(is_one));
+            Some(texts.collect::<Option<Vec<_>>>()?.join(",").into())
         }
-        Value::Number(number) if !term.is_list() => {
+        Value::Number(number) if !term.is_list() && !term.is_switch() => {
             // To JSON, 60.0 is a whole number.
             let whole = number.as_f64().filter(|number| number.fract() == 0.0).map(|whole| whole as i64);
             Some(whole.map_or_else(|| number.to_string(), |whole| whole.to_string()).into())
@@ -189,6 +189,7 @@ mod tests {
             ),
             (json!({"wake": "never"}), r#"policy: wake is "never"; it takes connect, first-byte or api"#),
             (json!({"reclaim": 2}), r#"policy: reclaim is "2"; it takes true or false"#),
+            (json!({"reclaim": 0}), r#"policy: reclaim is "0"; it takes true or false"#),
             (json!({"owed_for": {"s": 1}}), r#"policy: owed_for is "{\"s\":1}"; it takes seconds, or"#),
             (json!({"owed_for": [1]}), r#"policy: owed_for is "[1]"; it takes"#),
             (json!({"owed_for": 1.5}), r#"policy: owed_for is "1.5"; it takes"#),
@@ -196,6 +197,7 @@ mod tests {
             (json!({"owed_for": 1e300}), "policy: owed_for is \"9223372036854775807\"; it takes"),
             (json!({"ignore_paths": [1]}), r#"policy: ignore_paths is "[1]"; it takes"#),
             (json!({"ignore_paths": ["/a,b"]}), r#"policy: ignore_paths is "[\"/a,b\"]"; it takes"#),
+            (json!({"wake_from": [" "]}), r#"policy: wake_from is "[\" \"]"; it takes"#),
             (json!({"ignore_paths": true}), r#"policy: ignore_paths is "true"; it takes"#),
         ];
         for (body, words) in table {

@@ -4,7 +4,7 @@
 use crate::{PolicyRequest, schema};
 use model::Term;
 use serde::{Deserialize, Deserializer};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Ref, Schema};
 use utoipa::openapi::{RefOr, Type};
@@ -36,11 +36,11 @@ impl ToSchema for CreateForm {}
 
 impl PartialSchema for CreateForm {
     fn schema() -> RefOr<Schema> {
-        let no_env = [("not", json!({"required": ["env"]}))];
+        let no_objects = [("not", json!({"anyOf": [{"required": ["env"]}, {"required": ["policy"]}]}))];
         let form = ObjectBuilder::new().property("image", schema::image()).required("image");
         let form = with_policy(form);
         form.description(Some("An environment takes JSON"))
-            .extensions(Some(no_env.into_iter().collect()))
+            .extensions(Some(no_objects.into_iter().collect()))
             .into()
     }
 }
@@ -77,7 +77,7 @@ impl PartialSchema for ChangeContainer {
     fn schema() -> RefOr<Schema> {
         let policy = Ref::from_schema_name(PolicyRequest::name());
         let change = ObjectBuilder::new().property("status", schema::wish()).property("policy", policy);
-        any_of(change, ["status", "policy"].map(str::to_owned))
+        any_of(change, ["status", "policy"].map(str::to_owned), [])
     }
 }
 
@@ -90,14 +90,20 @@ impl PartialSchema for ChangeForm {
     fn schema() -> RefOr<Schema> {
         let change = with_policy(ObjectBuilder::new().property("status", schema::wish()));
         let terms = Term::ALL.iter().map(|term| in_a_form(*term));
-        any_of(change, std::iter::once("status".to_owned()).chain(terms))
+        let no_object = ("not", json!({"required": ["policy"]}));
+        any_of(change, std::iter::once("status".to_owned()).chain(terms), [no_object])
     }
 }
 
-/// At least one of these fields.
-fn any_of(body: ObjectBuilder, fields: impl IntoIterator<Item = String>) -> RefOr<Schema> {
+/// At least one of these fields, and what else must hold.
+fn any_of<const N: usize>(
+    body: ObjectBuilder,
+    fields: impl IntoIterator<Item = String>,
+    beside: [(&'static str, Value); N],
+) -> RefOr<Schema> {
     let required: Vec<_> = fields.into_iter().map(|field| json!({"required": [field]})).collect();
-    body.extensions(Some([("anyOf", required)].into_iter().collect())).into()
+    let rules = [("anyOf", json!(required))].into_iter().chain(beside);
+    body.extensions(Some(rules.collect())).into()
 }
 
 /// What `POST /v1/check-in` takes: a count under one name or the other. Where both are there, `active-connections` counts.

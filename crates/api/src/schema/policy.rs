@@ -12,6 +12,9 @@ use utoipa::openapi::{RefOr, Type};
 const LONGEST: u64 = 100 * 366 * 24 * 3600;
 const V4: &str = r"((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/(3[0-2]|[12]?[0-9]))?";
 
+/// Neither commas nor control characters, and not only blanks.
+const PATTERN: &str = r"^[^,\x00-\x1f\x7f-\x9f]*[^,\s\x00-\x1f\x7f-\x9f][^,\x00-\x1f\x7f-\x9f]*$";
+
 /// The whole of it, as it is shown.
 pub(crate) fn shown() -> RefOr<Schema> {
     let about = "The idle policy. Durations are whole seconds where they can be; `off` is a text";
@@ -69,7 +72,7 @@ fn of_text(term: Term) -> Option<String> {
         Term::Wake => "connect|first-byte|api".to_owned(),
         Term::BusyCpu => r"0\.(00[1-9]|0[1-9]|[1-9])|[1-9][0-9]{0,2}|off".to_owned(),
         Term::QuietBelow => "0|[0-9]{1,6}(B|kB|KiB|MB|MiB)/(s|min|h)".to_owned(),
-        Term::WakeFrom | Term::IgnoreFrom => format!("{V4}(,{V4})*"),
+        Term::WakeFrom | Term::IgnoreFrom => format!("({V4}(,{V4})*)?"),
         Term::IgnorePaths | Term::IgnoreAgents => return None,
     })
 }
@@ -96,7 +99,7 @@ fn beside_texts(term: Term) -> Option<Schema> {
             ArrayBuilder::new().items(AnyOfBuilder::new().item(v4).item(v6)).into()
         }
         Term::IgnorePaths | Term::IgnoreAgents => {
-            let pattern = text().pattern(Some(r"^[^,\x00-\x1f\x7f-\x9f]*$")).max_length(Some(256));
+            let pattern = text().pattern(Some(PATTERN)).max_length(Some(256));
             ArrayBuilder::new().items(pattern).into()
         }
         Term::Activity | Term::Wake => return None,
