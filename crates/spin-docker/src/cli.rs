@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Print docs/settings.md.
     #[command(hide = true)]
     SettingsReference,
+    /// Print docs/policy.md.
+    #[command(hide = true)]
+    PolicyReference,
     /// Print docs/metrics.md.
     #[command(hide = true)]
     MetricsReference,

@@ -3,6 +3,7 @@
 
 mod cli;
 mod config;
+mod policy_page;
 mod serve;
 mod telemetry;
 mod thaw;
@@ -44,6 +45,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder)
             .with_context(|| format!("cannot write manual pages to {}", folder.display())),
         Command::SettingsReference => print(&config::reference()),
+        Command::PolicyReference => print(&policy_page::policy_reference()),
         Command::MetricsReference => print(&server::metrics_reference()),
         Command::Openapi => print(&(server::openapi().to_pretty_json()? + "\n")),
     }

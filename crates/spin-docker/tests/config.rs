@@ -319,6 +319,14 @@ fn the_reference_page_is_what_the_program_prints() {
 }
 
 #[test]
+fn the_page_on_the_idle_policy_is_what_the_program_prints() {
+    let made = printed(&Program::new("", &[]).run(&["policy-reference"]));
+    let kept = std::fs::read_to_string(reference().with_file_name("policy.md")).unwrap();
+    assert!(made == kept, "docs/policy.md is stale: run `spin-docker policy-reference > docs/policy.md`");
+    assert_eq!(made.matches("\n| `").count(), model::Term::ALL.len(), "a row for each term");
+}
+
+#[test]
 fn what_is_not_understood_exits_with_2() {
     let program = Program::new("", &[]);
     assert_eq!(program.run(&["serve", "--lisen", "x"]).status.code(), Some(2));

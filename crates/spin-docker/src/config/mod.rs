@@ -18,7 +18,7 @@ mod variables;
 
 pub(crate) use flags::{Flags, Whereabouts};
 pub(crate) use mistake::Mistakes;
-pub(crate) use reference::reference;
+pub(crate) use reference::{default_of, reference};
 pub(crate) use table::Settings;
 pub(crate) use values::{Environment, LogFormat};
 pub(crate) use variables::Variables;

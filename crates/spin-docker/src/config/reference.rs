@@ -1,6 +1,7 @@
 //! `docs/settings.md`, made from the table.
 
 use super::table::{Setting, TABLE};
+use model::Term;
 
 const PREFACE: &str = "\
 # Settings
@@ -42,6 +43,11 @@ pub(crate) fn reference() -> String {
         page += &row(setting);
     }
     page
+}
+
+/// The default of a term of the idle policy, in words.
+pub(crate) fn default_of(term: Term) -> String {
+    Setting::known_as(term.name()).map(Setting::default_in_words).unwrap_or_default()
 }
 
 fn row(setting: &Setting) -> String {
