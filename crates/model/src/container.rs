@@ -340,13 +340,22 @@ impl Container {
     pub fn expires_at(&self, policy: &IdlePolicy) -> Option<Timestamp> {
         let of_age =
             policy.expires_after.map(|after| self.lives_since.unwrap_or(self.created_at).plus(after));
-        let of_disuse = policy.delete_after_idle.filter(|_| !self.reports_use(policy));
-        let of_disuse = of_disuse.map(|after| self.last_activity.plus(after));
+        let of_disuse = policy.delete_after_idle.and_then(|after| Some(self.used_until(policy)?.plus(after)));
         of_age.into_iter().chain(of_disuse).min()
     }
 
+    /// When its last activity ends, as far as that is known: while its last check-in counts, it is in use. None if that is for
+    /// ever.
+    fn used_until(&self, policy: &IdlePolicy) -> Option<Timestamp> {
+        if !self.reports_use(policy) {
+            return Some(self.last_activity);
+        }
+        let reported = self.checked_in_at.unwrap_or_default().plus(policy.check_in_ttl?);
+        Some(self.last_activity.max(reported))
+    }
+
     /// Whether its last check-in says that it is in use, under a policy that counts check-ins.
-    pub fn reports_use(&self, policy: &IdlePolicy) -> bool {
+    fn reports_use(&self, policy: &IdlePolicy) -> bool {
         let runs = matches!(self.phase, Phase::Running { .. });
         runs && self.check_in != NO_CHECK_IN && policy.activity.check_ins()
     }

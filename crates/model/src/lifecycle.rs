@@ -10,7 +10,7 @@ mod sleep;
 pub use observation::{Ending, Observation};
 pub use sleep::Waker;
 
-use crate::container::{After, Container, NO_CHECK_IN, Phase, Sleep, StopReason};
+use crate::container::{After, Container, NO_CHECK_IN, Phase, Sleep, Status, StopReason};
 use crate::freezer::Freezer;
 use crate::idle::{Evidence, Verdict};
 use crate::ids::{ContainerId, EngineId};
@@ -113,9 +113,9 @@ pub fn step(
 impl Container {
     /// While it reports that it is in use, it is: its last activity is when that ends.
     fn take(&mut self, input: Input, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
-        let reported = self.reports_use(policy);
+        let reported = self.is_checked_in(now, policy) && self.phase.status() == Status::Running;
         let effect = self.moved_by(input, now, policy);
-        if reported && !self.reports_use(policy) {
+        if reported && (self.check_in == NO_CHECK_IN || self.phase.status() != Status::Running) {
             self.last_activity = self.last_activity.max(now);
         }
         effect

@@ -681,6 +681,13 @@ fn one_that_reports_use_does_not_expire_for_disuse_and_is_in_use_until_that_ends
         let (after, _) = step(&before, end, later, &policy);
         assert_eq!(after.expires_at(&policy), Some(later.plus(Duration::from_secs(10))));
     }
+    let short = IdlePolicy { check_in_ttl: Some(Duration::from_secs(60)), ..policy.clone() };
+    let reported = Container { checked_in_at: Some(NOW), ..before.clone() };
+    assert_eq!(
+        reported.expires_at(&short),
+        Some(NOW.plus(Duration::from_secs(70))),
+        "a report counts so long"
+    );
     let deaf = IdlePolicy { activity: crate::policy::Counts::Traffic, ..policy };
     assert_eq!(before.expires_at(&deaf), Some(NOW.plus(Duration::from_secs(10))));
 }

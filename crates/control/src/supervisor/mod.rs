@@ -17,7 +17,7 @@ use crate::handle::{Answer, Command, CommandError, Handle, Rendered, View};
 use crate::{Traffic, Wake, handle};
 use calls::{Calls, Hindrance};
 use engine::ContainerSpec;
-use model::{Container, Ending, Evidence, IdlePolicy, Input, Phase, step};
+use model::{Awake, Container, Ending, Evidence, IdlePolicy, Input, Keeper, Phase, step};
 use ports::Ports;
 use sleep::Sleeper;
 pub(crate) use sleep::WakeAnswer;
@@ -284,17 +284,25 @@ impl Supervisor {
         self.fact(Input::Look(evidence)).await;
     }
 
-    /// A use that is not recorded yet postpones it, and so does whoever is connected.
+    /// A use that is not on record yet postpones it, and whatever is going on: a client that is connected, an answer that is
+    /// owed, work.
     async fn expire(&mut self) {
         self.sample().await;
-        if self.handle.traffic().connections() > 0 {
+        let policy = self.policy();
+        if self.is_occupied(&policy) {
             self.fact(Input::Used(self.shared.clock.now())).await;
         }
-        let policy = self.policy();
         if self.container.expires_at(&policy).is_some_and(|at| at <= self.shared.clock.now()) {
             tracing::info!(container = %self.name(), image = %self.container.image, "it has expired, as its policy says: deleting");
         }
         self.fact(Input::Expired).await;
+    }
+
+    fn is_occupied(&self, policy: &IdlePolicy) -> bool {
+        let connected = self.handle.traffic().connections() > 0 && !policy.stop_with_connections;
+        let busy =
+            |kept: Awake| matches!(kept.by, Keeper::Owed | Keeper::Exec | Keeper::Busy(_) | Keeper::Mail);
+        connected || self.sleeper.kept.is_some_and(busy)
     }
 
     /// The program ends: a use that no look has seen yet is not forgotten.
