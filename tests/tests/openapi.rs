@@ -39,7 +39,7 @@ fn the_page_needs_nothing_from_elsewhere() {
     }
 }
 
-/// Some 400 requests, right and wrong, and sequences of them. What it makes is an image of ours and what the engine has
+/// Some 1,400 requests, right and wrong, and sequences of them. What it makes is an image of ours and what the engine has
 /// beside, and is stopped after a few seconds; what is left goes with the daemon.
 #[test]
 fn schemathesis_finds_nothing() {

@@ -4,6 +4,7 @@
 //! stands after them is ours.
 
 use crate::{PolicyBody, schema};
+use model::policy::FreezeAfter;
 use model::{Container, Endpoint, IdlePolicy, Phase, Protocol, Status, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,7 +34,7 @@ pub struct ContainerBody {
     /// The host port of the application; empty while stopped, or where the image exposes none.
     #[schema(pattern = "^[0-9]{0,5}$")]
     pub app_port: String,
-    /// How deep it sleeps: `awake` or `stopped`.
+    /// How deep it sleeps: `awake`, `frozen` (its processes are held; memory and connections stay) or `stopped`.
     #[schema(schema_with = schema::depth)]
     pub depth: &'static str,
     /// The body that the engine runs at present.
@@ -111,9 +112,15 @@ impl ContainerBody {
             expires_at: container.expires_at(policy).map(rfc3339),
             failure,
             warnings: container.warnings.clone(),
-            policy: PolicyBody::from(policy),
+            policy: PolicyBody::from(&in_force(container, policy)),
         }
     }
+}
+
+/// With when it freezes as it holds for this container, where nobody says it.
+fn in_force(container: &Container, policy: &IdlePolicy) -> IdlePolicy {
+    let freeze_after = container.freezes_after(policy).map_or(FreezeAfter::Off, FreezeAfter::After);
+    IdlePolicy { freeze_after, ..policy.clone() }
 }
 
 fn port(status: Status, host_port: Option<u16>) -> String {
@@ -229,6 +236,21 @@ mod tests {
     fn a_stopping_one_still_shows_its_ports() {
         let phase = Phase::Stopping { reason: StopReason::Asked, after: model::After::Stay };
         assert_eq!(body(phase, "::1")["app_port"], "49156");
+    }
+
+    #[test]
+    fn when_it_freezes_is_shown_as_it_holds() {
+        let shown = |container: &Container, policy: &IdlePolicy| {
+            let body = ContainerBody::new(container, "0".into(), None, policy, "127.0.0.1");
+            serde_json::to_value(body).unwrap()["policy"]["freeze_after"].clone()
+        };
+        let runs = container(Phase::Running { looks: None, sleep: Default::default() });
+        assert_eq!(shown(&runs, &POLICY), 60);
+        assert_eq!(shown(&runs, &IdlePolicy { disable_timeouts: true, ..POLICY }), "off");
+        let reports = Container { checked_in_at: Some(Timestamp::from_millis(1)), ..runs };
+        assert_eq!(shown(&reports, &POLICY), "off");
+        let said = FreezeAfter::After(std::time::Duration::from_millis(1_500));
+        assert_eq!(shown(&reports, &IdlePolicy { freeze_after: said, ..POLICY }), "1500ms");
     }
 
     #[test]

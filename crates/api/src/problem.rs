@@ -79,6 +79,10 @@ kinds! {
     TooSlow = "too-slow", 408, "The body did not come in time";
     /// Several containers go by this beginning of an id.
     Ambiguous = "ambiguous", 409, "Several containers go by this";
+    /// Only what runs freezes and thaws.
+    NotRunning = "not-running", 409, "The container does not run";
+    /// It did not freeze, or not thaw.
+    NotSo = "not-so", 409, "The container did not do as asked";
     /// Another request overtook this one.
     Overtaken = "overtaken", 409, "Another request overtook this one";
     /// It was deleted meanwhile.

@@ -61,7 +61,11 @@ fn in_a_form(term: Term) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ChangeContainer {
     /// `running` or `stopped`.
+    #[serde(default, deserialize_with = "present")]
     pub status: Option<String>,
+    /// `frozen` or `awake`, of a running one.
+    #[serde(default, deserialize_with = "present")]
+    pub depth: Option<String>,
     /// What its owner says of its idle policy from now on.
     #[serde(default, deserialize_with = "present")]
     pub policy: Option<PolicyRequest>,
@@ -76,8 +80,7 @@ impl ToSchema for ChangeContainer {
 impl PartialSchema for ChangeContainer {
     fn schema() -> RefOr<Schema> {
         let policy = Ref::from_schema_name(PolicyRequest::name());
-        let change = ObjectBuilder::new().property("status", schema::wish()).property("policy", policy);
-        any_of(change, ["status", "policy"].map(str::to_owned), [])
+        any_of(wishes().property("policy", policy), ["status", "depth", "policy"].map(str::to_owned), [])
     }
 }
 
@@ -88,11 +91,15 @@ impl ToSchema for ChangeForm {}
 
 impl PartialSchema for ChangeForm {
     fn schema() -> RefOr<Schema> {
-        let change = with_policy(ObjectBuilder::new().property("status", schema::wish()));
-        let terms = Term::ALL.iter().map(|term| in_a_form(*term));
+        let (wanted, terms) = (["status", "depth"].map(str::to_owned), Term::ALL.iter());
+        let terms = terms.map(|term| in_a_form(*term));
         let no_object = ("not", json!({"required": ["policy"]}));
-        any_of(change, std::iter::once("status".to_owned()).chain(terms), [no_object])
+        any_of(with_policy(wishes()), wanted.into_iter().chain(terms), [no_object])
     }
+}
+
+fn wishes() -> ObjectBuilder {
+    ObjectBuilder::new().property("status", schema::wish()).property("depth", schema::depth_wish())
 }
 
 /// At least one of these fields, and what else must hold.

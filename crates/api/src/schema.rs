@@ -31,7 +31,11 @@ pub(crate) fn wish() -> Object {
 }
 
 pub(crate) fn depth() -> Object {
-    words("How deep it sleeps", &["awake", "stopped"])
+    words("How deep it sleeps", &["awake", "frozen", "stopped"])
+}
+
+pub(crate) fn depth_wish() -> Object {
+    words("How deep it is to sleep, if it runs", &["frozen", "awake"])
 }
 
 pub(crate) fn protocol() -> Object {

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use control::{CreateRequest, Handle, View};
+use control::{CommandError, CreateRequest, Handle, View};
 use model::Amendment;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -134,11 +134,13 @@ pub(crate) async fn show(
     Ok(one(&app, &handle.view()))
 }
 
-/// Start or stop a container, or change its idle policy
+/// Start, stop, freeze or thaw a container, or change its idle policy
 ///
 /// A start answers once it runs, with the ports that it always had; a running one is left as it is. A stop answers at once with
-/// `stopping`; within 10 s or so the container is `stopped`. A policy comes first and is kept, whatever becomes of the rest; its looks
-/// move with it.
+/// `stopping`; within 10 s or so the container is `stopped`. A depth is of a running container: `frozen`, its processes are held, with memory and
+/// connections kept, until somebody uses it; `awake`, they go on. Both answer once that is so.
+///
+/// Several of these come in the order policy, status, depth; what was done before one fails stays.
 #[utoipa::path(patch, path = "/v1/containers/{id}", operation_id = "change_container", tag = "containers",
     params(("id" = String, Path, description = ID, example = "hungry_bell")),
     request_body(content(
@@ -146,11 +148,12 @@ pub(crate) async fn show(
         (ChangeContainer = "application/json", examples(
             ("stop" = (value = json!({"status": "stopped"}))),
             ("start" = (value = json!({"status": "running"}))),
+            ("freeze" = (value = json!({"depth": "frozen"}))),
             ("policy" = (value = json!({"policy": {"freeze_after": 300, "expires_after": null}}))),
         )),
     )),
     responses(
-        (status = 200, description = "It runs, or it is about to stop", body = ContainerBody, examples(
+        (status = 200, description = "As it is now; what was to stop may be about to", body = ContainerBody, examples(
             ("stop" = (summary = "After a stop", value = json!(example_container("stopping")))),
             ("start" = (summary = "After a start", value = json!(example_container("running")))),
         )),
@@ -163,52 +166,62 @@ pub(crate) async fn change(
     Fields(change): Fields<ChangeContainer>,
 ) -> Result<Written, Failure> {
     let handle = find(&app, &id)?;
-    let Change { policy, wish } = Change::of(&change)?;
-    let mut view = handle.view();
-    if let Some(amendment) = policy {
-        view = handle.say_policy(amendment).await.map_err(|error| Failure::command(&app, &id, &error))?;
-    }
-    if let Some(wish) = wish {
-        let changed = match wish {
-            Wish::Run => handle.start().await,
-            Wish::Rest => handle.stop().await,
-        };
-        view = changed.map_err(|error| Failure::command(&app, &id, &error))?;
-    }
+    let change = Change::of(&change)?;
+    let view = change.make(&handle).await.map_err(|error| Failure::command(&app, &id, &error))?;
     Ok(one(&app, &view))
 }
 
-/// What a change asks for, read before anything is done.
+/// What a change asks for, read before anything of it is done.
 struct Change {
     policy: Option<Amendment>,
-    wish: Option<Wish>,
-}
-
-enum Wish {
-    Run,
-    Rest,
+    /// Whether it is to run.
+    runs: Option<bool>,
+    /// Whether it is to be frozen.
+    frozen: Option<bool>,
 }
 
 impl Change {
     fn of(asked: &ChangeContainer) -> Result<Self, Failure> {
-        let mistake = |words: String| Err(Failure::new(Kind::InvalidField, words));
         if *asked == ChangeContainer::default() {
-            return mistake("A change takes status, running or stopped, or policy".to_owned());
+            let words = "A change takes status, running or stopped; depth, frozen or awake; or policy";
+            return Err(Failure::new(Kind::InvalidField, words));
         }
-        let wish = match asked.status.as_deref() {
-            None => None,
-            Some("running") => Some(Wish::Run),
-            Some("stopped") => Some(Wish::Rest),
-            Some(other) => {
-                return mistake(format!("status must be running or stopped, not {:?}", start_of(other)));
-            }
-        };
-        Ok(Self { policy: asked.policy.as_ref().map(amendment).transpose()?, wish })
+        let runs = either("status", asked.status.as_deref(), ["running", "stopped"])?;
+        let frozen = either("depth", asked.depth.as_deref(), ["frozen", "awake"])?;
+        let policy = asked.policy.as_ref().map(amendment).transpose()?;
+        if let (Some(false), Some(_)) = (runs, frozen) {
+            let words = "status is stopped, and depth is of a container that runs; ask for one of them";
+            return Err(Failure::new(Kind::NotRunning, words));
+        }
+        Ok(Self { policy, runs, frozen })
+    }
+
+    async fn make(self, handle: &Handle) -> Result<Arc<View>, CommandError> {
+        let mut view = handle.view();
+        if let Some(amendment) = self.policy {
+            view = handle.say_policy(amendment).await?;
+        }
+        if let Some(runs) = self.runs {
+            view = if runs { handle.start().await } else { handle.stop().await }?;
+        }
+        if let Some(frozen) = self.frozen {
+            view = if frozen { handle.freeze().await } else { handle.thaw().await }?;
+        }
+        Ok(view)
     }
 }
 
-fn start_of(text: &str) -> String {
-    text.chars().take(40).collect()
+/// Which of two words it is, the first or not.
+fn either(field: &str, asked: Option<&str>, [yes, no]: [&str; 2]) -> Result<Option<bool>, Failure> {
+    match asked {
+        None => Ok(None),
+        Some(word) if word == yes => Ok(Some(true)),
+        Some(word) if word == no => Ok(Some(false)),
+        Some(other) => {
+            let shown: String = other.chars().take(40).collect();
+            Err(Failure::new(Kind::InvalidField, format!("{field} must be {yes} or {no}, not {shown:?}")))
+        }
+    }
 }
 
 /// Delete a container, with its data

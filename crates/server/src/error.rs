@@ -92,9 +92,9 @@ impl Failure {
             CommandError::Gone(_) => Self::new(Kind::Gone, capitalised(&error.to_string())),
             CommandError::Ending => Self::new(Kind::Ending, capitalised(&error.to_string())).later(ENDING),
             CommandError::NoRoom(error) => Self::below(app, Kind::NoRoom, error),
-            CommandError::Overtaken | CommandError::NotRunning | CommandError::NotSo(..) => {
-                Self::new(Kind::Overtaken, capitalised(&error.to_string()))
-            }
+            CommandError::Overtaken => Self::new(Kind::Overtaken, capitalised(&error.to_string())),
+            CommandError::NotRunning => Self::new(Kind::NotRunning, capitalised(&error.to_string())),
+            CommandError::NotSo(..) => Self::new(Kind::NotSo, capitalised(&error.to_string())),
             CommandError::Busy => {
                 Self::new(Kind::Busy, capitalised(&error.to_string())).later(Duration::from_secs(1))
             }

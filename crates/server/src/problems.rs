@@ -24,6 +24,8 @@ const FIND: &[Kind] = &[NoSuchContainer, Ambiguous];
 const COMMAND: &[Kind] = &[Gone, Busy, Ending, DiskFull];
 /// One that waits until a container runs.
 const START: &[Kind] = &[NotStarted, EngineAway, Overtaken, NoRoom];
+/// One that freezes and thaws.
+const SLEEP: &[Kind] = &[NotRunning, NotSo];
 /// One that makes a container.
 const CREATE: &[Kind] =
     &[ImageBlank, InvalidImage, NoSuchImage, NoPorts, TooManyPorts, TooManyCreates, UsedUp];
@@ -48,6 +50,6 @@ operations! {
     ListContainers: PATH, CLOSED, ENGINE, ANY;
     CreateContainer: CREATE, BODY, CLOSED, CHANGES, START, COMMAND, ENGINE, ANY;
     ShowContainer: PATH, CLOSED, FIND, ANY;
-    ChangeContainer: PATH, BODY, CLOSED, CHANGES, FIND, START, COMMAND, ANY;
+    ChangeContainer: PATH, BODY, CLOSED, CHANGES, FIND, START, SLEEP, COMMAND, ANY;
     DeleteContainer: PATH, CLOSED, CHANGES, FIND, COMMAND, ANY;
 }

@@ -34,13 +34,15 @@ async fn a_status_other_than_the_two_is_422_and_names_them() {
 #[tokio::test]
 async fn a_change_of_nothing_that_we_know_is_422() {
     let (bench, uri) = with_one().await;
-    let takes = "A change takes status, running or stopped, or policy";
-    for body in ["", "depth=frozen", "statuses=running", "garbage"] {
+    let takes = "A change takes status, running or stopped; depth, frozen or awake; or policy";
+    for body in ["", "depths=frozen", "statuses=running", "garbage"] {
         says(&bench.send("PATCH", &uri, body).await, 422, "invalid-field", takes);
     }
-    for body in ["", "{}", r#"{"status": null}"#, r#"{"depth": "frozen"}"#] {
+    for body in ["", "{}", r#"{"statuses": "running"}"#] {
         says(&bench.send_as("PATCH", &uri, JSON, body).await, 422, "invalid-field", takes);
     }
+    let null = bench.send_as("PATCH", &uri, JSON, r#"{"status": null}"#).await;
+    says(&null, 422, "invalid-field", "status: invalid type: null, expected a string");
     let typed = bench.send_as("PATCH", &uri, JSON, r#"{"status": true}"#).await;
     says(&typed, 422, "invalid-field", "status: invalid type: boolean `true`, expected a string");
     says(
@@ -137,4 +139,45 @@ async fn the_beginning_of_several_ids_names_none_of_them() {
         says(&answer, 409, "ambiguous", "000000000000 is the beginning of 2 container ids; give more digits");
     }
     assert_eq!(bench.send("GET", "/v1/containers", "").await.body.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_running_one_freezes_and_thaws_by_hand() {
+    let (bench, uri) = with_one().await;
+    for depth in ["frozen", "frozen", "awake", "awake"] {
+        let shown = bench.send("PATCH", &uri, &format!("depth={depth}")).await;
+        let (status, is) = (&shown.body["status"], &shown.body["depth"]);
+        assert_eq!((shown.status, status, is), (200, &"running".into(), &depth.into()), "{}", shown.body);
+    }
+    for depth in ["", "asleep", "stopped", "Frozen"] {
+        let words = format!("depth must be frozen or awake, not {depth:?}");
+        says(&bench.send("PATCH", &uri, &format!("depth={depth}")).await, 422, "invalid-field", &words);
+    }
+    let both = bench.send("PATCH", &uri, "status=stopped&depth=frozen").await;
+    says(&both, 409, "not-running", "ask for one of them");
+    assert_eq!(bench.send("GET", &uri, "").await.body["depth"], "awake", "nothing of it was done");
+}
+
+#[tokio::test]
+async fn a_stopped_one_neither_freezes_nor_thaws_but_what_starts_may() {
+    let (bench, uri) = with_one().await;
+    bench.send("PATCH", &uri, "status=stopped").await;
+    bench.until_status(&uri, "stopped").await;
+    for depth in ["frozen", "awake"] {
+        let answer = bench.send("PATCH", &uri, &format!("depth={depth}")).await;
+        says(&answer, 409, "not-running", "The container does not run, so it can neither freeze nor thaw");
+        assert_eq!(bench.send("GET", &uri, "").await.body["depth"], "stopped");
+    }
+    let started = bench.send("PATCH", &uri, "status=running&depth=frozen&policy.freeze_after=off").await;
+    assert_eq!((started.status, &started.body["depth"]), (200, &"frozen".into()), "{}", started.body);
+    assert_eq!(started.body["policy"]["freeze_after"], "off");
+}
+
+#[tokio::test]
+async fn a_freeze_that_fails_is_told_and_leaves_it_awake() {
+    let (bench, uri) = with_one().await;
+    bench.fake.fail(Call::Freeze, 1, false);
+    let answer = bench.send("PATCH", &uri, "depth=frozen").await;
+    says(&answer, 409, "not-so", "The container is awake, not as asked");
+    assert_eq!(bench.send("GET", &uri, "").await.body["depth"], "awake");
 }
