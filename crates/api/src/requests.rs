@@ -93,7 +93,7 @@ impl PartialSchema for ChangeForm {
     fn schema() -> RefOr<Schema> {
         let (wanted, terms) = (["status", "depth"].map(str::to_owned), Term::ALL.iter());
         let terms = terms.map(|term| in_a_form(*term));
-        let no_object = ("not", json!({"required": ["policy"]}));
+        let no_object = json!({"not": {"required": ["policy"]}});
         any_of(with_policy(wishes()), wanted.into_iter().chain(terms), [no_object])
     }
 }
@@ -102,15 +102,15 @@ fn wishes() -> ObjectBuilder {
     ObjectBuilder::new().property("status", schema::wish()).property("depth", schema::depth_wish())
 }
 
-/// At least one of these fields, and what else must hold.
+/// At least one of these fields, and what else must hold. In one member: of several, the order would be another each time.
 fn any_of<const N: usize>(
     body: ObjectBuilder,
     fields: impl IntoIterator<Item = String>,
-    beside: [(&'static str, Value); N],
+    beside: [Value; N],
 ) -> RefOr<Schema> {
     let required: Vec<_> = fields.into_iter().map(|field| json!({"required": [field]})).collect();
-    let rules = [("anyOf", json!(required))].into_iter().chain(beside);
-    body.extensions(Some(rules.collect())).into()
+    let rules: Vec<_> = std::iter::once(json!({"anyOf": required})).chain(beside).collect();
+    body.extensions(Some([("allOf", rules)].into_iter().collect())).into()
 }
 
 /// What `POST /v1/check-in` takes: a count under one name or the other. Where both are there, `active-connections` counts.
