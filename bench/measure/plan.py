@@ -11,6 +11,7 @@ class Plan:
     pairs: int
     rounds: int
     load_seconds: int
+    connecting_seconds: int
     start_ups: int
     known_at_start_up: int
     known_idle: int
@@ -20,5 +21,5 @@ class Plan:
 
 def plan(quick):
     if quick:
-        return Plan(True, "target/debug", "target/bench-quick.md", 1, 1, 1, 1, 500, 2_000, 2, 2)
-    return Plan(False, "target/release", "bench/REPORT.md", 20, 3, 4, 5, 10_000, 100_000, 30, 10)
+        return Plan(True, "target/debug", "target/bench-quick.md", 1, 1, 1, 1, 1, 500, 2_000, 2, 2)
+    return Plan(False, "target/release", "bench/REPORT.md", 20, 3, 4, 60, 5, 10_000, 100_000, 30, 10)

@@ -49,7 +49,7 @@ pub(crate) async fn run(folder: &Path, known: u32, options: Options) -> anyhow::
 fn parts(folder: &Path, fake: Fake, bind: bool) -> anyhow::Result<Parts> {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let gateway = || Gateway::new(gateway::Options { address, wake_timeout: Duration::from_secs(60) });
-    let endpoints: Arc<dyn Endpoints> = if bind { Arc::new(gateway()) } else { Arc::new(NoPorts) };
+    let endpoints: Arc<dyn Endpoints> = if bind { Arc::new(gateway()?) } else { Arc::new(NoPorts) };
     Ok(Parts {
         engine: Arc::new(fake),
         endpoints,

@@ -97,6 +97,16 @@ impl Traffic {
         self.list();
     }
 
+    /// It is about to sleep: clients' bytes wait from now on, until it is awake.
+    pub fn shut(&self) {
+        self.gate.close();
+    }
+
+    /// It is awake.
+    pub fn reopen(&self) {
+        self.gate.open();
+    }
+
     /// What stands between its clients and it.
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
@@ -147,7 +157,7 @@ impl Traffic {
     }
 
     /// What it says of who is ignored holds for the connections that come.
-    pub(crate) fn follow(&self, policy: &Arc<IdlePolicy>) {
+    pub fn follow(&self, policy: &Arc<IdlePolicy>) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(policy));
     }
 

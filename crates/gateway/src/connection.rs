@@ -1,100 +1,167 @@
-//! One connection: held until the container's port accepts, then forwarded. What the client sent first stays in its
-//! socket meanwhile, so nothing of it is lost.
+//! One connection: held until the container's port accepts, waking it where that is needed, then forwarded. What the client
+//! sent first stays in its socket meanwhile, so nothing of it is lost.
 
-use crate::{Course, mover};
-use backon::{ExponentialBuilder, Retryable};
-use control::Target;
+use crate::dial::{dial, is_out_of_ports};
+use crate::proxy_header::proxy_header;
+use crate::{Course, lane};
+use control::{Flow, Target, WakeError};
 use model::Reach;
-use socket2::SockRef;
-use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
-use std::sync::atomic::Ordering;
+use socket2::{SockRef, Socket};
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Attempts while the application comes up: fresh ones at growing intervals, since a poll at fixed ones wastes seconds.
-const FIRST_RETRY: Duration = Duration::from_millis(1);
-const LONGEST_RETRY: Duration = Duration::from_millis(250);
-/// An attempt without an answer is abandoned for a fresh one: the kernel would wait a second before its next SYN.
-const ATTEMPT: Duration = Duration::from_millis(20);
-/// Once the application has accepted before, an answer may take so long.
-const ACCEPTED_BEFORE: Duration = Duration::from_secs(5);
+/// Why a connection did not come to its own end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("the connection to the container failed: {0}")]
+    Unreachable(io::Error),
+    #[error("the container did not wake: {0}")]
+    Asleep(#[from] WakeError),
+    #[error("the container was stopped")]
+    Stopped,
+    #[error("its port did not accept within the wake timeout")]
+    TooLate,
+    #[error("one side reset it: {0}")]
+    Broken(#[from] io::Error),
+}
 
-/// Serves one client to its end.
-pub(crate) async fn attend(
-    client: TcpStream,
-    peer: SocketAddr,
-    mut course: watch::Receiver<Course>,
-    wake_timeout: Duration,
-) {
-    let Some(target) = course.borrow().target.clone() else { return };
-    let flow = target.traffic.open(peer, target.address.port());
-    if matches!(course.borrow().reach, Reach::Wake | Reach::WakeOnByte) || flow.is_asleep() {
-        let woken = tokio::time::timeout(wake_timeout, target.wake(&flow)).await;
-        if let Ok(Err(why)) = woken {
-            return reset(&client, peer, &target, &why.to_string());
-        }
-    }
-    let dialled = tokio::select! {
-        dialled = tokio::time::timeout(wake_timeout, dial(&mut course, wake_timeout)) => dialled,
-        () = mover::broken(&client) => return,
+/// A client that was accepted.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    /// Towards the container: made when the client was accepted, so that whoever got one descriptor has the other.
+    pub(crate) spare: Option<Socket>,
+    pub(crate) flow: Flow,
+    pub(crate) target: Target,
+}
+
+/// Serves one client to its end. The way to the container is in a box that is gone once it is there: what a connection holds for
+/// as long as it lives is little.
+pub(crate) async fn attend(mut client: Client, course: watch::Receiver<Course>, wake_timeout: Duration) {
+    let served = match Box::pin(reach(&mut client, course, wake_timeout)).await {
+        Ok(container) => forward(&client, &container).await,
+        Err(cut) => Err(cut),
     };
-    match dialled {
-        Ok(Some(Ok(container))) => mover::forward(client, container, &target, &flow).await,
-        Ok(Some(Err(error))) => reset(&client, peer, &target, &error.to_string()),
-        Ok(None) => reset(&client, peer, &target, "the container was stopped"),
-        Err(_) => reset(&client, peer, &target, "its port did not accept within the wake timeout"),
+    if let Err(cut) = served {
+        report(&cut, &client);
+        reset(&client.stream);
     }
 }
 
-/// A connection to the container as soon as it may be had; nothing once the port refuses.
-async fn dial(course: &mut watch::Receiver<Course>, early_for: Duration) -> Option<io::Result<TcpStream>> {
+/// A connection to the container within the wake timeout, or as long as the client stays.
+async fn reach(
+    client: &mut Client,
+    course: watch::Receiver<Course>,
+    wake_timeout: Duration,
+) -> Result<TcpStream, Cut> {
+    let mut spare = client.spare.take();
+    let connecting = connect(client, &mut spare, course, wake_timeout);
+    tokio::select! {
+        biased;
+        connected = tokio::time::timeout(wake_timeout, connecting) => connected.unwrap_or(Err(Cut::TooLate)),
+        () = lane::broken(&client.stream) => Err(Cut::Broken(ErrorKind::ConnectionReset.into())),
+    }
+}
+
+/// Follows the course until the container accepts, or will not.
+async fn connect(
+    client: &Client,
+    spare: &mut Option<Socket>,
+    mut course: watch::Receiver<Course>,
+    early_for: Duration,
+) -> Result<TcpStream, Cut> {
     loop {
-        let now = course
-            .wait_for(|course| matches!(course.reach, Reach::Forward | Reach::Refuse))
-            .await
-            .ok()?
-            .clone();
-        let target = now.target.as_ref().filter(|_| now.reach == Reach::Forward)?.address;
-        let attempts = async {
-            let attempt = || attempt(target, &now, early_for);
-            attempt.retry(pauses()).when(|failed| failed.early).await.map_err(|failed| failed.why)
+        let now = course.borrow_and_update().clone();
+        let step = async {
+            match (now.reach, &now.target) {
+                (Reach::Refuse, _) | (_, None) => return Err(Cut::Stopped),
+                (Reach::Forward, Some(target)) => {
+                    return dial_awake(target, client, &now, early_for, spare).await.map(Some);
+                }
+                (Reach::Hold, Some(_)) => {}
+                (Reach::Wake, Some(target)) => target.wake(&client.flow).await?,
+                (Reach::WakeOnByte, Some(target)) => {
+                    first_byte(&client.stream).await?;
+                    target.wake(&client.flow).await?;
+                }
+            }
+            Ok(None)
         };
         tokio::select! {
-            dialled = attempts => return Some(dialled),
-            changed = course.changed() => changed.ok()?,
+            biased;
+            stepped = step => match stepped? {
+                Some(container) => return Ok(container),
+                // The course says what comes next.
+                None => course.changed().await,
+            },
+            changed = course.changed() => changed,
         }
+        .map_err(|_| Cut::Stopped)?;
     }
 }
 
-/// An attempt that came to nothing.
-struct Failed {
-    /// It began while the application may still have been coming up: worth a fresh one, whoever was accepted meanwhile.
-    early: bool,
-    why: io::Error,
-}
-
-/// An abandoned attempt may reach the application all the same, as a connection that ends at once.
-async fn attempt(target: SocketAddrV4, course: &Course, early_for: Duration) -> Result<TcpStream, Failed> {
-    let early = !course.accepted.load(Ordering::Relaxed) && course.since.elapsed() < early_for;
-    let patience = if early { ATTEMPT } else { ACCEPTED_BEFORE };
-    let tried = tokio::time::timeout(patience, TcpStream::connect(target)).await;
-    let container = tried.unwrap_or_else(|late| Err(late.into())).map_err(|why| Failed { early, why })?;
-    course.accepted.store(true, Ordering::Relaxed);
+/// A frozen container's kernel completes the handshake while it is thawed.
+async fn dial_awake(
+    target: &Target,
+    client: &Client,
+    course: &Course,
+    early_for: Duration,
+    spare: &mut Option<Socket>,
+) -> Result<TcpStream, Cut> {
+    let flow = &client.flow;
+    let waking = async { if flow.is_asleep() { target.wake(flow).await.map_err(Cut::from) } else { Ok(()) } };
+    let dialling = dial(target.address, course, early_for, spare);
+    let dialling = async { dialling.await.map_err(Cut::Unreachable) };
+    let ((), container) = tokio::try_join!(biased; waking, dialling)?;
+    begin(client, &container)?;
     Ok(container)
 }
 
-fn pauses() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_RETRY)
-        .with_max_delay(LONGEST_RETRY)
-        .without_max_times()
+/// Whoever only looks whether the port is open says nothing.
+async fn first_byte(client: &TcpStream) -> Result<(), Cut> {
+    match client.peek(&mut [0]).await? {
+        0 => Err(Cut::Broken(ErrorKind::UnexpectedEof.into())),
+        _ => Ok(()),
+    }
 }
 
-fn reset(client: &TcpStream, peer: SocketAddr, target: &Target, why: &str) {
-    tracing::info!(%peer, target = %target.address, why, "a connection was closed");
-    if let Err(error) = SockRef::from(client).set_linger(Some(Duration::ZERO)) {
+/// What comes before the first byte: the port that is ours, and who the client is. A new connection takes the whole header.
+fn begin(client: &Client, container: &TcpStream) -> Result<(), Cut> {
+    client.flow.reaches_from(container.local_addr()?.port());
+    if client.target.proxy_protocol() {
+        let header = proxy_header(client.flow.peer(), client.stream.local_addr()?);
+        if lane::send(container, &header)? < header.len() {
+            return Err(Cut::Unreachable(ErrorKind::WriteZero.into()));
+        }
+    }
+    Ok(())
+}
+
+async fn forward(client: &Client, container: &TcpStream) -> Result<(), Cut> {
+    let forwarded = lane::forward(&client.stream, container, &client.flow, &client.target).await;
+    if forwarded.is_err() {
+        reset(container);
+    }
+    forwarded
+}
+
+fn report(why: &Cut, client: &Client) {
+    let (peer, target) = (client.flow.peer(), client.target.address);
+    match why {
+        Cut::Broken(_) => tracing::debug!(%peer, %target, %why, "a connection was reset"),
+        Cut::Unreachable(error) if is_out_of_ports(error) => tracing::warn!(
+            %peer,
+            %target,
+            "no local port is left towards a container, and a connection was closed; net.ipv4.tcp_tw_reuse=1 lets ports in TIME_WAIT be used again"
+        ),
+        _ => tracing::info!(%peer, %target, %why, "a connection was closed"),
+    }
+}
+
+/// The other side's next read says that the connection was reset, instead of a clean end that never was.
+fn reset(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "a connection is closed in order instead");
     }
 }

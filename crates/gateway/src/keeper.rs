@@ -4,6 +4,7 @@
 //! have `SO_REUSEADDR`. So the keeper has the latter while it binds, to pass over what an earlier run left in TIME_WAIT,
 //! and the former alone from then on.
 
+use crate::dial::ALIVE;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -21,12 +22,15 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Listens beside the keeper. Its connections inherit `SO_REUSEADDR`, so that those in TIME_WAIT hinder no later keeper.
+/// Listens beside the keeper. Its connections inherit what is set here: `SO_REUSEADDR`, so that those in TIME_WAIT hinder no
+/// later keeper, keep-alives, and that small messages go at once.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<Socket> {
     let socket = socket(address)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&ALIVE)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)

@@ -2,15 +2,20 @@
 //!
 //! Each host port is bound for its container's whole life by a socket that never listens (`keeper`); a second one
 //! listens on it while the container may be reached (`listener`). A connection is held until the container's port
-//! accepts (`connection`), and then its bytes are moved both ways (`mover`). What a port's connections meet is said
+//! accepts (`connection`, `dial`), and then its bytes are moved both ways (`lane`). What a port's connections meet is said
 //! by the control, through [`Endpoints`]; nothing here decides it.
 
 mod connection;
+mod connections;
+mod dial;
 mod keeper;
+mod lane;
 mod listener;
-mod mover;
+mod proxy_header;
 
+use connections::Connections;
 use control::{Endpoints, Neighbours, Target};
+use lane::Lanes;
 use listener::Listener;
 use model::Reach;
 use socket2::Socket;
@@ -19,7 +24,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +46,7 @@ pub(crate) struct Inner {
     options: Options,
     refused: RwLock<Neighbours>,
     ports: Mutex<HashMap<u16, Port>>,
-    runtime: Handle,
+    lanes: Lanes,
     tasks: TaskTracker,
     ending: CancellationToken,
 }
@@ -52,8 +56,7 @@ struct Port {
     _keeper: Socket,
     listener: Option<Listener>,
     course: watch::Sender<Course>,
-    /// Cancelled when the port is given up.
-    released: CancellationToken,
+    connections: Arc<Connections>,
 }
 
 /// What a port's connections meet at present.
@@ -68,16 +71,16 @@ pub(crate) struct Course {
 }
 
 impl Gateway {
-    /// A gateway without ports. Its tasks run on the current runtime.
-    pub fn new(options: Options) -> Self {
-        Self(Arc::new(Inner {
+    /// A gateway without ports. It runs on threads of its own, one for each core; an error where they cannot be had.
+    pub fn new(options: Options) -> io::Result<Self> {
+        Ok(Self(Arc::new(Inner {
             options,
             refused: RwLock::default(),
             ports: Mutex::default(),
-            runtime: Handle::current(),
+            lanes: Lanes::start()?,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
-        }))
+        })))
     }
 
     /// Whoever connects from here is turned away: containers must not reach each other through the host.
@@ -97,6 +100,7 @@ impl Gateway {
                 "cutting off what did not end within the grace period"
             );
             self.0.ending.cancel();
+            self.0.ports().values().for_each(|port| port.connections.cut_off());
             self.0.tasks.wait().await;
         }
     }
@@ -120,8 +124,10 @@ impl Endpoints for Gateway {
         }
         let keeper = keeper::bind(SocketAddr::new(self.0.options.address, port))?;
         let course = watch::Sender::new(Course::new(Reach::Refuse, None));
-        let released = self.0.ending.child_token();
-        ports.insert(port, Port { _keeper: keeper, listener: None, course, released });
+        ports.insert(
+            port,
+            Port { _keeper: keeper, listener: None, course, connections: Arc::new(Connections::new()) },
+        );
         Ok(())
     }
 
@@ -133,14 +139,14 @@ impl Endpoints for Gateway {
             entry.listener = None;
         } else if entry.listener.is_none() {
             let address = SocketAddr::new(self.0.options.address, port);
-            entry.listener = Some(Listener::open(&self.0, address, &entry.course, &entry.released)?);
+            entry.listener = Some(Listener::open(&self.0, address, &entry.course, &entry.connections)?);
         }
         Ok(())
     }
 
     fn release(&self, port: u16) {
         if let Some(port) = self.0.ports().remove(&port) {
-            port.released.cancel();
+            port.connections.cut_off();
         }
     }
 }

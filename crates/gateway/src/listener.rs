@@ -1,12 +1,17 @@
 //! A port's accept loop. It goes on listening when descriptors run out: a gateway that gave up would be deaf for good.
 
-use crate::{Course, Inner, connection, keeper};
-use socket2::SockRef;
+use crate::connection::{self, Client};
+use crate::connections::Connections;
+use crate::{Course, Inner, dial, keeper};
+use backon::{ConstantBuilder, Retryable};
+use control::Target;
+use socket2::{SockRef, Socket};
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -24,16 +29,19 @@ impl Listener {
         gateway: &Arc<Inner>,
         address: SocketAddr,
         course: &watch::Sender<Course>,
-        released: &CancellationToken,
+        connections: &Arc<Connections>,
     ) -> io::Result<Self> {
-        let _entered = gateway.runtime.enter();
+        let lane = gateway.lanes.of_port(address.port()).clone();
+        let entered = lane.enter();
         let socket = Arc::new(TcpListener::from_std(keeper::listen(address)?.into())?);
-        let closed = released.child_token();
+        drop(entered);
+        let closed = gateway.ending.child_token();
         let loop_ = Loop {
             gateway: Arc::clone(gateway),
+            lane: lane.clone(),
             socket: Arc::clone(&socket),
             course: course.subscribe(),
-            released: released.clone(),
+            connections: Arc::clone(connections),
         };
         let ending = closed.clone();
         let accepting = async move {
@@ -44,7 +52,7 @@ impl Listener {
                 () = loop_.run() => {}
             }
         };
-        gateway.tasks.spawn_on(accepting, &gateway.runtime);
+        gateway.tasks.spawn_on(accepting, &lane);
         Ok(Self { socket, closed })
     }
 }
@@ -61,39 +69,66 @@ impl Drop for Listener {
 
 struct Loop {
     gateway: Arc<Inner>,
+    lane: Handle,
     socket: Arc<TcpListener>,
     course: watch::Receiver<Course>,
-    released: CancellationToken,
+    connections: Arc<Connections>,
 }
 
 impl Loop {
     async fn run(self) {
-        let mut starved = false;
         loop {
-            match self.socket.accept().await {
-                Ok((client, peer)) => {
-                    starved = false;
-                    self.attend(client, peer);
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut starved, true) {
-                        tracing::warn!(%error, "cannot accept; trying again until it works");
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                }
+            let accepted = (|| self.socket.accept()).retry(patience()).notify(say_once()).await;
+            let (client, peer) = accepted.expect("tried until it works");
+            // Nobody more is accepted before this one has both its descriptors: a crowd of halves would wait for each other.
+            let spare = (|| std::future::ready(dial::socket())).retry(patience()).notify(say_once()).await;
+            if self.gateway.is_refused(peer.ip()) {
+                tracing::debug!(%peer, "turned away: containers may not reach endpoints");
+            } else {
+                self.attend(client, spare.expect("tried until it works"), peer);
             }
         }
     }
 
-    fn attend(&self, client: TcpStream, peer: SocketAddr) {
-        if self.gateway.is_refused(peer.ip()) {
-            tracing::debug!(%peer, "turned away: containers may not reach endpoints");
-            return;
+    fn attend(&self, stream: TcpStream, spare: Socket, peer: SocketAddr) {
+        let Some(target) = self.course.borrow().target.clone() else { return };
+        let flow = target.traffic.open(peer, target.address.port());
+        let (course, timeout) = (self.course.clone(), self.wake_timeout(&target));
+        let here = &self.lane;
+        let there = self.gateway.lanes.place(here);
+        let spare = Some(spare);
+        if there.id() == here.id() {
+            let serving = connection::attend(Client { stream, spare, flow, target }, course, timeout);
+            return self.connections.serve(serving, &self.gateway.tasks, here);
         }
-        let (course, timeout) = (self.course.clone(), self.gateway.options.wake_timeout);
-        let released = self.released.clone();
-        self.gateway.tasks.spawn(async move {
-            released.run_until_cancelled(connection::attend(client, peer, course, timeout)).await;
-        });
+        let stream = stream.into_std();
+        let serving = async move {
+            match stream.and_then(TcpStream::from_std) {
+                Ok(stream) => {
+                    connection::attend(Client { stream, spare, flow, target }, course, timeout).await
+                }
+                Err(error) => tracing::warn!(%error, %peer, "a connection could not change threads"),
+            }
+        };
+        self.connections.serve(serving, &self.gateway.tasks, there);
+    }
+
+    fn wake_timeout(&self, target: &Target) -> Duration {
+        let policy = target.traffic.policy();
+        policy.map_or(self.gateway.options.wake_timeout, |policy| policy.wake_timeout)
+    }
+}
+
+/// For as long as it takes.
+fn patience() -> ConstantBuilder {
+    ConstantBuilder::default().with_delay(PAUSE).without_max_times()
+}
+
+fn say_once() -> impl FnMut(&io::Error, Duration) {
+    let mut said = false;
+    move |error, _| {
+        if !std::mem::replace(&mut said, true) {
+            tracing::warn!(%error, "cannot accept; trying again until it works");
+        }
     }
 }

@@ -2,108 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use control::{Caller, Endpoints, Target, Wake, WakeError};
-use gateway::{Gateway, Options};
+mod bench;
+
+use bench::{Bench, SECONDS, answer, application, echo, free_port, until};
+use control::Endpoints;
 use model::Reach;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-const SECONDS: Duration = Duration::from_secs(10);
-
-/// A gateway, one claimed port, and where its bytes go.
-struct Bench {
-    gateway: Gateway,
-    port: u16,
-    target: Target,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Bench {
-    fn new(application: SocketAddr) -> Self {
-        Self::with_timeout(application, Duration::from_secs(30))
-    }
-
-    fn with_timeout(application: SocketAddr, wake_timeout: Duration) -> Self {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let entered = runtime.enter();
-        let gateway = Gateway::new(Options { address: Ipv4Addr::LOCALHOST.into(), wake_timeout });
-        drop(entered);
-        let port = free_port();
-        gateway.claim(port).unwrap();
-        let SocketAddr::V4(address) = application else { panic!("an IPv4 address") };
-        Self {
-            gateway,
-            port,
-            target: Target { address, traffic: Arc::default(), wake: Arc::new(Awake) },
-            runtime,
-        }
-    }
-
-    fn set(&self, reach: Reach) {
-        self.gateway.set(self.port, reach, &self.target).unwrap();
-    }
-
-    fn address(&self) -> SocketAddr {
-        SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port).into()
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address()).unwrap();
-        stream.set_read_timeout(Some(SECONDS)).unwrap();
-        stream
-    }
-}
-
-/// A container that is awake already.
-#[derive(Debug)]
-struct Awake;
-
-#[async_trait::async_trait]
-impl Wake for Awake {
-    async fn wake(&self, _: Caller) -> Result<(), WakeError> {
-        Ok(())
-    }
-}
-
-/// One that nobody has, as far as the system knows.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn application() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
-
-/// Sends back what it gets, and ends as its client ends.
-fn echo() -> SocketAddr {
-    let (listener, address) = application();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
-        }
-    });
-    address
-}
-
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !so() {
-        assert!(begun.elapsed() < SECONDS, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn answer(stream: &mut TcpStream, line: &[u8]) -> Vec<u8> {
-    stream.write_all(line).unwrap();
-    let mut answer = vec![0; line.len()];
-    stream.read_exact(&mut answer).unwrap();
-    answer
-}
 
 #[test]
 fn a_claimed_port_refuses_and_is_nobody_elses() {
@@ -288,59 +195,6 @@ fn resets_arrive_as_resets() {
 }
 
 #[test]
-fn a_hundred_megabytes_arrive_whole_both_ways_at_once_and_are_counted() {
-    const SIZE: usize = 100 << 20;
-    let bench = Bench::new(echo());
-    bench.set(Reach::Forward);
-    let mut client = bench.connect();
-    let mut sending = client.try_clone().unwrap();
-    let sender = std::thread::spawn(move || {
-        let block: Vec<u8> = (0..1_000_003_usize).map(|i| (i % 251) as u8).collect();
-        let mut left = SIZE;
-        while left > 0 {
-            let some = left.min(block.len());
-            sending.write_all(&block[..some]).unwrap();
-            left -= some;
-        }
-        sending.shutdown(Shutdown::Write).unwrap();
-    });
-    let (mut buffer, mut seen) = (vec![0; 1 << 16], 0_usize);
-    loop {
-        let count = client.read(&mut buffer).unwrap();
-        if count == 0 {
-            break;
-        }
-        for (offset, byte) in buffer[..count].iter().enumerate() {
-            assert_eq!(*byte, ((seen + offset) % 1_000_003 % 251) as u8, "at {}", seen + offset);
-        }
-        seen += count;
-    }
-    sender.join().unwrap();
-    assert_eq!(seen, SIZE);
-    until("it is over", || bench.target.traffic.connections() == 0);
-    assert_eq!(bench.target.traffic.moved(), 2 * SIZE as u64 + 1, "bytes both ways, and one connection");
-}
-
-#[test]
-fn a_slow_reader_holds_the_sender_back() {
-    let (listener, address) = application();
-    let bench = Bench::new(address);
-    bench.set(Reach::Forward);
-    let client = bench.connect();
-    let (_container, _) = listener.accept().unwrap();
-    client.set_nonblocking(true).unwrap();
-    let block = vec![0; 1 << 20];
-    let (mut sent, mut quiet) = (0, Instant::now());
-    while quiet.elapsed() < Duration::from_millis(500) {
-        match (&client).write(&block) {
-            Ok(count) => (sent, quiet) = (sent + count, Instant::now()),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
-        }
-        assert!(sent < 256 << 20, "nobody reads, and {sent} bytes were taken");
-    }
-}
-
-#[test]
 fn who_is_refused_gets_nothing() {
     let bench = Bench::new(echo());
     bench.gateway.refuse(vec!["127.0.0.2/32".parse().unwrap()].into());
@@ -356,25 +210,6 @@ fn who_is_refused_gets_nothing() {
     };
     assert_eq!((from([127, 0, 0, 2]), from([127, 0, 0, 3])), (0, 1));
     assert_eq!(bench.target.traffic.moved(), 3, "one connection, one byte each way");
-}
-
-/// Each test has a process of its own under nextest, so that the limit is this test's alone.
-#[test]
-fn out_of_descriptors_it_goes_on_listening() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let bench = Bench::new(echo());
-    bench.set(Reach::Forward);
-    let before = getrlimit(Resource::Nofile);
-    let in_use = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-    setrlimit(Resource::Nofile, Rlimit { current: Some(in_use + 12), ..before }).unwrap();
-    let mut open = Vec::new();
-    while let Ok(stream) = TcpStream::connect(bench.address()) {
-        open.push(stream);
-        assert!(open.len() < 100, "the limit is reached");
-    }
-    setrlimit(Resource::Nofile, before).unwrap();
-    drop(open);
-    assert_eq!(answer(&mut bench.connect(), b"still here"), b"still here");
 }
 
 #[test]
@@ -413,25 +248,6 @@ fn who_vanished_without_a_word_is_asked_after_on_both_sides() {
         let watched = |timers: Vec<String>| timers.iter().filter(|timer| *timer == "02").count();
         until("our end of it is kept alive, the other is not ours", || watched(timers(port)) == 1);
     }
-}
-
-#[test]
-fn a_client_that_resets_while_nobody_reads_is_let_go() {
-    let (listener, address) = application();
-    let bench = Bench::new(address);
-    bench.set(Reach::Forward);
-    let client = bench.connect();
-    let (_container, _) = listener.accept().unwrap();
-    client.set_nonblocking(true).unwrap();
-    let (block, mut quiet) = (vec![0; 1 << 20], Instant::now());
-    while quiet.elapsed() < Duration::from_millis(300) {
-        if (&client).write(&block).is_ok() {
-            quiet = Instant::now();
-        }
-    }
-    SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
-    drop(client);
-    until("it counts no more", || bench.target.traffic.connections() == 0);
 }
 
 #[test]

@@ -89,7 +89,8 @@ impl Daemon {
             tracing::warn!("every create will be refused: {error}");
         }
         let gateway =
-            Gateway::new(Options { address: settings.endpoint_address, wake_timeout: WAKE_TIMEOUT });
+            Gateway::new(Options { address: settings.endpoint_address, wake_timeout: WAKE_TIMEOUT })
+                .context("cannot start the gateway's threads")?;
         let parts = Parts {
             engine: Arc::new(engine),
             endpoints: Arc::new(gateway.clone()),

@@ -1,0 +1,117 @@
+//! Connecting to a container: fresh attempts at growing intervals while its application comes up, one attempt afterwards.
+
+use crate::Course;
+use backon::{ExponentialBuilder, Retryable};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::SocketAddrV4;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// Attempts while the application comes up: fresh ones at growing intervals, since a poll at fixed ones wastes seconds.
+const FIRST_RETRY: Duration = Duration::from_millis(1);
+const LONGEST_RETRY: Duration = Duration::from_millis(250);
+/// An attempt without an answer is abandoned for a fresh one: the kernel would wait a second before its next SYN.
+const ATTEMPT: Duration = Duration::from_millis(20);
+/// Once the application has accepted before, an answer may take so long.
+const ACCEPTED_BEFORE: Duration = Duration::from_secs(5);
+
+/// Whoever vanished without a word is noticed within two minutes: a connection that looks open keeps its container awake.
+pub(crate) const ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(6);
+
+/// A socket for a connection to a container.
+pub(crate) fn socket() -> io::Result<Socket> {
+    Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+}
+
+/// A connection to the container, or why there is none. Goes on trying while its application may be coming up (`early_for` at
+/// most) and while we have no descriptors or memory; whoever calls bounds it. The first attempt takes the `spare` socket.
+pub(crate) async fn dial(
+    target: SocketAddrV4,
+    course: &Course,
+    early_for: Duration,
+    spare: &mut Option<Socket>,
+) -> io::Result<TcpStream> {
+    let attempt = || attempt(target, course, early_for, spare.take());
+    attempt.retry(pauses()).when(|failed| failed.may_work_later).await.map_err(|failed| failed.why)
+}
+
+/// An attempt that came to nothing.
+struct Failed {
+    may_work_later: bool,
+    why: io::Error,
+}
+
+/// An abandoned attempt may reach the application all the same, as a connection that ends at once.
+async fn attempt(
+    target: SocketAddrV4,
+    course: &Course,
+    early_for: Duration,
+    spare: Option<Socket>,
+) -> Result<TcpStream, Failed> {
+    // It began while the application may still have been coming up: worth a fresh one, whoever was accepted meanwhile.
+    let early = !course.accepted.load(Ordering::Relaxed) && course.since.elapsed() < early_for;
+    let patience = if early { ATTEMPT } else { ACCEPTED_BEFORE };
+    let tried = tokio::time::timeout(patience, connect(target, spare)).await;
+    let container = tried.unwrap_or_else(|late| Err(late.into())).map_err(|why| Failed {
+        may_work_later: !is_out_of_ports(&why) && (early || is_starved(&why)),
+        why,
+    })?;
+    course.accepted.store(true, Ordering::Relaxed);
+    Ok(container)
+}
+
+/// On one host the handshake is mostly over when `connect` returns.
+async fn connect(target: SocketAddrV4, spare: Option<Socket>) -> io::Result<TcpStream> {
+    let socket = spare.map_or_else(socket, Ok)?;
+    prepare(&socket);
+    match socket.connect(&target.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
+        _ => {}
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    if stream.peer_addr().is_err() {
+        stream.writable().await?;
+        stream.take_error()?.map_or(Ok(()), Err)?;
+    }
+    Ok(stream)
+}
+
+/// Small messages go at once.
+fn prepare(socket: &Socket) {
+    let paced = if is_paced(socket) { socket.set_tcp_congestion(b"cubic") } else { Ok(()) };
+    let taken = [socket.set_tcp_nodelay(true), socket.set_tcp_keepalive(&ALIVE), paced];
+    for error in taken.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "a socket option was not taken");
+    }
+}
+
+/// BBR, where it is the host's default, would pace even the way to a bridge.
+fn is_paced(socket: &Socket) -> bool {
+    static IS_PACED: OnceLock<bool> = OnceLock::new();
+    *IS_PACED.get_or_init(|| socket.tcp_congestion().is_ok_and(|name| name.starts_with(b"bbr")))
+}
+
+/// No descriptors or no memory, which others give back as they end.
+fn is_starved(error: &io::Error) -> bool {
+    const FOR_WANT_OF: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| FOR_WANT_OF.contains(&errno))
+}
+
+/// Every local port towards this address is in use or in TIME_WAIT: some 28,000 within a minute.
+pub(crate) fn is_out_of_ports(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+fn pauses() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_RETRY)
+        .with_max_delay(LONGEST_RETRY)
+        .without_max_times()
+}

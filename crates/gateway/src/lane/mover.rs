@@ -1,0 +1,122 @@
+//! Moves the bytes of one connection both ways: half-closes and resets arrive as they were sent. While its container sleeps,
+//! what the client sent is kept back until it is awake.
+
+use super::direction::{Direction, Went};
+use crate::connection::Cut;
+use control::{Flow, Target};
+use socket2::SockRef;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Forwards until both sides have ended; an error where one is broken or the container does not wake. Both are to be closed
+/// then. The first read is made at once: the runtime takes an accepted stream for readable.
+pub(crate) async fn forward(
+    client: &TcpStream,
+    container: &TcpStream,
+    flow: &Flow,
+    target: &Target,
+) -> Result<(), Cut> {
+    let mut mover = Mover {
+        client,
+        container,
+        flow,
+        target,
+        inward: Direction::default(),
+        outward: Direction::default(),
+        passed_on: [false; 2],
+        waking: None,
+        broken: None,
+    };
+    poll_fn(|context| mover.poll(context)).await
+}
+
+/// Comes back when the client's side is broken. A client that only closed its sending side still waits for an answer.
+pub(crate) async fn broken(client: &TcpStream) {
+    if let Err(error) = client.ready(Interest::ERROR).await {
+        tracing::debug!(%error, "a client's socket cannot be watched");
+    }
+}
+
+/// What few connections have at any time is boxed: an idle one is small.
+struct Mover<'a> {
+    client: &'a TcpStream,
+    container: &'a TcpStream,
+    flow: &'a Flow,
+    target: &'a Target,
+    inward: Direction,
+    outward: Direction,
+    /// Whether the client's end was passed on, and the container's.
+    passed_on: [bool; 2],
+    waking: Option<Boxed<'a, Result<(), Cut>>>,
+    broken: Option<Boxed<'a, ()>>,
+}
+
+impl Mover<'_> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Cut>> {
+        let inward = self.poll_inward(context);
+        let outward = self.poll_outward(context);
+        if self.is_broken(context) {
+            return Poll::Ready(Err(Cut::Broken(ErrorKind::ConnectionReset.into())));
+        }
+        match (inward?, outward?) {
+            // Both are closed next: that the second has ended need not be said before.
+            (Poll::Ready(()), Poll::Ready(())) => return Poll::Ready(Ok(())),
+            (Poll::Ready(()), Poll::Pending) => pass_on_end(self.container, &mut self.passed_on[0])?,
+            (Poll::Pending, Poll::Ready(())) => pass_on_end(self.client, &mut self.passed_on[1])?,
+            (Poll::Pending, Poll::Pending) => {}
+        }
+        Poll::Pending
+    }
+
+    fn poll_inward(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Cut>> {
+        loop {
+            if let Some(waking) = &mut self.waking {
+                ready!(waking.as_mut().poll(context))?;
+                self.waking = None;
+            }
+            let open = |bytes| self.flow.inward(bytes);
+            match ready!(self.inward.poll(context, self.client, self.container, open))? {
+                Went::ToTheEnd => return Poll::Ready(Ok(())),
+                Went::ToTheGate => self.waking = Some(Box::pin(wake(self.target, self.flow))),
+            }
+        }
+    }
+
+    fn poll_outward(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Cut>> {
+        let open = |bytes| {
+            self.flow.outward(bytes);
+            true
+        };
+        ready!(self.outward.poll(context, self.container, self.client, open))?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// While nothing more is read from the client, its reset shows nowhere else.
+    fn is_broken(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.inward.is_blocked() {
+            self.broken = None;
+            return false;
+        }
+        let client = self.client;
+        self.broken.get_or_insert_with(|| Box::pin(broken(client))).as_mut().poll(context).is_ready()
+    }
+}
+
+async fn wake(target: &Target, flow: &Flow) -> Result<(), Cut> {
+    let woken = tokio::time::timeout(target.traffic.wake_timeout(), target.wake(flow)).await;
+    woken.map_err(|_| Cut::TooLate)?.map_err(Cut::Asleep)
+}
+
+fn pass_on_end(to: &TcpStream, passed_on: &mut bool) -> io::Result<()> {
+    if !std::mem::replace(passed_on, true) {
+        SockRef::from(to).shutdown(Shutdown::Write)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Connections to a container that sleeps: what they send waits, and wakes it.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, SECONDS, answer, application, until};
+use control::{Endpoints, WakeError};
+use model::{IdlePolicy, Reach};
+use socket2::SockRef;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Nothing more than this has come.
+fn has_only(stream: &mut TcpStream, expected: &[u8]) {
+    stream.set_read_timeout(Some(SECONDS)).unwrap();
+    let mut seen = vec![0; expected.len()];
+    stream.read_exact(&mut seen).unwrap();
+    assert_eq!(seen, expected);
+    stream.set_nonblocking(true).unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    stream.set_nonblocking(false).unwrap();
+}
+
+#[test]
+fn what_a_client_sends_over_an_open_connection_waits_until_the_container_is_awake() {
+    let (listener, address) = application();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    let (mut container, _) = listener.accept().unwrap();
+    client.write_all(b"before").unwrap();
+    has_only(&mut container, b"before");
+    assert_eq!(sleeper.callers(), [], "it was awake");
+
+    bench.target.traffic.shut();
+    client.write_all(b"first").unwrap();
+    until("it is woken", || sleeper.callers().len() == 1);
+    let caller = sleeper.callers()[0];
+    assert_eq!((caller.peer, caller.port), (client.local_addr().unwrap(), address.port()));
+    client.write_all(b"second").unwrap();
+    // What its kernel still held for the client arrives meanwhile.
+    container.write_all(b"kept").unwrap();
+    has_only(&mut client, b"kept");
+    has_only(&mut container, b"");
+
+    sleeper.wakes(Ok(()));
+    has_only(&mut container, b"firstsecond");
+    assert_eq!(sleeper.callers().len(), 1);
+}
+
+#[test]
+fn bulk_waits_too_and_arrives_whole() {
+    let (listener, address) = application();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    let (mut container, _) = listener.accept().unwrap();
+    let block: Vec<u8> = (0..8_000_003_usize).map(|at| (at % 251) as u8).collect();
+    let mut received = vec![0; block.len()];
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.write_all(&block).unwrap());
+        container.read_exact(&mut received).unwrap();
+    });
+    bench.target.traffic.shut();
+    let mut again = vec![0; block.len()];
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.write_all(&block).unwrap());
+        until("it is woken", || sleeper.callers().len() == 1);
+        has_only(&mut container, b"");
+        sleeper.wakes(Ok(()));
+        container.read_exact(&mut again).unwrap();
+    });
+    assert!(received == block && again == block);
+}
+
+#[test]
+fn a_new_connection_wakes_a_frozen_container_before_its_first_byte() {
+    let (listener, address) = application();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Forward);
+    bench.target.traffic.shut();
+    let mut client = bench.connect();
+    until("it is woken", || sleeper.callers().len() == 1);
+    // Its kernel accepts while it is thawed.
+    let (mut container, _) = listener.accept().unwrap();
+    client.write_all(b"hello").unwrap();
+    has_only(&mut container, b"");
+    sleeper.wakes(Ok(()));
+    has_only(&mut container, b"hello");
+}
+
+#[test]
+fn where_it_does_not_wake_both_sides_are_reset() {
+    let (listener, address) = application();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Forward);
+    let mut open = bench.connect();
+    let (mut container, _) = listener.accept().unwrap();
+    open.write_all(b"x").unwrap();
+    has_only(&mut container, b"x");
+    bench.target.traffic.shut();
+    sleeper.wakes(Err(WakeError::EngineAway));
+    open.write_all(b"y").unwrap();
+    assert_eq!(open.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(container.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let mut new = bench.connect();
+    assert_eq!(new.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    until("both are gone", || bench.target.traffic.connections() == 0);
+}
+
+#[test]
+fn a_stopped_container_is_woken_and_nothing_is_sent_to_it_before() {
+    let (listener, address) = application();
+    listener.set_nonblocking(true).unwrap();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Wake);
+    let (mut stays, gives_up) = (bench.connect(), bench.connect());
+    stays.write_all(b"early").unwrap();
+    until("both have asked", || sleeper.callers().len() == 2);
+    SockRef::from(&gives_up).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(gives_up);
+    until("who gave up is let go", || bench.target.traffic.connections() == 1);
+    bench.set(Reach::Hold);
+    sleeper.wakes(Ok(()));
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nothing is sent to it yet");
+    bench.set(Reach::Forward);
+    listener.set_nonblocking(false).unwrap();
+    let (mut container, _) = listener.accept().unwrap();
+    has_only(&mut container, b"early");
+    container.write_all(b"answer").unwrap();
+    has_only(&mut stays, b"answer");
+}
+
+#[test]
+fn where_only_a_byte_wakes_it_a_bare_connection_does_not() {
+    let (listener, address) = application();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::WakeOnByte);
+    let (mut says_nothing, mut client) = (bench.connect(), bench.connect());
+    until("both are held", || bench.target.traffic.connections() == 2);
+    client.write_all(b"hello").unwrap();
+    until("it is woken", || !sleeper.callers().is_empty());
+    assert_eq!(sleeper.callers().len(), 1);
+    says_nothing.shutdown(std::net::Shutdown::Write).unwrap();
+    assert!(says_nothing.read(&mut [0; 1]).is_err(), "it is reset");
+    sleeper.wakes(Ok(()));
+    bench.set(Reach::Forward);
+    let (mut container, _) = listener.accept().unwrap();
+    has_only(&mut container, b"hello");
+    assert_eq!(sleeper.callers().len(), 1);
+}
+
+#[test]
+fn a_wake_that_takes_too_long_ends_with_the_timeout() {
+    let (_listener, address) = application();
+    for reach in [Reach::Wake, Reach::Forward] {
+        let (bench, _sleeper) = Bench::asleep(address, Duration::from_millis(300));
+        bench.target.traffic.shut();
+        bench.set(reach);
+        let (mut client, begun) = (bench.connect(), Instant::now());
+        assert!(client.read(&mut [0; 1]).is_err(), "it is reset");
+        let expected = Duration::from_millis(250)..Duration::from_secs(3);
+        assert!(expected.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn the_policy_says_how_long_a_connection_waits() {
+    let (listener, address) = application();
+    let (bench, _sleeper) = Bench::asleep(address, SECONDS * 6);
+    let policy = IdlePolicy { wake_timeout: Duration::from_millis(300), ..IdlePolicy::DEFAULT };
+    bench.target.traffic.follow(&Arc::new(policy));
+    let is_reset_in_time = |client: &mut TcpStream| {
+        let begun = Instant::now();
+        assert!(client.read(&mut [0; 1]).is_err(), "it is reset");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    };
+    bench.set(Reach::Wake);
+    is_reset_in_time(&mut bench.connect());
+    bench.set(Reach::Forward);
+    let mut open = bench.connect();
+    open.write_all(b"x").unwrap();
+    let (mut container, _) = listener.accept().unwrap();
+    has_only(&mut container, b"x");
+    bench.target.traffic.shut();
+    open.write_all(b"y").unwrap();
+    is_reset_in_time(&mut open);
+}
+
+fn header_of(client: &TcpStream, endpoint: SocketAddr) -> Vec<u8> {
+    let ports = [client.local_addr().unwrap().port().to_be_bytes(), endpoint.port().to_be_bytes()].concat();
+    [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\x7f\x00\x00\x01\x7f\x00\x00\x01"[..], &ports].concat()
+}
+
+#[test]
+fn a_container_that_takes_the_proxy_protocol_is_told_who_its_client_is() {
+    let (listener, address): (TcpListener, _) = application();
+    let (bench, _sleeper) = Bench::asleep(address, SECONDS);
+    let policy = IdlePolicy { proxy_protocol: true, ..IdlePolicy::DEFAULT };
+    bench.target.traffic.follow(&Arc::new(policy));
+    bench.set(Reach::Forward);
+    // Before a client has said anything, since some servers speak first.
+    let mut silent = bench.connect();
+    let (mut container, _) = listener.accept().unwrap();
+    has_only(&mut container, &header_of(&silent, bench.address()));
+    container.write_all(b"welcome").unwrap();
+    has_only(&mut silent, b"welcome");
+
+    bench.set(Reach::Hold);
+    let mut client = bench.connect();
+    client.write_all(b"hello").unwrap();
+    bench.set(Reach::Forward);
+    let (mut container, _) = listener.accept().unwrap();
+    has_only(&mut container, &[&header_of(&client, bench.address())[..], b"hello"].concat());
+    let mut echoing = container.try_clone().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut container, &mut echoing));
+    assert_eq!(answer(&mut client, b"no header again"), b"no header again");
+    bench.gateway.release(bench.port);
+}
