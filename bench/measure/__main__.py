@@ -2,10 +2,10 @@
 
 import sys
 
-from . import creates, events, forwarding, idle, memory, report, requests, start_up
+from . import by_name, creates, events, forwarding, idle, memory, report, requests, start_up
 from .plan import plan
 
-GROUPS = [creates, requests, memory, start_up, idle, events, forwarding]
+GROUPS = [creates, requests, memory, start_up, idle, events, forwarding, by_name]
 
 
 def main():

@@ -14,14 +14,14 @@ SIDES = [OURS, HAPROXY, NGINX_STREAM, DOCKER, DIRECT]
 
 
 def measure(plan):
-    seen = Seen(alone(plan))
+    seen = Seen(alone(plan, "measure.tcp"))
     return Section("TCP through the gateway", explain(plan) + "\n\n" + tables(seen), goals(seen))
 
 
-def alone(plan):
+def alone(plan, module):
     """In a network namespace of its own; whoever is not root is root there."""
     apart = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
-    command = [*apart, sys.executable, "-m", "measure.tcp"] + (["--quick"] if plan.quick else [])
+    command = [*apart, sys.executable, "-m", module] + (["--quick"] if plan.quick else [])
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Runs `docker ARGS` and gives what it printed; fails the test where it fails.
 pub fn docker(args: &[&str]) -> String {
@@ -23,14 +23,27 @@ pub fn docker_quietly(args: &[&str]) -> Result<String, String> {
 pub fn test_image() -> &'static str {
     static BUILT: OnceLock<()> = OnceLock::new();
     const NAME: &str = "spin-docker-test/product";
-    BUILT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("image");
-        let built = Command::new("docker")
-            .args(["build", "-q", "-t", NAME, &folder.to_string_lossy()])
-            .env("DOCKER_BUILDKIT", "0")
-            .output()
-            .expect("the docker CLI is installed");
-        assert!(built.status.success(), "cannot build {NAME}: {}", String::from_utf8_lossy(&built.stderr));
-    });
+    BUILT.get_or_init(|| build(NAME, "image", &[]));
     NAME
+}
+
+/// The web server of `tests/web`, built if need be: `plain`, or with a way to say when it can serve, `path` or `health`.
+pub fn web_image(kind: &str) -> String {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = format!("spin-docker-test/web-{kind}");
+    build(&name, "web", &["--target", kind]);
+    name
+}
+
+fn build(name: &str, folder: &str, more: &[&str]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let built = Command::new("docker")
+        .args(["build", "-q", "-t", name])
+        .args(more)
+        .arg(folder)
+        .env("DOCKER_BUILDKIT", "0")
+        .output()
+        .expect("the docker CLI is installed");
+    assert!(built.status.success(), "cannot build {name}: {}", String::from_utf8_lossy(&built.stderr));
 }

@@ -11,7 +11,7 @@ pub mod raw;
 mod tools;
 
 pub use daemon::{Daemon, Settings, program};
-pub use docker::{docker, docker_quietly, test_image};
+pub use docker::{docker, docker_quietly, test_image, web_image};
 pub use dockerd::{Dockerd, hide_control_groups, move_apart};
 pub use http::{Answer, Client};
 pub use tools::{succeeds, tool};

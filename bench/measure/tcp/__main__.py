@@ -2,12 +2,11 @@
 
 import contextlib
 import json
-import resource
-import subprocess
 import sys
 
 from ..plan import plan
 from . import backends, loads, sides
+from .prepare import prepare
 
 LOADS = {
     "small": loads.small,
@@ -39,23 +38,6 @@ def main():
 def note(figures, load, side, measured):
     print(load, side.name, measured, file=sys.stderr, flush=True)
     figures.setdefault(load, {}).setdefault(side.name, []).append(measured)
-
-
-def prepare():
-    """Loopback, and a congestion control that does not pace: BBR, where it is the host's default, paces even what stays on the
-    host. A namespace may only choose what the host allows it, which is always reno."""
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    with contextlib.suppress(OSError):
-        set_kernel("net/ipv4/tcp_congestion_control", "reno")
-        set_kernel("net/ipv4/tcp_congestion_control", "cubic")
-    set_kernel("net/core/somaxconn", "4096")
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def set_kernel(name, value):
-    with open(f"/proc/sys/{name}", "w") as file:
-        file.write(value)
 
 
 main()

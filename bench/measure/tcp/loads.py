@@ -19,9 +19,9 @@ SPARE_DESCRIPTORS = 500
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
 
 
-def small(side, seconds):
+def small(side, seconds, *options):
     """Small requests over connections that stay."""
-    rate, p99, requests, spent = wrk(side, seconds)
+    rate, p99, requests, spent = wrk(side, seconds, *options)
     return {"requests_per_second": rate, "p99_ms": p99, "cpu_us_per_request": spent / requests * 1e6}
 
 

@@ -3,6 +3,8 @@
 //!
 //! It says how far it is in lines of JSON on its output, and ends when its input does.
 
+#[path = "../../../crates/spin-docker/src/serve/by_name.rs"]
+mod by_name;
 mod events;
 mod known;
 mod ports;

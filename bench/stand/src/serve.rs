@@ -1,11 +1,12 @@
 //! Wires the parts as `spin-docker serve` does, and says how far it is.
 
 use crate::known::{self, INSTANCE};
-use crate::{events, ports::NoPorts};
+use crate::{by_name, events, ports::NoPorts};
 use anyhow::Context;
 use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Unmeasured, Writing};
 use engine::fake::Fake;
 use gateway::Gateway;
+use gateway::http::Trusted;
 use model::IdlePolicy;
 use serde_json::{Value, json};
 use server::{App, Limits, Listening, Password};
@@ -34,8 +35,12 @@ pub(crate) async fn run(folder: &Path, known: u32, options: Options) -> anyhow::
     let fake = known::engine(known);
     say(&json!({ "engine": "stands" }))?;
     let begun = Instant::now();
-    let control = Control::launch(parts(folder, fake.clone(), options.bind)?).await?;
-    let port = listen(&control).await?;
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let gateway = Gateway::new(gateway::Options { address, wake_timeout: Duration::from_secs(60) })?;
+    let endpoints: Arc<dyn Endpoints> =
+        if options.bind { Arc::new(gateway.clone()) } else { Arc::new(NoPorts) };
+    let control = Control::launch(parts(folder, fake.clone(), endpoints)?).await?;
+    let port = listen(&control, &gateway).await?;
     say(&json!({ "ready_ms": begun.elapsed().as_secs_f64() * 1e3, "port": port }))?;
     if options.events > 0 {
         let sent = events::send(&fake, known, options.events, options.seconds).await;
@@ -46,10 +51,7 @@ pub(crate) async fn run(folder: &Path, known: u32, options: Options) -> anyhow::
     Ok(())
 }
 
-fn parts(folder: &Path, fake: Fake, bind: bool) -> anyhow::Result<Parts> {
-    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let gateway = || Gateway::new(gateway::Options { address, wake_timeout: Duration::from_secs(60) });
-    let endpoints: Arc<dyn Endpoints> = if bind { Arc::new(gateway()?) } else { Arc::new(NoPorts) };
+fn parts(folder: &Path, fake: Fake, endpoints: Arc<dyn Endpoints>) -> anyhow::Result<Parts> {
     Ok(Parts {
         engine: Arc::new(fake),
         endpoints,
@@ -84,7 +86,7 @@ fn settings() -> Settings {
     }
 }
 
-async fn listen(control: &Arc<Control>) -> anyhow::Result<u16> {
+async fn listen(control: &Arc<Control>, gateway: &Gateway) -> anyhow::Result<u16> {
     let app = Arc::new(App {
         control: Arc::clone(control),
         password: Password::new("spindocker"),
@@ -98,6 +100,7 @@ async fn listen(control: &Arc<Control>) -> anyhow::Result<u16> {
         routes: server::api(&app),
         limits: Limits::API,
         hosts: server::Hosts::any(),
+        names: Some(by_name::names("localhost", Trusted::default(), &app, gateway)),
         refused: Default::default(),
     };
     tokio::spawn(listening.serve(CancellationToken::new(), Duration::from_secs(1)));

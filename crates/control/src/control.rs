@@ -171,6 +171,20 @@ impl Control {
         self.shared.registry.find(reference)
     }
 
+    /// By one label of a host name, in lower case: its name with `-` for whatever a host's label may not hold, or the first 12
+    /// digits of its id. Where several names come to one label, the oldest container has it.
+    pub fn find_by_label(&self, label: &str) -> Option<Handle> {
+        self.shared.registry.by_label(label)
+    }
+
+    /// The last lines that a container wrote, oldest first; none before it has a body.
+    pub async fn lines(&self, view: &View, count: usize) -> Result<Vec<String>, EngineError> {
+        match &view.container.engine_id {
+            Some(body) => self.shared.engine.lines(body, count).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Every tag of every image of the engine.
     pub async fn images(&self) -> Result<Vec<String>, EngineError> {
         self.shared.engine.images().await

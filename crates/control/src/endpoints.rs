@@ -8,7 +8,8 @@ use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
-/// The host ports of the endpoints. All calls return at once.
+/// The host ports of the endpoints. All calls but [`Endpoints::answers`] return at once.
+#[async_trait]
 pub trait Endpoints: Send + Sync + 'static {
     /// Makes the port ours: bound, not listening, so that it refuses and nobody else gets it. A port that is ours
     /// already is no error; one that somebody else holds is [`io::ErrorKind::AddrInUse`].
@@ -27,6 +28,15 @@ pub trait Endpoints: Send + Sync + 'static {
     ///
     /// Fails where the port cannot listen; it is still ours then.
     fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()>;
+
+    /// Whether a `GET` of this path is answered there, a container's own address, and with less than 400. Comes back within a few
+    /// seconds. Who speaks no HTTP takes it that it would be.
+    async fn answers(&self, _at: SocketAddrV4, _path: &str) -> bool {
+        true
+    }
+
+    /// The container behind this port is about to be frozen: connections to it that wait for somebody's next request are closed.
+    fn quiet(&self, _port: u16) {}
 
     /// Gives the port up: whatever is open on it is closed.
     fn release(&self, port: u16);

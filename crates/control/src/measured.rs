@@ -86,6 +86,10 @@ impl Engine for Measured {
         timed("sockets", self.0.sockets(id)).await
     }
 
+    async fn lines(&self, id: &EngineId, count: usize) -> Result<Vec<String>> {
+        timed("lines", self.0.lines(id, count)).await
+    }
+
     async fn execs(&self, id: &EngineId) -> Result<usize> {
         timed("execs", self.0.execs(id)).await
     }
@@ -106,7 +110,7 @@ impl Engine for Measured {
         timed("events", self.0.events(instance)).await
     }
 
-    async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
+    async fn exec(&self, id: &EngineId, command: &[String], within: Duration) -> Result<i64> {
         timed("exec", self.0.exec(id, command, within)).await
     }
 

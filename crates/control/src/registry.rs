@@ -2,7 +2,7 @@
 //! searched through: a host may know very many. Ordered, so that a simulation replays to the letter.
 
 use crate::handle::{Handle, View};
-use model::{Container, ContainerId, EngineId, Key, Timestamp};
+use model::{Container, ContainerId, EngineId, Key, Timestamp, host_label};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,6 +22,8 @@ struct Index {
     bodies: BTreeMap<EngineId, Handle>,
     /// For a moment two may go by one name.
     names: BTreeMap<(Box<str>, Key), Handle>,
+    /// By what each is called as a host, the oldest first: it alone goes by it.
+    labels: BTreeMap<Box<str>, BTreeMap<(Timestamp, Key), Handle>>,
     addresses: BTreeMap<Ipv4Addr, Handle>,
 }
 
@@ -86,6 +88,12 @@ impl Registry {
         found.view().container.is_listed().then_some(found).ok_or_else(not_found)
     }
 
+    /// By one label of a host name, in lower case: what its name comes to there ([`model::host_label`]), or the first 12 digits of its id. An id
+    /// is nobody's to choose, so it comes first. Where several names come to one label, the oldest container has it.
+    pub(crate) fn by_label(&self, label: &str) -> Option<Handle> {
+        self.read().by_label(label)
+    }
+
     /// Whether this is the body of this key's container, or that one has none yet that we know of.
     pub(crate) fn may_be_body_of(&self, body: &EngineId, key: &str) -> bool {
         self.by_key(&Key::new(key)).is_some_and(|handle| {
@@ -126,6 +134,9 @@ impl Index {
         if !container.name.is_empty() {
             self.names.insert(name(container), handle.clone());
         }
+        if let Some(label) = label(container) {
+            self.labels.entry(label).or_default().insert(age(container), handle.clone());
+        }
     }
 
     /// What has gone to another by now, as an address may have, stays the other's.
@@ -136,6 +147,30 @@ impl Index {
         container.container_id.iter().for_each(|id| remove_own(&mut self.ids, id, handle));
         container.engine_id.iter().for_each(|body| remove_own(&mut self.bodies, body, handle));
         self.names.remove(&name(container));
+        if let Some(label) = label(container)
+            && let Some(called) = self.labels.get_mut(&label)
+        {
+            called.remove(&age(container));
+            if called.is_empty() {
+                self.labels.remove(&label);
+            }
+        }
+    }
+
+    fn by_label(&self, label: &str) -> Option<Handle> {
+        let is_listed = |handle: &&Handle| handle.view().container.is_listed();
+        let is_id = label.len() == SHORTEST_PREFIX && label.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let by_id = is_id.then(|| self.find_by_id(label)).flatten();
+        let mut called = self.labels.get(label).into_iter().flat_map(BTreeMap::values);
+        by_id.filter(is_listed).or_else(|| called.find(is_listed)).cloned()
+    }
+
+    /// The one whose id begins so, if there is one alone.
+    fn find_by_id(&self, beginning: &str) -> Option<&Handle> {
+        let from = self.ids.range(ContainerId::new(beginning)..);
+        let mut matching = from.take_while(|(id, _)| id.as_str().starts_with(beginning));
+        let (_, handle) = matching.next()?;
+        matching.next().is_none().then_some(handle)
     }
 
     fn by_name(&self, name: &str) -> Option<&Handle> {
@@ -164,6 +199,11 @@ impl Index {
 
 fn name(container: &Container) -> (Box<str>, Key) {
     (bare(&container.name).into(), container.key.clone())
+}
+
+/// Only what users see is reached by name.
+fn label(container: &Container) -> Option<Box<str>> {
+    host_label(bare(&container.name)).map(Into::into)
 }
 
 /// What changes of what it goes by.

@@ -236,12 +236,14 @@ async fn connections_are_held_until_the_image_says_that_its_application_can_serv
     let bench = Bench::new();
     let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
     let exposed = vec![model::PortSpec::tcp(8000)];
-    bench.fake.add_image("image", model::Image { id: String::new(), exposed, labels });
+    bench
+        .fake
+        .add_image("image", model::Image { id: String::new(), exposed, labels, ..model::Image::default() });
     bench.fake.exit_commands_with(1);
     let control = bench.launch().await;
     let view = create(&control).await;
     assert_eq!(view.container.phase.status(), Status::Running);
-    until("it was asked", || bench.fake.calls().contains(&(Call::Exec, "can you?".to_owned()))).await;
+    until("it was asked", || bench.fake.calls().contains(&(Call::Exec, "sh -c can you?".to_owned()))).await;
     assert_eq!(bench.ports.all()[&50_000], Reach::Hold);
     let asked = || bench.fake.calls().iter().filter(|(call, _)| *call == Call::Exec).count();
     let before = asked();
@@ -263,7 +265,9 @@ async fn a_port_that_is_there_again_when_the_application_is_ready_is_not_said_to
     let bench = Bench::inline();
     let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
     let exposed = vec![model::PortSpec::tcp(8000)];
-    bench.fake.add_image("image", model::Image { id: String::new(), exposed, labels });
+    bench
+        .fake
+        .add_image("image", model::Image { id: String::new(), exposed, labels, ..model::Image::default() });
     let control = bench.launch().await;
     let view = create(&control).await;
     let handle = control.find(&id(&view)).unwrap();
@@ -356,4 +360,23 @@ async fn whoever_asks_while_the_program_ends_is_not_told_that_the_container_is_g
     let handle = control.find(&id(&view)).unwrap();
     control.shut_down().await;
     assert!(matches!(handle.stop().await, Err(CommandError::Ending)));
+}
+
+#[tokio::test]
+async fn as_a_host_a_container_goes_by_its_short_id_or_its_name_and_the_oldest_has_a_shared_one() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let first = create(&control).await;
+    let found = |label: &str| control.find_by_label(label).map(|handle| id(&handle.view()));
+    let older = id(&first);
+    assert_eq!(found(&older[..12]).as_ref(), Some(&older));
+    assert_eq!((found(&older[..11]), found(&older[..13]), found("no-such")), (None, None, None));
+    let second = create(&control).await;
+    for (view, name) in [(&second, "/My.App"), (&first, "/my_app")] {
+        bench.fake.rename(view.container.engine_id.as_ref().unwrap(), name);
+        until("the name is known", || control.find(name).is_ok()).await;
+    }
+    assert_eq!(found("my-app").as_ref(), Some(&older), "the older one has it, whoever was called so first");
+    control.find("my_app").unwrap().delete().await.unwrap();
+    assert_eq!(found("my-app"), Some(id(&second)), "a deleted one is reached no more");
 }

@@ -184,7 +184,9 @@ async fn one_whose_application_takes_its_time_freezes_as_any_other() {
     let control = bench.launch().await;
     let labels = [("spin-docker.ready".to_owned(), "pg_isready".to_owned())].into();
     let exposed = vec![model::PortSpec::tcp(5432)];
-    bench.fake.add_image("slow", model::Image { id: "slow".into(), exposed, labels });
+    bench
+        .fake
+        .add_image("slow", model::Image { id: "slow".into(), exposed, labels, ..model::Image::default() });
     bench.fake.slow(engine::fake::Call::Exec, Duration::from_secs(10));
     let request = control::CreateRequest { image: "slow".into(), ..Default::default() };
     let view = control.create(request).await.unwrap();

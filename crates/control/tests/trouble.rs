@@ -113,7 +113,7 @@ async fn an_engine_that_does_not_say_whether_an_application_can_serve_is_asked_n
         let bench = Bench::inline();
         let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
         let exposed = vec![PortSpec::tcp(8000)];
-        bench.fake.add_image("image", Image { id: String::new(), exposed, labels });
+        bench.fake.add_image("image", Image { id: String::new(), exposed, labels, ..Image::default() });
         let control = bench.launch().await;
         bring(&bench, Call::Exec, trouble);
         create(&control).await;

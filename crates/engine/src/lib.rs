@@ -89,6 +89,11 @@ pub trait Engine: Send + Sync + 'static {
     /// be told. It may take some seconds; a thaw ends it.
     async fn reclaim(&self, id: &EngineId) -> Result<Option<u64>>;
 
+    /// The last lines that it wrote to its output and its errors, oldest first. None from an engine that keeps none.
+    async fn lines(&self, _id: &EngineId, _count: usize) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// How it is now; [`Observation::Missing`] where the engine knows it no more.
     async fn inspect(&self, id: &EngineId) -> Result<Observation>;
 
@@ -99,8 +104,8 @@ pub trait Engine: Send + Sync + 'static {
     /// subscription stands; the stream ends when the engine goes away.
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>>;
 
-    /// Runs `sh -c COMMAND` inside a running container, and gives its exit code. A frozen one is thawed first, and stays so.
-    async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64>;
+    /// Runs a program with its arguments inside a running container, and gives its exit code. A frozen one is thawed first, and stays so.
+    async fn exec(&self, id: &EngineId, command: &[String], within: Duration) -> Result<i64>;
 
     /// Tries a TCP connection to `to` from inside a running container's network. [`EngineError::NotFound`] where it does
     /// not run.
@@ -112,6 +117,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Takes the redirect back. None there is no error.
     async fn undo_redirect(&self, network: &Network) -> Result<()>;
+}
+
+/// A line for the shell inside, as [`Engine::exec`] takes it.
+pub fn shell(line: &str) -> [String; 3] {
+    ["sh", "-c", line].map(str::to_owned)
 }
 
 /// What engine answers, and what of it limits us.

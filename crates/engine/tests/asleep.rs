@@ -70,7 +70,7 @@ async fn a_command_thaws(bench: &Bench) {
     let id = bench.running().await;
     bench.engine.freeze(&id).await.unwrap();
     let mut events = bench.engine.events(&bench.instance).await.unwrap();
-    assert_eq!(bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap(), 0);
+    assert_eq!(bench.engine.exec(&id, &engine::shell("exit 0"), GRACE * 20).await.unwrap(), 0);
     assert_eq!(frozen(bench, &id).await, None);
     assert_eq!(bench.engine.execs(&id).await.unwrap(), 0, "it has ended");
     loop {
@@ -199,7 +199,7 @@ async fn a_pause_of_somebodys_is_the_engines(bench: &Bench) {
     bench.docker_cli(&["pause", id.as_str()]);
     assert_eq!(frozen(bench, &id).await, Some(Freezer::Engine));
     assert_eq!(bench.engine.freeze(&id).await.unwrap(), Freezer::Engine);
-    assert_eq!(bench.engine.exec(&id, "exit 3", GRACE * 20).await.unwrap(), 3);
+    assert_eq!(bench.engine.exec(&id, &engine::shell("exit 3"), GRACE * 20).await.unwrap(), 3);
     assert_eq!(frozen(bench, &id).await, None);
     bench.docker_cli(&["pause", id.as_str()]);
     bench.engine.thaw(&id, Freezer::Engine).await.unwrap();

@@ -93,9 +93,9 @@ async fn events_hint_at_what_happened(bench: &Bench) {
 
 async fn a_command_inside_ends_with_its_code(bench: &Bench) {
     let id = bench.running().await;
-    assert_eq!(bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap(), 0);
+    assert_eq!(bench.engine.exec(&id, &engine::shell("exit 0"), GRACE * 20).await.unwrap(), 0);
     bench.engine.stop(&id, GRACE).await.unwrap();
-    bench.engine.exec(&id, "exit 0", GRACE * 20).await.unwrap_err();
+    bench.engine.exec(&id, &engine::shell("exit 0"), GRACE * 20).await.unwrap_err();
 }
 
 async fn what_is_not_there_cannot_be_made(bench: &Bench) {
@@ -137,8 +137,8 @@ on_both! {
 async fn docker_tells_a_commands_exit_code_and_cuts_off_a_slow_one() {
     let bench = Bench::docker().await;
     let id = bench.running().await;
-    assert_eq!(bench.engine.exec(&id, "exit 3", GRACE * 20).await.unwrap(), 3);
-    let error = bench.engine.exec(&id, "sleep 60", GRACE).await.unwrap_err();
+    assert_eq!(bench.engine.exec(&id, &engine::shell("exit 3"), GRACE * 20).await.unwrap(), 3);
+    let error = bench.engine.exec(&id, &engine::shell("sleep 60"), GRACE).await.unwrap_err();
     assert!(error.to_string().contains("took longer than 1 s"), "{error}");
 }
 

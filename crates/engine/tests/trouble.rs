@@ -27,7 +27,7 @@ async fn make(docker: &Docker) -> Result<(), EngineError> {
     let spec = ContainerSpec { image: "image".into(), files: vec![file], ..ContainerSpec::default() };
     let made = docker.create(&spec).await?;
     docker.start(&made.engine_id).await?;
-    docker.exec(&made.engine_id, "true", Duration::from_secs(30)).await.map(drop)
+    docker.exec(&made.engine_id, &engine::shell("true"), Duration::from_secs(30)).await.map(drop)
 }
 
 async fn trouble(step: &'static str, act: Act) -> (StandIn, EngineError, Duration) {

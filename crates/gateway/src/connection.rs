@@ -160,7 +160,7 @@ fn report(why: &Cut, client: &Client) {
 }
 
 /// The other side's next read says that the connection was reset, instead of a clean end that never was.
-fn reset(stream: &TcpStream) {
+pub(crate) fn reset(stream: &TcpStream) {
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "a connection is closed in order instead");
     }

@@ -8,11 +8,13 @@
 mod connection;
 mod connections;
 mod dial;
+pub mod http;
 mod keeper;
 mod lane;
 mod listener;
 mod proxy_header;
 
+use async_trait::async_trait;
 use connections::Connections;
 use control::{Endpoints, Neighbours, Target};
 use lane::Lanes;
@@ -21,7 +23,7 @@ use model::Reach;
 use socket2::Socket;
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -46,6 +48,7 @@ pub(crate) struct Inner {
     options: Options,
     refused: RwLock<Neighbours>,
     ports: Mutex<HashMap<u16, Port>>,
+    sites: http::Sites,
     lanes: Lanes,
     tasks: TaskTracker,
     ending: CancellationToken,
@@ -77,6 +80,7 @@ impl Gateway {
             options,
             refused: RwLock::default(),
             ports: Mutex::default(),
+            sites: http::Sites::default(),
             lanes: Lanes::start()?,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
@@ -86,6 +90,20 @@ impl Gateway {
     /// Whoever connects from here is turned away: containers must not reach each other through the host.
     pub fn refuse(&self, neighbours: Neighbours) {
         *self.0.refused.write().unwrap_or_else(PoisonError::into_inner) = neighbours;
+    }
+
+    /// What the connections of a claimed port meet.
+    pub(crate) fn course(&self, port: u16) -> Option<watch::Receiver<Course>> {
+        self.0.ports().get(&port).map(|port| port.course.subscribe())
+    }
+
+    pub(crate) fn sites(&self) -> &http::Sites {
+        &self.0.sites
+    }
+
+    /// Runs a task that is drained with the connections.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn(task);
     }
 
     /// Accepts nobody more, gives open connections `grace` to end, and then cuts them off.
@@ -116,6 +134,7 @@ impl Inner {
     }
 }
 
+#[async_trait]
 impl Endpoints for Gateway {
     fn claim(&self, port: u16) -> io::Result<()> {
         let mut ports = self.0.ports();
@@ -144,7 +163,16 @@ impl Endpoints for Gateway {
         Ok(())
     }
 
+    async fn answers(&self, at: SocketAddrV4, path: &str) -> bool {
+        http::answers(at, path).await
+    }
+
+    fn quiet(&self, port: u16) {
+        self.0.sites.quiet(port);
+    }
+
     fn release(&self, port: u16) {
+        self.0.sites.release(port);
         if let Some(port) = self.0.ports().remove(&port) {
             port.connections.cut_off();
         }

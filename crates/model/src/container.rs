@@ -5,6 +5,7 @@ use crate::idle::Looks;
 use crate::ids::{ContainerId, EngineId, Key};
 use crate::image::{Protocol, SSH_PORT};
 use crate::policy::{IdlePolicy, Said, WakeOn};
+use crate::ready::Ready;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -33,9 +34,9 @@ pub struct Container {
     pub endpoints: Vec<Endpoint>,
     /// The container port that the field `app_port` speaks of.
     pub app_port: Option<u16>,
-    /// The command that succeeds once the application can serve, if the image names one.
+    /// How to tell that the application can serve, if the image says how.
     #[serde(default)]
-    pub ready: Option<String>,
+    pub ready: Option<Ready>,
     /// What its image says of its idle policy.
     #[serde(default, skip_serializing_if = "Said::is_empty")]
     pub image_says: Said,

@@ -5,7 +5,7 @@ use crate::App;
 use crate::error::Failure;
 use api::Kind;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -51,10 +51,17 @@ impl std::fmt::Debug for Password {
     }
 }
 
+impl App {
+    /// Whether a request with these headers would be let through.
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(credentials);
+        given.is_some_and(|given| self.password.admits(&given))
+    }
+}
+
 /// Lets nobody through without the right credentials.
 pub(crate) async fn require(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(credentials);
-    if given.is_some_and(|given| app.password.admits(&given)) {
+    if app.admits(request.headers()) {
         return next.run(request).await;
     }
     let message = "Give the user admin and the password, by HTTP basic authentication";

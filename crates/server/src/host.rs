@@ -36,7 +36,7 @@ impl Hosts {
     /// Whether an authority, such as `localhost:8080`, is one of them.
     fn include(&self, authority: &str) -> bool {
         let Some(known) = &self.0 else { return true };
-        let Some(name) = name(authority) else { return false };
+        let Some(name) = bare_name(authority) else { return false };
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = bare.parse::<IpAddr>() {
             return known.addresses.contains(&address.to_canonical()) || bare == known.name;
@@ -47,7 +47,7 @@ impl Hosts {
 }
 
 /// Without the port.
-fn name(authority: &str) -> Option<&str> {
+pub(crate) fn bare_name(authority: &str) -> Option<&str> {
     let end = if authority.starts_with('[') {
         authority.find(']')? + 1
     } else {
@@ -56,6 +56,12 @@ fn name(authority: &str) -> Option<&str> {
     let (name, port) = authority.split_at(end);
     let is_port = port.is_empty() || port.strip_prefix(':')?.chars().all(|digit| digit.is_ascii_digit());
     (is_port && !name.is_empty()).then_some(name)
+}
+
+/// Everything in a request that says for whom it is.
+pub(crate) fn authorities<B>(request: &hyper::Request<B>) -> impl Iterator<Item = &str> {
+    let hosts = request.headers().get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or("?"));
+    hosts.chain(request.uri().authority().map(|authority| authority.as_str()))
 }
 
 /// Whoever connected said for whom: once in HTTP/1.1, where it must be there.

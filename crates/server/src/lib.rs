@@ -5,6 +5,7 @@
 mod auth;
 mod body;
 mod check_in;
+mod client;
 mod containers;
 mod docs;
 mod error;
@@ -15,6 +16,7 @@ mod input;
 mod listen;
 mod log;
 mod metrics;
+mod names;
 mod openapi;
 mod origin;
 mod places;
@@ -23,9 +25,11 @@ mod routes;
 mod unread;
 
 pub use auth::Password;
+pub use client::Client;
 pub use host::Hosts;
 pub use listen::{Limits, Listening};
 pub use metrics::{keep_records, metrics_reference, record};
+pub use names::{Names, Pages};
 pub use openapi::openapi;
 pub use routes::{Routes, api, check_in_only};
 

@@ -1,27 +1,35 @@
 //! Listeners: accept, bound, serve, drain. The API and the check-in door differ in their routes and in their limits.
 //!
+//! What is asked for by a container's name goes another way before any of that (`names`).
+//!
 //! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 431 to a head that is too long.
 
 use crate::body::BodyLimit;
+use crate::client::{Client, Io};
+use crate::error::Failure;
 use crate::host::Hosts;
+use crate::names::{Addressee, Names};
 use crate::places::{Place, Places, Turn};
 use crate::routes::Routes;
 use crate::unread::Unread;
+use api::Kind;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use control::Neighbours;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// The longest request head. A longer one is 431.
 const MAX_HEAD: usize = 32 * 1024;
@@ -74,6 +82,8 @@ pub struct Listening {
     pub limits: Limits,
     /// For whom.
     pub hosts: Hosts,
+    /// What is asked for by a container's name, and who answers it.
+    pub names: Option<Names>,
     /// Whoever connects from here is turned away without a word.
     pub refused: Neighbours,
 }
@@ -81,7 +91,7 @@ pub struct Listening {
 impl Listening {
     /// Serves until `ending`; then accepts nobody more, and gives what is under way `grace` to end.
     pub async fn serve(self, ending: CancellationToken, grace: Duration) {
-        let graceful = GracefulShutdown::new();
+        let serving = TaskTracker::new();
         let places = Places::new(self.limits.connections, self.limits.per_source);
         while let Some((stream, peer)) = ending.run_until_cancelled(self.accept()).await {
             if self.refused.include(peer.ip()) {
@@ -89,11 +99,12 @@ impl Listening {
                 continue;
             }
             match ending.run_until_cancelled(places.take(peer.ip())).await.flatten() {
-                Some(place) => self.attend(stream, peer, &graceful, place),
+                Some(place) => self.attend(stream, peer, place, &serving, &ending),
                 None => tracing::debug!(%peer, "turned away: too many connections from one address"),
             }
         }
-        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        serving.close();
+        if tokio::time::timeout(grace, serving.wait()).await.is_err() {
             tracing::warn!("connections were cut off: they did not end within the grace period");
         }
     }
@@ -111,19 +122,26 @@ impl Listening {
         }
     }
 
-    fn attend(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown, place: Arc<Place>) {
+    fn attend(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Arc<Place>,
+        serving: &TaskTracker,
+        ending: &CancellationToken,
+    ) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "answers may be held back by the kernel");
         }
-        let (routes, hosts, limits) = (self.routes.clone(), self.hosts.clone(), self.limits);
-        let held = Arc::clone(&place);
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let turn = held.turn();
-            let (mut request, unread) = Unread::of(request, &turn);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request.extensions_mut().insert(BodyLimit(limits.body));
-            request.extensions_mut().insert(hosts.clone());
-            answer(routes.clone(), request, unread, turn)
+        let (stream, limits) = (Arc::new(stream), self.limits);
+        let visitor = Arc::new(Visitor {
+            routes: self.routes.clone(),
+            hosts: self.hosts.clone(),
+            names: self.names.clone(),
+            limits,
+            peer,
+            place: Arc::clone(&place),
+            stream: Arc::downgrade(&stream),
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -131,19 +149,75 @@ impl Listening {
             .max_buf_size(MAX_HEAD)
             // Who has sent all that it wants to may say so, and is answered.
             .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+            .serve_connection(
+                TokioIo::new(Io(stream)),
+                service_fn(move |request| Arc::clone(&visitor).answer(request)),
+            )
+            .with_upgrades();
+        let ending = ending.clone();
+        serving.spawn(async move {
+            let mut connection = pin!(connection);
+            let served = async {
+                if let Some(ended) = ending.run_until_cancelled(connection.as_mut()).await {
+                    return ended;
+                }
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            };
             let whole = limits.whole.unwrap_or(Duration::MAX);
             let ended = tokio::select! {
                 biased;
                 () = place.taken_away.cancelled() => return tracing::debug!(%peer, "idle, and closed for another"),
-                ended = tokio::time::timeout(whole, connection) => ended,
+                ended = tokio::time::timeout(whole, served) => ended,
             };
             if let Ok(Err(error)) = ended {
                 tracing::debug!(%peer, %error, "a connection broke off");
             }
         });
+    }
+}
+
+/// Who is at the other end of one connection, and what is there for them.
+struct Visitor {
+    routes: Routes,
+    hosts: Hosts,
+    names: Option<Names>,
+    limits: Limits,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    /// hyper's, which takes it over at an upgrade.
+    stream: Weak<TcpStream>,
+}
+
+impl Visitor {
+    async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> Result<Response, TakenAway> {
+        let Some(names) = &self.names else { return self.route(request).await };
+        match names.addressee(&request) {
+            Addressee::Api => self.route(request).await,
+            Addressee::Container(label) => Ok(self.page(names, label, request).await),
+            Addressee::Unclear => {
+                Ok(Failure::new(Kind::HostUnclear, "A request is for one host, and this one names several")
+                    .into_response())
+            }
+        }
+    }
+
+    async fn route(&self, request: hyper::Request<Incoming>) -> Result<Response, TakenAway> {
+        let turn = self.place.turn();
+        let (mut request, unread) = Unread::of(request, &turn);
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(BodyLimit(self.limits.body));
+        request.extensions_mut().insert(self.hosts.clone());
+        answer(self.routes.clone(), request, unread, turn).await
+    }
+
+    async fn page(&self, names: &Names, label: String, request: hyper::Request<Incoming>) -> Response {
+        if !self.place.move_to(&names.places) {
+            const FULL: &str = "Too many connections to containers are open; try again\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], FULL).into_response();
+        }
+        let stream = self.stream.upgrade().expect("hyper has it for as long as it asks");
+        names.pages.answer(label, request, Client::new(self.peer, &stream)).await
     }
 }
 

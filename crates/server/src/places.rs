@@ -36,10 +36,11 @@ struct Queue {
 pub(crate) struct Place {
     places: Arc<Places>,
     source: IpAddr,
-    ticket: Mutex<u64>,
+    /// None for one that is not the listener's to take away.
+    ticket: Mutex<Option<u64>>,
     /// Somebody else needs it.
     pub(crate) taken_away: CancellationToken,
-    _seat: OwnedSemaphorePermit,
+    seat: Mutex<OwnedSemaphorePermit>,
 }
 
 /// One request of a connection, from its head to the end of its answer.
@@ -68,8 +69,8 @@ impl Places {
         };
         *lock(&self.sources).entry(source).or_default() += 1;
         let taken_away = CancellationToken::new();
-        let ticket = Mutex::new(self.idle.enter(&taken_away));
-        Some(Arc::new(Place { places: Arc::clone(self), source, ticket, taken_away, _seat: seat }))
+        let ticket = Mutex::new(Some(self.idle.enter(&taken_away)));
+        Some(Arc::new(Place { places: Arc::clone(self), source, ticket, taken_away, seat: Mutex::new(seat) }))
     }
 }
 
@@ -102,6 +103,19 @@ impl Idle {
 }
 
 impl Place {
+    /// Moves to a place elsewhere for good, and leaves this one to others. False where there is none, or this one was just
+    /// taken away.
+    pub(crate) fn move_to(&self, elsewhere: &Arc<Semaphore>) -> bool {
+        let mut ticket = lock(&self.ticket);
+        let Some(number) = *ticket else { return true };
+        let Ok(seat) = Arc::clone(elsewhere).try_acquire_owned() else { return false };
+        if !self.places.idle.leave(number) {
+            return false;
+        }
+        (*ticket, *lock(&self.seat)) = (None, seat);
+        true
+    }
+
     /// The next request.
     pub(crate) fn turn(self: &Arc<Self>) -> Arc<Turn> {
         Arc::new(Turn { place: Arc::clone(self), has_begun: Mutex::new(false) })
@@ -112,22 +126,27 @@ impl Turn {
     /// The whole request is there: the place is kept until this is dropped. False where it was just taken away.
     pub(crate) fn begin(&self) -> bool {
         let mut has_begun = lock(&self.has_begun);
-        *has_begun = *has_begun || self.place.places.idle.leave(*lock(&self.place.ticket));
+        *has_begun =
+            *has_begun || lock(&self.place.ticket).is_none_or(|ticket| self.place.places.idle.leave(ticket));
         *has_begun
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if *lock(&self.has_begun) {
-            *lock(&self.place.ticket) = self.place.places.idle.enter(&self.place.taken_away);
+        if *lock(&self.has_begun)
+            && let Some(ticket) = &mut *lock(&self.place.ticket)
+        {
+            *ticket = self.place.places.idle.enter(&self.place.taken_away);
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.idle.leave(*lock(&self.ticket));
+        if let Some(ticket) = *lock(&self.ticket) {
+            self.places.idle.leave(ticket);
+        }
         let mut sources = lock(&self.places.sources);
         if let Some(open) = sources.get_mut(&self.source) {
             *open -= 1;
@@ -209,10 +228,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_moves_elsewhere_leaves_a_place_and_is_closed_for_nobody() {
+        let (places, elsewhere) = (Places::new(1, 9), Arc::new(Semaphore::new(1)));
+        let first = places.take(HERE).await.unwrap();
+        assert!(first.move_to(&elsewhere) && first.move_to(&elsewhere));
+        let second = places.take(HERE).await.expect("the first one's place is free");
+        assert!(!second.move_to(&elsewhere), "there is one place elsewhere");
+        let turn = first.turn();
+        assert!(turn.begin());
+        drop(turn);
+        let third = tokio::spawn({
+            let places = Arc::clone(&places);
+            async move { places.take(HERE).await.unwrap() }
+        });
+        second.taken_away.cancelled().await;
+        assert!(!first.taken_away.is_cancelled());
+        drop((first, second));
+        let third = third.await.unwrap();
+        assert!(third.move_to(&elsewhere), "what the first had elsewhere is free again");
+    }
+
+    #[tokio::test]
     async fn a_place_that_was_taken_away_answers_nobody_and_nothing_leaks() {
         let places = Places::new(1, 1);
         let place = places.take(HERE).await.unwrap();
-        places.idle.leave(*lock(&place.ticket));
+        places.idle.leave(lock(&place.ticket).unwrap());
         assert!(!place.turn().begin());
         drop(place);
         let again = places.take(HERE).await.expect("the address has its place back");

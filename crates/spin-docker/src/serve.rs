@@ -1,6 +1,7 @@
 //! `spin-docker serve`: wires the parts together, in the order in which they need each other, and takes them down in turn.
 
 mod again;
+mod by_name;
 mod check_in_door;
 mod host;
 mod room;
@@ -12,6 +13,7 @@ use anyhow::Context;
 use control::{Clock, Control, Neighbours, Parts, Reserves, Sqlite, Writing};
 use engine::Engine;
 use engine::docker::Docker;
+use gateway::http::Trusted;
 use gateway::{Gateway, Options};
 use server::{App, Hosts, Limits, Listening, Password};
 use std::net::{IpAddr, SocketAddr};
@@ -125,6 +127,7 @@ impl Daemon {
                     routes,
                     limits: Limits::CHECK_IN,
                     hosts: Hosts::any(),
+                    names: None,
                     refused: Neighbours::default(),
                 },
                 settings,
@@ -133,7 +136,9 @@ impl Daemon {
         self.servers.spawn(server::keep_records(self.ending.clone()));
         let address = listener.local_addr()?;
         let (routes, hosts) = (server::api(&self.app), Hosts::of(address, &self.app.public_host));
-        self.serve(Listening { listener, routes, limits: Limits::API, hosts, refused }, settings);
+        let trusted = Trusted(settings.trusted_proxies.clone());
+        let names = Some(by_name::names(&settings.domain, trusted, &self.app, &self.gateway));
+        self.serve(Listening { listener, routes, limits: Limits::API, hosts, names, refused }, settings);
         tracing::info!("listening on http://{address} (version {})", env!("CARGO_PKG_VERSION"));
         Ok(())
     }

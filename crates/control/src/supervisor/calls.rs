@@ -3,7 +3,7 @@
 
 pub(crate) use super::freezing::Found;
 
-use super::Done;
+use super::{Done, readiness};
 use crate::control::Shared;
 use crate::handle::CommandError;
 use crate::network;
@@ -11,7 +11,7 @@ use crate::room::NoRoom;
 use crate::starts::Priority;
 use backon::{ExponentialBuilder, Retryable};
 use engine::{ContainerSpec, Created, EngineError};
-use model::{EngineId, Input, Key, Observation};
+use model::{EngineId, Input, Key, Observation, Ready};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,6 @@ use tokio_util::sync::CancellationToken;
 const GRACE: Duration = Duration::from_secs(10);
 /// How often a failed stop is tried again, as in 2014.
 const STOP_RETRIES: usize = 3;
-/// How long connections are held for an application that says it cannot serve yet.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-const FIRST_ASK: Duration = Duration::from_millis(10);
-const LONGEST_ASK: Duration = Duration::from_millis(250);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// While the engine is away.
@@ -175,24 +171,12 @@ impl Calls {
         }
     }
 
-    /// Asks until the command succeeds, the container is gone, or it took too long: then connections go through all the same.
-    pub(crate) fn ask_whether_ready(&mut self, body: EngineId, command: String) {
+    /// Until the application can serve, as far as its image lets us ask.
+    pub(crate) fn ask_whether_ready(&mut self, body: EngineId, address: Ipv4Addr, ready: Ready) {
         let shared = Arc::clone(&self.shared);
         let epoch = self.epoch;
         self.running.spawn(async move {
-            let ask = || async {
-                match shared.engine.exec(&body, &command, READY_WITHIN).await {
-                    Ok(0) => Ok(()),
-                    Ok(_) => Err(()),
-                    Err(error) if error.is_retryable() => Err(()),
-                    // It runs no more: that ends the asking.
-                    Err(_) => Ok(()),
-                }
-            };
-            let pause = ExponentialBuilder::default().with_min_delay(FIRST_ASK).with_max_delay(LONGEST_ASK);
-            if tokio::time::timeout(READY_WITHIN, ask.retry(pause.without_max_times())).await.is_err() {
-                tracing::warn!(body = %body, command, within = ?READY_WITHIN, "not ready in time; forwarding all the same");
-            }
+            readiness::wait(&shared, &body, address, &ready).await;
             Outcome::Ready { epoch }
         });
     }

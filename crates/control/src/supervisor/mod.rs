@@ -8,6 +8,7 @@ mod calls;
 mod compare;
 mod freezing;
 mod ports;
+mod readiness;
 mod sleep;
 mod transition;
 

@@ -55,6 +55,11 @@ impl Ports {
         }
     }
 
+    /// It is about to be frozen.
+    pub(crate) fn quiet(&self) {
+        self.ports.iter().for_each(|(port, _)| self.endpoints.quiet(*port));
+    }
+
     fn apply(&mut self) {
         let before = std::mem::take(&mut self.missing);
         for (port, target) in &self.ports {

@@ -288,6 +288,7 @@ impl Supervisor {
     /// It freezes, unless something passed the gate since it was looked at.
     async fn freeze(&mut self) {
         self.sleeper.by_itself = true;
+        self.ports.quiet();
         self.fact(Input::Freeze).await;
         if self.handle.traffic().moved() != self.sleeper.moved {
             self.fact(Input::Wake(Waker::Need)).await;
@@ -300,6 +301,7 @@ impl Supervisor {
             return reply(answer, Err(CommandError::NotRunning));
         }
         self.sleeper.by_hand.push((Depth::Frozen, answer));
+        self.ports.quiet();
         self.fact(Input::Freeze).await;
         self.answer_sleepers();
     }

@@ -119,9 +119,9 @@ impl Supervisor {
 
     /// Some applications accept connections before they can serve: their image says how to ask.
     fn ask_whether_ready(&mut self) {
-        if let (Some(command), Some(body)) = (&self.container.ready, &self.container.engine_id) {
+        if let (Some(ready), Some(body)) = (&self.container.ready, &self.container.engine_id) {
             self.ready = false;
-            self.calls.ask_whether_ready(body.clone(), command.clone());
+            self.calls.ask_whether_ready(body.clone(), self.container.address, ready.clone());
         }
     }
 

@@ -279,7 +279,7 @@ impl Engine for Unsteady {
         Ok(heard.boxed())
     }
 
-    async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
+    async fn exec(&self, id: &EngineId, command: &[String], within: Duration) -> Result<i64> {
         self.ask("exec", within, async || self.world.fake.exec(id, command, within).await).await
     }
 

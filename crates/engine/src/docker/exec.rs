@@ -10,10 +10,15 @@ use model::EngineId;
 use std::time::Duration;
 
 impl Docker {
-    pub(super) async fn run_inside(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
+    pub(super) async fn run_inside(
+        &self,
+        id: &EngineId,
+        command: &[String],
+        within: Duration,
+    ) -> Result<i64> {
         self.thaw_first(id).await;
         let config = ExecConfig {
-            cmd: Some(["sh", "-c", command].map(str::to_owned).to_vec()),
+            cmd: Some(command.to_vec()),
             // The stream's end is the command's.
             attach_stdout: Some(true),
             ..ExecConfig::default()

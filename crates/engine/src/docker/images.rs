@@ -4,6 +4,7 @@ use super::{Docker, QUICK};
 use crate::{EngineError, Result};
 use bollard::query_parameters::ListImagesOptions;
 use model::image::is_reference;
+use model::ready::health_check;
 use model::{Image, PortSpec, Protocol};
 
 impl Docker {
@@ -26,7 +27,9 @@ impl Docker {
             config.exposed_ports.unwrap_or_default().iter().filter_map(|text| port(text)).collect();
         exposed.sort_unstable_by_key(|spec| (spec.port, spec.protocol));
         let labels = config.labels.unwrap_or_default().into_iter().collect();
-        Ok(Image { id: image.id.unwrap_or_default(), exposed, labels })
+        let test = config.healthcheck.and_then(|check| check.test).unwrap_or_default();
+        let health_check = health_check(&test, &config.shell.unwrap_or_default());
+        Ok(Image { id: image.id.unwrap_or_default(), exposed, labels, health_check })
     }
 }
 

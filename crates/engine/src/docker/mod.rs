@@ -13,6 +13,7 @@ mod freezer;
 mod hosts;
 mod images;
 mod inside;
+mod logs;
 mod networks;
 mod process;
 mod reclaim;
@@ -139,6 +140,10 @@ impl Engine for Docker {
         self.sockets_of(id).await
     }
 
+    async fn lines(&self, id: &EngineId, count: usize) -> Result<Vec<String>> {
+        self.last_lines(id, count).await
+    }
+
     async fn execs(&self, id: &EngineId) -> Result<usize> {
         self.count_running_execs(id).await
     }
@@ -159,7 +164,7 @@ impl Engine for Docker {
         self.subscribe(instance).await
     }
 
-    async fn exec(&self, id: &EngineId, command: &str, within: Duration) -> Result<i64> {
+    async fn exec(&self, id: &EngineId, command: &[String], within: Duration) -> Result<i64> {
         self.run_inside(id, command, within).await
     }
 

@@ -69,7 +69,7 @@ impl Fake {
         let fake = Self::default();
         let udp = PortSpec { port: 53, protocol: Protocol::Udp };
         let exposed = vec![PortSpec::tcp(22), udp, PortSpec::tcp(8000)];
-        fake.add_image("image", Image { id: "sha256:1".into(), exposed, labels: Default::default() });
+        fake.add_image("image", Image { id: "sha256:1".into(), exposed, ..Image::default() });
         fake
     }
 
@@ -298,8 +298,8 @@ impl Engine for Fake {
         Ok(events.map(Ok).boxed())
     }
 
-    async fn exec(&self, id: &EngineId, command: &str, _: Duration) -> Result<i64> {
-        self.call(Call::Exec, command, |state| {
+    async fn exec(&self, id: &EngineId, command: &[String], _: Duration) -> Result<i64> {
+        self.call(Call::Exec, &command.join(" "), |state| {
             if !state.body(id)?.running {
                 let message = "it does not run".to_owned();
                 return Err(EngineError::Refused { doing: "run a command".into(), status: 409, message });

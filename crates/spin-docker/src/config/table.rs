@@ -7,7 +7,7 @@
 use super::given::{Entry, Given, Wrong};
 use super::read::{absolute, at_least, host, list, of_term, one, optional, parsed, within};
 use super::values::{self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Percent, Secret};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use model::policy::{duration, switch};
 use model::{IdlePolicy, Term};
 use std::net::{IpAddr, SocketAddr};
@@ -118,6 +118,11 @@ settings! {
         /// Where the API is served. Port 0 takes a free one.
         listen: SocketAddr = Default::Text("127.0.0.1:8080"), one(parsed),
             "an address with a port, such as 127.0.0.1:8080";
+        /// A container is asked for by name at `NAME.DOMAIN`, on the port of `listen`. Below it, no name is the API's but `public_host`.
+        domain: String = Default::Text("localhost"), one(host), "a host name";
+        /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed, in requests for a container by name.
+        trusted_proxies: Vec<IpNet> = Default::List(""), list(value::network),
+            "addresses or networks, such as 10.0.0.0/8";
         /// The password of the user `admin`.
         password: Secret = Default::Hidden(DEFAULT_PASSWORD), one(value::secret), "any text but an empty one";
         /// With the default password, `listen` may be an address beyond loopback.

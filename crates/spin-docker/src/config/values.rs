@@ -2,8 +2,9 @@
 //! says in words what that is.
 
 use super::read::{non_empty, parsed};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 /// What stands where a secret would.
@@ -117,6 +118,11 @@ pub(super) fn ports(text: &str) -> Option<RangeInclusive<u16>> {
 
 pub(super) fn subnet(text: &str) -> Option<Ipv4Net> {
     parsed(text).filter(|net: &Ipv4Net| *net == net.trunc() && (8..=29).contains(&net.prefix_len()))
+}
+
+/// An address is a network of one.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    parsed(text).or_else(|| parsed::<IpAddr>(text).map(IpNet::from))
 }
 
 /// In one line; its options, such as `from=`, are not understood.

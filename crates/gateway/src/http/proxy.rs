@@ -1,0 +1,172 @@
+//! The proxy itself: one request from its name to the answer's head, and what is taken from and added to either.
+
+use super::body::{Body, Inward, Withheld};
+use super::exchange::{self, Exchange, Route};
+use super::page::{self, Trouble};
+use super::upgrade;
+use super::{Client, Trusted, Upstreams, headers, ignored};
+use crate::Gateway;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often connections that rested for too long are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// The proxy. Clones share everything.
+#[derive(Clone)]
+pub struct Proxy(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) gateway: Gateway,
+    upstreams: Box<dyn Upstreams>,
+    trusted: Trusted,
+}
+
+impl Proxy {
+    /// To the containers that these know, over the gateway that holds their ports. Its tasks run on the current runtime.
+    pub fn new(gateway: Gateway, upstreams: impl Upstreams, trusted: Trusted) -> Self {
+        let proxy = Self(Arc::new(Inner { gateway, upstreams: Box::new(upstreams), trusted }));
+        let swept = Arc::downgrade(&proxy.0);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP_EVERY).await;
+                let Some(proxy) = swept.upgrade() else { return };
+                proxy.gateway.sites().sweep();
+            }
+        });
+        proxy
+    }
+
+    /// Answers a request for the container that goes by this label. Dropped, it takes the request back.
+    pub async fn answer<C: Client>(
+        &self,
+        label: &str,
+        request: Request<Incoming>,
+        client: C,
+    ) -> Response<Body<C>> {
+        let (asked, is_admin) = (page::Asked::of(&request), client.is_admin());
+        match self.forward(label, request, client).await {
+            Ok(response) => response,
+            Err(trouble) => {
+                let shows_lines = is_admin && matches!(trouble, Trouble::ComingUp(_));
+                let lines = if shows_lines { self.0.upstreams.lines(label).await } else { Vec::new() };
+                page::answer(&trouble, asked, &lines).map(Body::Whole)
+            }
+        }
+    }
+
+    async fn forward<C: Client>(
+        &self,
+        label: &str,
+        mut request: Request<Incoming>,
+        client: C,
+    ) -> Result<Response<Body<C>>, Trouble> {
+        let route = self.route(label, &request, client.peer())?;
+        let upgrade = headers::upgrade(request.headers()).filter(|_| request.version() == Version::HTTP_11);
+        let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+        let (outgoing, withheld) = self.outgoing(request, &client, upgrade, &route);
+        let (response, link) =
+            Exchange { proxy: &self.0, route: &route, client: &client }.run(outgoing).await?;
+        withheld.iter().for_each(Withheld::is_over);
+        route.flow.outward(page::size(response.headers()));
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // One that nobody asked for is no answer.
+            return Ok(self.switch::<C>(response, on_upgrade.ok_or(Trouble::Broke)?, route));
+        }
+        let (mut head, body) = response.into_parts();
+        head.version = Version::HTTP_11;
+        headers::strip_hops(&mut head.headers);
+        Ok(Response::from_parts(head, Body::streamed(body, route, client, link)))
+    }
+
+    /// The way to the container, counted in. A request that is to be ignored counts nothing, and finds nobody where it sleeps.
+    fn route<B>(&self, label: &str, request: &Request<B>, peer: SocketAddr) -> Result<Route, Trouble> {
+        let upstream = self.0.upstreams.find(label).ok_or(Trouble::Unknown)?;
+        check(request)?;
+        let port = upstream.port.ok_or(Trouble::NoPort)?;
+        let site = self.0.gateway.sites().of(port, &self.0.gateway).ok_or(Trouble::NoPort)?;
+        let target = site.target().ok_or(Trouble::Stopped)?;
+        let from = self.0.trusted.client(peer.ip(), request.headers());
+        let path = request.uri().path();
+        let is_ignored = ignored::is_ignored(&upstream.policy, from, path, request.headers());
+        let flow = target.traffic.flow(SocketAddr::new(from, peer.port()), target.address.port(), is_ignored);
+        if is_ignored && (!site.is_forwarded() || flow.is_asleep()) {
+            return Err(Trouble::Asleep);
+        }
+        Ok(Route { upstream, site, target, flow: Arc::new(flow) })
+    }
+
+    /// What the container is sent.
+    fn outgoing<C: Client>(
+        &self,
+        request: Request<Incoming>,
+        client: &C,
+        upgrade: Option<HeaderValue>,
+        route: &Route,
+    ) -> (Request<Inward>, Option<Withheld>) {
+        let (mut head, body) = request.into_parts();
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
+        origin_form(&mut head);
+        headers::strip_hops(&mut head.headers);
+        headers::forwarded(&mut head.headers, client.peer().ip(), &self.0.trusted);
+        if let Some(to) = upgrade {
+            headers::ask_upgrade(&mut head.headers, to);
+        }
+        // No container learns the password of the API.
+        if head.headers.contains_key(header::AUTHORIZATION) && client.is_admin() {
+            head.headers.remove(header::AUTHORIZATION);
+        }
+        let waits = head.headers.contains_key(header::EXPECT);
+        let mut request = Request::from_parts(head, Inward::new(body, &route.target, &route.flow));
+        let waits = waits && !request.body().is_empty();
+        let withheld = waits.then(|| exchange::wait_for_continue(&mut request));
+        (request, withheld)
+    }
+
+    fn switch<C: Client>(
+        &self,
+        mut response: Response<Incoming>,
+        client: OnUpgrade,
+        route: Route,
+    ) -> Response<Body<C>> {
+        let to = response.headers().get(header::UPGRADE).cloned();
+        let container = hyper::upgrade::on(&mut response);
+        headers::strip_hops(response.headers_mut());
+        if let Some(to) = to {
+            headers::ask_upgrade(response.headers_mut(), to);
+        }
+        self.0.gateway.spawn(async move {
+            let moved = upgrade::forward::<C>(client, container, &route.target, &route.flow);
+            route.site.released.run_until_cancelled(moved).await;
+        });
+        response.map(|_| Body::Whole(None))
+    }
+}
+
+/// A request is for one host, in the path or in the header: the container is sent the path alone, and that host.
+fn origin_form(head: &mut Parts) {
+    if let Some(authority) = head.uri.authority() {
+        let host = HeaderValue::try_from(authority.as_str());
+        head.headers.insert(header::HOST, host.expect("an authority is header text"));
+        let path = head.uri.path_and_query().cloned();
+        head.uri = path.map_or_else(hyper::Uri::default, hyper::Uri::from);
+    }
+}
+
+/// What another reader may read differently, and what is no request for a page. hyper has refused the rest of what is not clear.
+fn check<B>(request: &Request<B>) -> Result<(), Trouble> {
+    if request.headers().contains_key(header::TRANSFER_ENCODING) && request.version() < Version::HTTP_11 {
+        return Err(Trouble::Framing);
+    }
+    if request.method() == Method::CONNECT {
+        return Err(Trouble::Method);
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! A new connection to a container: as soon as it may be had, or for as long as whoever asks will wait.
+
+use super::Client;
+use super::exchange::Exchange;
+use super::page::{Asked, Trouble};
+use super::site::{Link, Site};
+use crate::dial::dial;
+use crate::{Course, Gateway};
+use control::{Flow, Target};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use model::Reach;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// How long a browser is held before it gets a page: most containers are there by then.
+const BROWSERS_WAIT: Duration = Duration::from_millis(700);
+
+/// For this exchange. A browser is told to come back, and meanwhile the container is waited for on its behalf.
+pub(super) async fn connect<C: Client>(
+    exchange: &Exchange<'_, C>,
+    asked: &Asked,
+    deadline: Instant,
+) -> Result<Link, Trouble> {
+    let (route, gateway) = (exchange.route, &exchange.proxy.gateway);
+    let attempt = Attempt {
+        site: Arc::clone(&route.site),
+        gateway: gateway.clone(),
+        target: route.target.clone(),
+        flow: Arc::clone(&route.flow),
+        wake_timeout: route.upstream.policy.wake_timeout,
+        deadline,
+    };
+    let mut connected = Box::pin(attempt.run());
+    if !asked.is_browser {
+        return connected.await;
+    }
+    match tokio::time::timeout(BROWSERS_WAIT, &mut connected).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            if route.site.await_once() {
+                let site = Arc::clone(&route.site);
+                gateway.spawn(async move {
+                    if let Ok(link) = connected.await {
+                        site.rest(link);
+                    }
+                    site.awaited_no_more();
+                });
+            }
+            Err(Trouble::ComingUp(route.upstream.clone()))
+        }
+    }
+}
+
+/// All that it takes to go on when nobody waits any more.
+struct Attempt {
+    site: Arc<Site>,
+    gateway: Gateway,
+    target: Target,
+    flow: Arc<Flow>,
+    wake_timeout: Duration,
+    deadline: Instant,
+}
+
+impl Attempt {
+    async fn run(self) -> Result<Link, Trouble> {
+        let in_time = tokio::time::timeout_at(self.deadline, self.reach());
+        let stream = self.site.released.run_until_cancelled(in_time).await.ok_or(Trouble::Unknown)?;
+        let stream = stream.map_err(|_| Trouble::TooLate)??;
+        handshake(&self.site, &self.gateway, stream).await
+    }
+
+    /// Follows the course until the container accepts, or will not.
+    async fn reach(&self) -> Result<TcpStream, Trouble> {
+        let mut course = self.site.course.clone();
+        loop {
+            let now = course.borrow_and_update().clone();
+            let step = async {
+                match now.reach {
+                    Reach::Refuse => return Err(Trouble::Stopped),
+                    Reach::Forward => return self.dial(&now).await.map(Some),
+                    Reach::Hold => {}
+                    Reach::Wake | Reach::WakeOnByte => self.wake().await?,
+                }
+                Ok(None)
+            };
+            tokio::select! {
+                biased;
+                stepped = step => match stepped? {
+                    Some(stream) => return Ok(stream),
+                    // The course says what comes next.
+                    None => course.changed().await,
+                },
+                changed = course.changed() => changed,
+            }
+            .map_err(|_| Trouble::Unknown)?;
+        }
+    }
+
+    /// A frozen container's kernel completes the handshake while it is thawed.
+    async fn dial(&self, course: &Course) -> Result<TcpStream, Trouble> {
+        let waking = async { if self.flow.is_asleep() { self.wake().await } else { Ok(()) } };
+        let mut spare = None;
+        let dialled = dial(self.target.address, course, self.wake_timeout, &mut spare);
+        let dialled = async { dialled.await.map_err(|error| Trouble::Unreachable(error.to_string())) };
+        let ((), stream) = tokio::try_join!(biased; waking, dialled)?;
+        Ok(stream)
+    }
+
+    async fn wake(&self) -> Result<(), Trouble> {
+        self.target.wake(&self.flow).await.map_err(Trouble::NotAwake)
+    }
+}
+
+async fn handshake(site: &Site, gateway: &Gateway, stream: TcpStream) -> Result<Link, Trouble> {
+    let begun = async {
+        let from = stream.local_addr()?.port();
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        Ok((Link { sender, from }, connection))
+    };
+    let (link, connection) =
+        begun.await.map_err(|error: io::Error| Trouble::Unreachable(error.to_string()))?;
+    let released = site.released.clone();
+    gateway.spawn(async move {
+        if let Some(Err(error)) = released.run_until_cancelled(connection.with_upgrades()).await {
+            tracing::debug!(%error, "a connection to a container broke off");
+        }
+    });
+    Ok(link)
+}
