@@ -119,6 +119,10 @@ impl Visitor {
         }
         self.world.say(format_args!("visit {}: {bytes} bytes forwarded", self.visit.number));
         self.world.oracle().sleeps.forwarded(self.visit.number, &self.visit.of, now, self.world.now());
+        if self.world.is_frozen(body) {
+            // It waits in its sockets, where whoever looks sees it.
+            self.world.mail(body);
+        }
         self.answered(body, life).await?;
         self.world.moved(&self.visit.of, bytes);
         self.visit.flow.outward(bytes);
