@@ -362,15 +362,16 @@ async fn whoever_asks_while_the_program_ends_is_not_told_that_the_container_is_g
     assert!(matches!(handle.stop().await, Err(CommandError::Ending)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn as_a_host_a_container_goes_by_its_short_id_or_its_name_and_the_oldest_has_a_shared_one() {
-    let bench = Bench::new();
+    let bench = Bench::inline();
     let control = bench.launch().await;
     let first = create(&control).await;
     let found = |label: &str| control.find_by_label(label).map(|handle| id(&handle.view()));
     let older = id(&first);
     assert_eq!(found(&older[..12]).as_ref(), Some(&older));
     assert_eq!((found(&older[..11]), found(&older[..13]), found("no-such")), (None, None, None));
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let second = create(&control).await;
     for (view, name) in [(&second, "/My.App"), (&first, "/my_app")] {
         bench.fake.rename(view.container.engine_id.as_ref().unwrap(), name);
