@@ -92,6 +92,7 @@ async fn listen(control: &Arc<Control>, gateway: &Gateway) -> anyhow::Result<u16
         password: Password::new("spindocker"),
         public_host: "127.0.0.1".into(),
         show_causes: false.into(),
+        ending: Default::default(),
     });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();

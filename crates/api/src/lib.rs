@@ -4,16 +4,20 @@
 //! the OpenAPI document.
 
 mod container;
+mod event;
 mod policy;
 mod problem;
 mod requests;
 mod schema;
+mod why;
 
 pub use container::{ContainerBody, EndpointBody};
+pub use event::EventBody;
 pub use policy::{InvalidPolicy, PolicyBody, PolicyRequest};
 pub use problem::{Kind, Problem};
 pub use requests::{
     ChangeContainer, ChangeForm, CheckIn, CreateContainer, CreateForm, InvalidCheckIn, POLICY_IN_A_FORM,
     Scalar,
 };
+pub use why::{FactBody, NextBody, WhyBody};
 pub use schema::{container as example_container, problems};

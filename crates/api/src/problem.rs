@@ -105,6 +105,8 @@ kinds! {
     Busy = "busy", 429, "Too many requests wait for this container";
     /// As many creates as there may be are under way and waiting.
     TooManyCreates = "too-many-creates", 429, "Too many creates are under way";
+    /// As many follow the events as may.
+    TooManyFollowers = "too-many-followers", 429, "Too many follow the events";
     /// The engine could not make or start it.
     NotStarted = "not-started", 500, "The container could not be started";
     /// The engine said no to something else.

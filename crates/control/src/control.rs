@@ -2,6 +2,7 @@
 
 use crate::admission::Admission;
 use crate::check_in::CheckInDoor;
+use crate::events::Events;
 use crate::handle::{Handle, View};
 use crate::ledger::Ledger;
 use crate::measured::Measured;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) endpoints: Arc<dyn Endpoints>,
     pub(crate) room: Arc<dyn Room>,
     pub(crate) journal: Journal,
+    pub(crate) events: Events,
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) policy: policy::Current,
@@ -122,9 +124,11 @@ impl Control {
         }
         let trails = (contents.ports, contents.addresses);
         let range = &settings.endpoint_ports;
+        let journal = Journal::start(store, writing, contents.last_event);
         let shared = Arc::new(Shared {
             ledger: Ledger::new(range, network.subnet, network.gateway, trails, Arc::clone(&endpoints)),
-            journal: Journal::start(store, writing),
+            events: Events::new(&journal),
+            journal,
             admission: Admission::default(),
             starts: Starts::new(settings.start_limit),
             registry: Registry::default(),
@@ -210,6 +214,7 @@ impl Control {
         self.shared.ending.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        self.shared.events.close();
         self.shared.journal.close().await;
     }
 }

@@ -1,6 +1,6 @@
 //! How connections reach a supervisor: they ring, and wait until the container is awake or will not be.
 
-use crate::endpoints::{Caller, Wake, WakeError};
+use crate::endpoints::{Caller, GaveUp, Wake, WakeError};
 use crate::handle::Command;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
@@ -16,5 +16,11 @@ impl Wake for Doorbell {
         // A crowd waits for a place in the queue; each has its own deadline.
         self.0.send(Command::Wake(caller, answer)).await.map_err(|_| WakeError::Gone)?;
         result.await.unwrap_or(Err(WakeError::Gone))
+    }
+
+    fn gave_up(&self, caller: Caller, why: GaveUp) {
+        if self.0.try_send(Command::GaveUp(Box::new((caller, why)))).is_err() {
+            tracing::debug!(peer = %caller.peer, "nobody has time to hear that a connection was closed");
+        }
     }
 }

@@ -7,6 +7,7 @@ use model::Reach;
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The host ports of the endpoints. All calls but [`Endpoints::answers`] return at once.
 #[async_trait]
@@ -64,9 +65,15 @@ impl Target {
     pub async fn wake(&self, flow: &Flow) -> Result<(), WakeError> {
         let admits = self.traffic.policy().is_none_or(|policy| policy.admits(flow.peer().ip()));
         if flow.is_ignored() || !admits {
+            self.gave_up(flow, GaveUp::NotAllowed);
             return Err(WakeError::NotByYou);
         }
-        self.wake.wake(Caller { peer: flow.peer(), port: flow.port() }).await
+        self.wake.wake(Caller::of(flow)).await
+    }
+
+    /// Tells that this connection is closed unserved. Returns at once.
+    pub fn gave_up(&self, flow: &Flow, why: GaveUp) {
+        self.wake.gave_up(Caller::of(flow), why);
     }
 }
 
@@ -75,6 +82,20 @@ impl Target {
 pub trait Wake: std::fmt::Debug + Send + Sync + 'static {
     /// Comes back once it is awake and its application can serve, or with why it will not be. Callers come and go without harm.
     async fn wake(&self, caller: Caller) -> Result<(), WakeError>;
+
+    /// Somebody was not served, and why; for its events. Returns at once.
+    fn gave_up(&self, _caller: Caller, _why: GaveUp) {}
+}
+
+/// Why a connection was closed unserved, where its supervisor does not know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GaveUp {
+    /// The policy's `wake_from` and `ignore_from` say who may.
+    NotAllowed,
+    /// The container was not awake within so long.
+    NotAwake(Duration),
+    /// It was, and its port did not accept within so long.
+    NotAccepted(Duration),
 }
 
 /// Who wants it awake.
@@ -84,6 +105,12 @@ pub struct Caller {
     pub peer: SocketAddr,
     /// Which of the container's ports.
     pub port: u16,
+}
+
+impl Caller {
+    fn of(flow: &Flow) -> Self {
+        Self { peer: flow.peer(), port: flow.port() }
+    }
 }
 
 /// Why a container does not wake.

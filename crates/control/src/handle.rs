@@ -1,7 +1,7 @@
 //! What everybody else holds of a container: its latest view, and the way to its supervisor.
 
 use crate::Traffic;
-use crate::endpoints::Caller;
+use crate::endpoints::{Caller, GaveUp};
 use crate::flow::Shown;
 use crate::pulse::USE_RECORDED_EVERY;
 use crate::room::NoRoom;
@@ -41,6 +41,8 @@ pub struct View {
     pub policy: Arc<IdlePolicy>,
     /// What keeps it awake, as far as that was looked at.
     pub kept: Option<Awake>,
+    /// When that was looked at last.
+    pub kept_at: Timestamp,
     /// Since when it is frozen, if it is.
     pub frozen_at: Option<Timestamp>,
     /// Its host ports that cannot be had at the moment.
@@ -139,10 +141,12 @@ pub(crate) enum Command {
     Thaw(Answer),
     /// A connection wants it awake; answered once it is, or with why it will not be.
     Wake(Caller, WakeAnswer),
+    /// A connection was not served.
+    GaveUp(Box<(Caller, GaveUp)>),
     /// The host is short of memory: it stops.
     Pressure,
     /// The engine is about to do something to it that a frozen one would not take.
-    Needed,
+    Needed(Need),
     /// Answered once it is on disk and in force.
     SayPolicy(Box<Amendment>, Answer),
     /// It has reported: [`Handle::reported`] says what.
@@ -164,6 +168,13 @@ pub(crate) enum Command {
     /// Its times are of another clock.
     ClockJumped,
     PolicyChanged,
+}
+
+/// What the engine is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Exec,
+    Signal,
 }
 
 impl Handle {

@@ -11,6 +11,7 @@ mod control;
 mod create;
 mod doorbell;
 pub mod endpoints;
+mod events;
 pub mod flow;
 mod gate;
 mod handle;
@@ -30,6 +31,7 @@ mod starts;
 pub mod store;
 mod supervisor;
 pub mod traffic;
+mod why;
 
 use std::sync::atomic;
 
@@ -38,8 +40,9 @@ pub use check_in::{DOOR_PORT, Door};
 pub use clock::Clock;
 pub use control::{Control, LaunchError, Parts, mint};
 pub use create::{CreateError, CreateRequest};
-pub use endpoints::{Caller, Endpoints, Target, Wake, WakeError};
+pub use endpoints::{Caller, Endpoints, GaveUp, Target, Wake, WakeError};
 pub use engine::EngineError;
+pub use events::Follower;
 pub use flow::Flow;
 pub use handle::{CommandError, Handle, MissingPort, View};
 pub use ledger::LedgerError;
@@ -48,7 +51,7 @@ pub use neighbours::Neighbours;
 pub use registry::FindError;
 pub use room::{NoRoom, Reserves, Room, Unmeasured};
 pub use settings::Settings;
-pub use store::{Sqlite, Store, StoreError, Writing};
+pub use store::{EVENTS, EVENTS_OF_ONE, Sqlite, Store, StoreError, Wanted, Writing};
 pub use traffic::Traffic;
 
 /// An error and what caused it, in one line, as logs print it.

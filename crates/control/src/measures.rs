@@ -5,7 +5,7 @@
 use crate::{Control, StoreError};
 use engine::EngineError;
 use metrics::{counter, gauge, histogram};
-use model::{Phase, Status, StopReason};
+use model::{Depth, EventKind, Phase, Status, StopReason};
 use std::time::Duration;
 
 /// A metric, as `/metrics` and docs/metrics.md tell it.
@@ -37,6 +37,18 @@ const TRANSITIONS: Metric = Metric {
     kind: MetricKind::Counter,
     labels: &["from", "to", "cause"],
     help: "Containers that went from one status to another; why, where they stop: asked, idle, exited, failed, lost",
+};
+const HAPPENED: Metric = Metric {
+    name: "spin_docker_events_total",
+    kind: MetricKind::Counter,
+    labels: &["kind"],
+    help: "What happened to containers, by the kinds of docs/events.md: freezes, wakes, refusals; those told together count once",
+};
+const WAKES: Metric = Metric {
+    name: "spin_docker_wake_seconds",
+    kind: MetricKind::Histogram,
+    labels: &["from"],
+    help: "From when a connection asked for a sleeping container until it was awake, by how deep it slept: frozen, stopped",
 };
 const ENGINE_CALLS: Metric = Metric {
     name: "spin_docker_engine_call_seconds",
@@ -77,11 +89,19 @@ const READY: Metric = Metric {
 
 /// All of them, in the order of the reference.
 pub const METRICS: &[Metric] =
-    &[CONTAINERS, TRANSITIONS, CONNECTIONS, CHECK_INS, READY, ENGINE_CALLS, COMMITS];
+    &[CONTAINERS, TRANSITIONS, HAPPENED, WAKES, CONNECTIONS, CHECK_INS, READY, ENGINE_CALLS, COMMITS];
 
 pub(crate) fn transition(from: Status, phase: &Phase) {
     let (to, cause) = (phase.status().as_str(), phase.cause().map_or("", StopReason::as_str));
     counter!(TRANSITIONS.name, "from" => from.as_str(), "to" => to, "cause" => cause).increment(1);
+}
+
+pub(crate) fn event(kind: EventKind) {
+    counter!(HAPPENED.name, "kind" => kind.name()).increment(1);
+}
+
+pub(crate) fn woken(from: Depth, took: Duration) {
+    histogram!(WAKES.name, "from" => from.as_str()).record(took);
 }
 
 pub(crate) fn engine_call(call: &'static str, error: Option<&EngineError>, took: Duration) {

@@ -37,6 +37,7 @@ async fn beat(shared: &Shared) {
                 handle.send_waiting(Command::ClockJumped).await;
             }
         }
+        shared.events.tell_together();
         let in_use = shared.in_use.take();
         for handle in in_use.iter().filter_map(|key| shared.registry.by_key(key)) {
             handle.traffic().visit(|| record_use(shared, &handle));

@@ -6,7 +6,7 @@
 //! label alone proves nothing, since `docker commit` copies it into images.
 
 use crate::control::Shared;
-use crate::handle::{Command, Handle};
+use crate::handle::{Command, Handle, Need};
 use crate::network;
 use backon::{ExponentialBuilder, Retryable};
 use engine::{EngineError, Event, EventKind, Listed};
@@ -159,7 +159,8 @@ fn apply(shared: &Shared, event: &Event) {
         EventKind::Killed => Command::Killed,
         EventKind::Stopped => Command::StoppedByHand,
         EventKind::Started => Command::Started,
-        EventKind::Signalled | EventKind::Exec => Command::Needed,
+        EventKind::Signalled => Command::Needed(Need::Signal),
+        EventKind::Exec => Command::Needed(Need::Exec),
         EventKind::Networks => return,
         EventKind::Changed => Command::Compare(None),
     };

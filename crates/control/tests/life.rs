@@ -319,6 +319,10 @@ impl control::Store for UntilForgotten {
         self.over = changes.iter().any(|change| matches!(change, Change::Forget(_)));
         self.store.commit(changes)
     }
+
+    fn events(&mut self, wanted: &control::Wanted) -> Result<Vec<model::Event>, StoreError> {
+        self.store.events(wanted)
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,6 +111,7 @@ impl Gateway {
         for port in self.0.ports().values_mut() {
             port.listener = None;
         }
+        self.0.sites.quiet_all();
         self.0.tasks.close();
         if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
             tracing::info!(

@@ -4,11 +4,12 @@ use crate::freezer::Freezer;
 use crate::idle::Looks;
 use crate::ids::{ContainerId, EngineId, Key};
 use crate::image::{Protocol, SSH_PORT};
-use crate::policy::{IdlePolicy, Said, WakeOn};
+use crate::policy::{IdlePolicy, Said, Term, WakeOn};
 use crate::ready::Ready;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// The most endpoints that one container may have.
 pub const MAX_ENDPOINTS: usize = 32;
@@ -244,6 +245,28 @@ impl Status {
     }
 }
 
+/// When a container is deleted if nothing happens until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// When.
+    pub at: Timestamp,
+    /// Which term of its policy says so.
+    pub term: Term,
+    /// How long after its creation, or its last use.
+    pub after: Duration,
+}
+
+/// The most that an owner is told before.
+const WARNING: Duration = Duration::from_secs(600);
+
+impl Expiry {
+    /// From when on its owner may be told: ten minutes before, or half of what the term says.
+    pub fn warned_from(&self) -> Timestamp {
+        let before = u64::try_from(WARNING.min(self.after / 2).as_millis()).unwrap_or_default();
+        Timestamp::from_millis(self.at.as_millis().saturating_sub(before))
+    }
+}
+
 /// What a connection to an endpoint meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -339,10 +362,18 @@ impl Container {
 
     /// When it is deleted if nothing happens until then; none where nobody asked for that. `policy` is what it lives under.
     pub fn expires_at(&self, policy: &IdlePolicy) -> Option<Timestamp> {
-        let of_age =
-            policy.expires_after.map(|after| self.lives_since.unwrap_or(self.created_at).plus(after));
-        let of_disuse = policy.delete_after_idle.and_then(|after| Some(self.used_until(policy)?.plus(after)));
-        of_age.into_iter().chain(of_disuse).min()
+        self.expiry(policy).map(|expiry| expiry.at)
+    }
+
+    /// The same, with the term that says so.
+    pub fn expiry(&self, policy: &IdlePolicy) -> Option<Expiry> {
+        let expiry = |term, since: Timestamp, after| Expiry { at: since.plus(after), term, after };
+        let lives_since = self.lives_since.unwrap_or(self.created_at);
+        let of_age = policy.expires_after.map(|after| expiry(Term::ExpiresAfter, lives_since, after));
+        let of_disuse = policy
+            .delete_after_idle
+            .and_then(|after| Some(expiry(Term::DeleteAfterIdle, self.used_until(policy)?, after)));
+        of_age.into_iter().chain(of_disuse).min_by_key(|expiry| expiry.at)
     }
 
     /// When its last activity ends, as far as that is known: while its last check-in counts, it is in use. None if that is for

@@ -40,3 +40,32 @@ impl Timestamp {
         Self(self.0.saturating_add_signed(by_millis))
     }
 }
+
+/// A duration for people: its two or three leading digits, in the largest unit that has them.
+pub fn brief(duration: Duration) -> String {
+    const UNITS: [(u64, &str); 3] = [(2 * 86_400, "days"), (2 * 3600, "h"), (2 * 60, "min")];
+    let seconds = duration.as_secs();
+    let unit = UNITS.iter().find(|(from, _)| seconds >= *from);
+    unit.map_or_else(|| format!("{seconds} s"), |(from, unit)| format!("{} {unit}", seconds / (from / 2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_briefly() {
+        let table = [
+            (0, "0 s"),
+            (60, "60 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7199, "119 min"),
+            (7200, "2 h"),
+            (172_800, "2 days"),
+        ];
+        for (seconds, told) in table {
+            assert_eq!(brief(Duration::from_secs(seconds)), told);
+        }
+    }
+}

@@ -30,7 +30,7 @@ impl IntoResponse for Written {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// How a container is named in a path.
-const ID: &str =
+pub(crate) const ID: &str =
     "Its `container_id`, at least 12 digits of its beginning, or its name, with or without the slash (`%2F`)";
 
 #[derive(Deserialize, IntoParams)]
@@ -240,7 +240,7 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn find(app: &App, id: &str) -> Result<Handle, Failure> {
+pub(crate) fn find(app: &App, id: &str) -> Result<Handle, Failure> {
     app.control.find(id).map_err(|error| Failure::find(&error))
 }
 

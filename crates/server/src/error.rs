@@ -105,7 +105,7 @@ impl Failure {
         }
     }
 
-    fn store(app: &App, error: &StoreError) -> Self {
+    pub(crate) fn store(app: &App, error: &StoreError) -> Self {
         Self::below(app, if error.is_full() { Kind::DiskFull } else { Kind::Internal }, error)
     }
 }

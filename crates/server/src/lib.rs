@@ -9,6 +9,7 @@ mod client;
 mod containers;
 mod docs;
 mod error;
+mod events;
 mod health;
 mod host;
 mod images;
@@ -36,6 +37,7 @@ pub use routes::{Routes, api, check_in_only};
 use control::Control;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tokio_util::sync::CancellationToken;
 
 /// What the routes share.
 pub struct App {
@@ -47,4 +49,6 @@ pub struct App {
     pub public_host: String,
     /// Whether errors show their cause chain.
     pub show_causes: AtomicBool,
+    /// Cancelled when the program ends, and with it whatever streams.
+    pub ending: CancellationToken,
 }

@@ -30,6 +30,9 @@ const SLEEP: &[Kind] = &[NotRunning, NotSo];
 const CREATE: &[Kind] =
     &[ImageBlank, InvalidImage, NoSuchImage, NoPorts, TooManyPorts, TooManyCreates, UsedUp];
 
+/// One that follows the events.
+const FOLLOW: &[Kind] = &[InvalidField, TooManyFollowers];
+
 macro_rules! operations {
     ($($name:ident: $($kinds:ident),+;)*) => {$(
         pub(crate) struct $name;
@@ -51,5 +54,6 @@ operations! {
     CreateContainer: CREATE, BODY, CLOSED, CHANGES, START, COMMAND, ENGINE, ANY;
     ShowContainer: PATH, CLOSED, FIND, ANY;
     ChangeContainer: PATH, BODY, CLOSED, CHANGES, FIND, START, SLEEP, COMMAND, ANY;
+    FollowEvents: FOLLOW, CLOSED, ANY;
     DeleteContainer: PATH, CLOSED, CHANGES, FIND, COMMAND, ANY;
 }

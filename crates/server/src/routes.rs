@@ -1,7 +1,7 @@
 //! The route table.
 
 use crate::{
-    App, auth, check_in, containers, docs, error, health, host, images, log, metrics, openapi, origin,
+    App, auth, check_in, containers, docs, error, events, health, host, images, log, metrics, openapi, origin,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -27,6 +27,9 @@ pub(crate) fn closed() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(images::list))
         .routes(routes!(containers::list, containers::create))
         .routes(routes!(containers::show, containers::change, containers::delete))
+        .routes(routes!(events::why))
+        .routes(routes!(events::of_container))
+        .routes(routes!(events::follow))
         .routes(routes!(openapi::show))
         .routes(routes!(metrics::show))
 }

@@ -2,19 +2,24 @@
 //!
 //! A commit is on disk when it returns. A note (a check-in, a use) waits for company, a second at most: losing it costs
 //! nothing. A note that could not be written is kept and tried again with whatever comes next.
+//!
+//! Events go the same way, a little faster, and are shown to whoever follows them once they are on disk: so their ids ascend for good.
 
-use super::{Change, Store, StoreError};
+use super::told::Told;
+use super::{Change, Store, StoreError, Wanted};
 use crate::measures;
-use model::{Container, Key};
+use model::{Container, Event, Key};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
 const GROUP: usize = 256;
 const QUEUE: usize = 1024;
 const NOTE_DELAY: Duration = Duration::from_secs(1);
+/// Somebody may be watching.
+const EVENT_DELAY: Duration = Duration::from_millis(100);
 
 /// Who writes to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,7 @@ pub struct Journal {
     requests: mpsc::Sender<Request>,
     turn: Arc<Mutex<()>>,
     hand: Arc<Mutex<Option<Hand>>>,
+    told: Told,
 }
 
 /// Who writes.
@@ -41,19 +47,27 @@ enum Hand {
 }
 
 type Done = oneshot::Sender<Result<(), Arc<StoreError>>>;
+type Reader = oneshot::Sender<Result<Vec<Event>, Arc<StoreError>>>;
 
 #[derive(Debug)]
 enum Request {
-    Commit { changes: Vec<Change>, done: Done },
+    Commit {
+        changes: Vec<Change>,
+        done: Done,
+    },
     Note(Key, Change),
+    /// There are events.
+    Told,
+    Read(Wanted, Reader),
     Close,
 }
 
 impl Journal {
-    /// Takes the store over.
-    pub fn start(store: Box<dyn Store>, writing: Writing) -> Self {
+    /// Takes the store over, whose newest event is this one.
+    pub fn start(store: Box<dyn Store>, writing: Writing, last_event: u64) -> Self {
         let (requests, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { store, notes: BTreeMap::new(), due: None };
+        let told = Told::new(last_event);
+        let writer = Writer { store, notes: BTreeMap::new(), due: None, told: told.clone() };
         let hand = match writing {
             Writing::Inline => Hand::Task(tokio::spawn(writer.run(queue))),
             Writing::InGroups => Hand::Thread(
@@ -63,7 +77,7 @@ impl Journal {
                     .expect("a thread can be started before any container is"),
             ),
         };
-        Self { requests, turn: Arc::default(), hand: Arc::new(Mutex::new(Some(hand))) }
+        Self { requests, turn: Arc::default(), hand: Arc::new(Mutex::new(Some(hand))), told }
     }
 
     /// Writes all of it or nothing; on disk when this returns. Not undone by dropping the future.
@@ -98,6 +112,32 @@ impl Journal {
         }
     }
 
+    /// Has it written in a moment, and shown to whoever follows. Never waits: what there is no room for is dropped, the oldest first.
+    pub fn tell(&self, event: Event) {
+        // A queue that is full has the writer look all the same.
+        if self.told.add(event) && self.requests.try_send(Request::Told).is_err() {
+            tracing::debug!("an event waits for others");
+        }
+    }
+
+    /// Reads events, those that were just told too.
+    pub async fn events(&self, wanted: Wanted) -> Result<Vec<Event>, Arc<StoreError>> {
+        let (reader, result) = oneshot::channel();
+        let closed = || Arc::new(StoreError::Closed);
+        self.requests.send(Request::Read(wanted, reader)).await.map_err(|_| closed())?;
+        result.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Every event from now on, once it is on disk. Whoever is too slow is told so, and reads.
+    pub fn follow(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.told.follow()
+    }
+
+    /// The newest event that is on disk.
+    pub fn last_event(&self) -> u64 {
+        self.told.last()
+    }
+
     /// Writes what is left and closes the store.
     pub async fn close(&self) {
         let asked = self.requests.send(Request::Close).await.is_ok();
@@ -111,11 +151,18 @@ impl Journal {
     }
 }
 
+/// What a group asks for.
+struct Sorted {
+    commits: Vec<(Vec<Change>, Done)>,
+    reads: Vec<(Wanted, Reader)>,
+}
+
 struct Writer {
     store: Box<dyn Store>,
     notes: BTreeMap<Key, Change>,
     /// When the oldest note has waited long enough; none without notes.
     due: Option<Instant>,
+    told: Told,
 }
 
 impl Writer {
@@ -141,15 +188,20 @@ impl Writer {
             Some(due) => tokio::time::timeout_at(due, received).await,
         };
         let open = came != Ok(0) && !group.iter().any(|request| matches!(request, Request::Close));
-        let commits = self.sort(group);
-        if !commits.is_empty() || self.due.is_some_and(|due| due <= Instant::now()) {
+        let Sorted { commits, reads } = self.sort(group);
+        let is_read = !reads.is_empty() && self.told.waits();
+        if !commits.is_empty() || is_read || self.due.is_some_and(|due| due <= Instant::now()) {
             self.write(commits);
+        }
+        for (wanted, reader) in reads {
+            // Who asked may have gone away.
+            drop(reader.send(self.store.events(&wanted).map_err(Arc::new)));
         }
         open
     }
 
-    fn sort(&mut self, group: Vec<Request>) -> Vec<(Vec<Change>, Done)> {
-        let mut commits = Vec::new();
+    fn sort(&mut self, group: Vec<Request>) -> Sorted {
+        let (mut commits, mut reads) = (Vec::new(), Vec::new());
         for request in group {
             match request {
                 Request::Commit { changes, done } => {
@@ -158,12 +210,21 @@ impl Writer {
                 }
                 Request::Note(key, change) => {
                     self.notes.insert(key, change);
-                    self.due.get_or_insert_with(|| Instant::now() + NOTE_DELAY);
+                    self.due_within(NOTE_DELAY);
                 }
-                Request::Close => {}
+                Request::Read(wanted, reader) => reads.push((wanted, reader)),
+                Request::Told | Request::Close => {}
             }
         }
-        commits
+        if self.told.waits() {
+            self.due_within(EVENT_DELAY);
+        }
+        Sorted { commits, reads }
+    }
+
+    fn due_within(&mut self, delay: Duration) {
+        let at = Instant::now() + delay;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
     /// What is committed is newer than what was noted before it.
@@ -172,7 +233,7 @@ impl Writer {
             match change {
                 Change::Put(container) => self.notes.remove(&container.key),
                 Change::Forget(key) => self.notes.remove(key),
-                Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) => None,
+                Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) | Change::Event(_) => None,
             };
         }
     }
@@ -182,6 +243,8 @@ impl Writer {
         let notes = std::mem::take(&mut self.notes);
         let mut batch: Vec<Change> = commits.iter().flat_map(|(changes, _)| changes.clone()).collect();
         batch.extend(notes.values().cloned());
+        let events = self.told.take();
+        batch.extend(events.iter().cloned().map(Change::Event));
         if batch.is_empty() {
             return;
         }
@@ -189,9 +252,12 @@ impl Writer {
         let mut full = false;
         if let Err(error) = &result {
             tracing::error!(error = %crate::chain(error.as_ref()), "cannot write to the store");
-            self.due = (!notes.is_empty()).then(|| Instant::now() + NOTE_DELAY);
+            self.due = (!notes.is_empty() || !events.is_empty()).then(|| Instant::now() + NOTE_DELAY);
             self.notes = notes;
             full = error.is_full();
+            self.told.put_back(events);
+        } else {
+            self.told.show(events);
         }
         for (changes, done) in commits {
             // What frees something is not to fail with a create that it shares a group with.

@@ -4,10 +4,12 @@
 //! [`Sqlite`] is the one that the program has.
 
 mod aside;
+mod events;
 mod journal;
 mod newer;
 mod reserve;
 mod sqlite;
+mod told;
 
 pub use aside::bodies;
 pub use journal::{Journal, Writing};
@@ -15,7 +17,7 @@ pub use sqlite::Sqlite;
 
 use ipnet::Ipv4Net;
 use model::next_fit::Trail;
-use model::{After, Container, Key, Phase};
+use model::{After, Container, Event, Key, Phase};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,6 +39,24 @@ pub enum Change {
     Subnet(Ipv4Net),
     /// Whether endpoints are reached from this host alone, as containers were told.
     OnLoopback(bool),
+    /// Something happened.
+    Event(Arc<Event>),
+}
+
+/// How many events of one container are kept.
+pub const EVENTS_OF_ONE: usize = 200;
+/// How many are kept in all.
+pub const EVENTS: usize = 20_000;
+
+/// Which events somebody wants to read: the oldest of those after one, or else the newest. They come in ascending order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of one container; else of all.
+    pub of: Option<Key>,
+    /// Those after this one.
+    pub after: Option<u64>,
+    /// So many at most.
+    pub limit: usize,
 }
 
 impl Change {
@@ -50,7 +70,7 @@ impl Change {
 
     /// Whether it says that a container takes up more from now on, or goes on: a full disk refuses that, and nothing else.
     fn takes(&self) -> bool {
-        let Self::Put(container) = self else { return false };
+        let Self::Put(container) = self else { return matches!(self, Self::Event(_)) };
         match container.phase {
             Phase::Starting { after, .. } => !matches!(after, After::Stop | After::Remove),
             Phase::Creating | Phase::Running { .. } => true,
@@ -122,6 +142,9 @@ pub trait Store: Send + 'static {
 
     /// Writes all of it or nothing. Once this has returned, it is on disk.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// Reads events.
+    fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError>;
 }
 
 /// What the store held when it was opened.
@@ -139,4 +162,6 @@ pub struct Contents {
     pub ports: Trail,
     /// Where the addresses go on.
     pub addresses: Trail,
+    /// The newest event's id; 0 where there is none.
+    pub last_event: u64,
 }

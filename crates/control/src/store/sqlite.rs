@@ -1,7 +1,8 @@
 //! The embedded database, in WAL mode with `synchronous=FULL`: what was committed is on disk. One process at a time holds it.
 
 use super::reserve::Reserve;
-use super::{Change, Contents, Store, StoreError, newer};
+use super::{Change, Contents, Store, StoreError, Wanted, events, newer};
+use model::Event;
 use model::next_fit::Trail;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 pub(super) const FILE: &str = "spin-docker.db";
 
 /// The schema's version is how many of them were taken.
-pub(super) const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/1-containers.sql"))];
+pub(super) const STEPS: &[M<'static>] =
+    &[M::up(include_str!("migrations/1-containers.sql")), M::up(include_str!("migrations/2-events.sql"))];
 
 /// The open database.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Sqlite {
             containers,
             ports: self.trail("ports")?,
             addresses: self.trail("addresses")?,
+            last_event: events::last(&self.connection)?,
         })
     }
 
@@ -101,6 +104,10 @@ impl Store for Sqlite {
         }
         written
     }
+
+    fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError> {
+        events::read(&self.connection, wanted).map_err(|e| classify("read", &self.path, e))
+    }
 }
 
 fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
@@ -119,6 +126,7 @@ fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         }
         Change::Subnet(subnet) => put_meta(connection, "subnet", &to_json(subnet)?)?,
         Change::OnLoopback(on_loopback) => put_meta(connection, "on_loopback", &to_json(on_loopback)?)?,
+        Change::Event(event) => events::add(connection, event)?,
     }
     Ok(())
 }
@@ -135,11 +143,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")
 }
 
-fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(text: String) -> rusqlite::Result<T> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: String) -> rusqlite::Result<T> {
     serde_json::from_str(&text)
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e)))
 }

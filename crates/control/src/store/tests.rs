@@ -104,7 +104,7 @@ fn its_files_are_for_their_owner_alone_whosever_the_folder_is() {
 #[tokio::test]
 async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups, 0);
     let names: Vec<String> = (0..200).map(|n| format!("k{n}")).collect();
     let commits = names.iter().map(|name| journal.commit(vec![put(name)]));
     for result in futures_util::future::join_all(commits).await {
@@ -119,7 +119,7 @@ async fn the_journal_groups_commits_and_flushes_notes_at_its_end() {
 #[tokio::test]
 async fn an_older_note_never_overwrites_a_newer_commit() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups, 0);
     journal.note(&Arc::new(Container { image: "older".into(), ..container("a") }));
     journal.commit(vec![put("a")]).await.unwrap();
     journal.note(&Arc::new(Container { image: "older".into(), ..container("b") }));
@@ -141,7 +141,7 @@ fn as_a_crash_would_leave_it(folder: &Path) -> Vec<Container> {
 #[tokio::test]
 async fn a_note_is_written_within_a_second_however_many_come_after_it() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups, 0);
     journal.note(&Arc::new(container("first")));
     let begun = std::time::Instant::now();
     while as_a_crash_would_leave_it(folder.path()).iter().all(|known| known.key.as_str() != "first") {
@@ -157,7 +157,7 @@ async fn a_note_of_what_is_gone_forgets_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Sqlite::open(folder.path()).unwrap();
     store.commit(&[put("a"), put("b")]).unwrap();
-    let journal = Journal::start(Box::new(store), Writing::InGroups);
+    let journal = Journal::start(Box::new(store), Writing::InGroups, 0);
     journal.note(&Arc::new(Container { phase: Phase::Gone, ..container("a") }));
     journal.close().await;
     assert_eq!(Sqlite::open(folder.path()).unwrap().read(&String::new).unwrap().containers, [container("b")]);
@@ -194,7 +194,7 @@ fn a_database_of_a_later_version_is_refused_and_stays_as_it_was() {
 async fn what_was_read_later_is_never_overwritten_by_what_was_read_before() {
     use std::sync::atomic::{AtomicU32, Ordering};
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups);
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups, 0);
     let counter = Arc::new(AtomicU32::new(0));
     let counting = (0..8).map(|_| {
         let (journal, counter) = (journal.clone(), Arc::clone(&counter));

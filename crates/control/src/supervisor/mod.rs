@@ -10,15 +10,16 @@ mod freezing;
 mod ports;
 mod readiness;
 mod sleep;
+mod tell;
 mod transition;
 
 use crate::control::Shared;
 use crate::doorbell::Doorbell;
-use crate::handle::{Answer, Command, CommandError, Handle, Rendered, View};
+use crate::handle::{Answer, Command, CommandError, Handle, Need, Rendered, View};
 use crate::{Traffic, Wake, handle};
 use calls::{Calls, Hindrance};
 use engine::ContainerSpec;
-use model::{Awake, Container, Ending, Evidence, IdlePolicy, Input, Keeper, Phase, step};
+use model::{Awake, Cause, Container, Ending, Evidence, IdlePolicy, Input, Keeper, Phase, Timestamp, step};
 use ports::Ports;
 use sleep::Sleeper;
 pub(crate) use sleep::WakeAnswer;
@@ -59,6 +60,10 @@ pub(crate) struct Supervisor {
     /// When to look again after one that failed.
     look_again: Option<tokio::time::Instant>,
     sleeper: Sleeper,
+    /// What began what is under way.
+    because: Option<Box<Cause>>,
+    /// The deletion that its owner was told of last.
+    warned_of: Timestamp,
     /// Its application can serve, as far as its image lets us ask.
     ready: bool,
 }
@@ -74,6 +79,7 @@ impl Supervisor {
             container: Arc::clone(&container),
             policy: shared.policy.of(&container),
             kept: None,
+            kept_at: Timestamp::default(),
             frozen_at: None,
             ports_missing: ports.missing(),
             moved_at_look: 0,
@@ -99,6 +105,8 @@ impl Supervisor {
             owes_look: false,
             look_again: None,
             sleeper: Sleeper::default(),
+            because: None,
+            warned_of: Timestamp::default(),
             ready: true,
             shared: Arc::clone(&shared),
         });
@@ -140,7 +148,8 @@ impl Supervisor {
 
     fn next_expiry(&self) -> Option<tokio::time::Instant> {
         let may_expire = self.resumed && self.container.is_listed();
-        let at = self.container.expires_at(&self.handle.view().policy).filter(|_| may_expire)?;
+        let expiry = self.container.expiry(&self.handle.view().policy).filter(|_| may_expire)?;
+        let at = if self.warned_of == expiry.at { expiry.at } else { expiry.warned_from() };
         Some(self.shared.clock.instant_of(at).max(self.shared.launched + NOTHING_EXPIRES))
     }
 
@@ -159,8 +168,11 @@ impl Supervisor {
                 reply(answer, result.map(|()| self.handle.view()));
             }
             Command::SayPolicy(amendment, answer) => {
-                let result = self.advance(Input::PolicySaid(*amendment)).await;
+                let said = Input::PolicySaid(*amendment);
+                let what = Cause::of(&said);
+                let result = self.advance(said).await;
                 if result.is_ok() {
+                    self.policy_said(what);
                     self.policy_changed().await;
                 }
                 reply(answer, result.map(|()| self.handle.view()));
@@ -168,6 +180,7 @@ impl Supervisor {
             Command::CheckIn => self.take_report().await,
             Command::Used => self.sample().await,
             Command::Wake(caller, answer) => self.wake(caller, answer).await,
+            Command::GaveUp(told) => self.gave_up(told.0, told.1),
             Command::Freeze(answer) => self.freeze_by_hand(answer).await,
             Command::Thaw(answer) => self.thaw_by_hand(answer).await,
             Command::Pressure => self.fact(Input::Pressure).await,
@@ -178,9 +191,10 @@ impl Supervisor {
             }
             Command::Killed => {
                 self.ending = Ending::ByHand;
-                self.thaw_for_need().await;
+                self.thaw_because(Cause::Signal).await;
             }
-            Command::Needed => self.thaw_for_need().await,
+            Command::Needed(Need::Signal) => self.thaw_because(Cause::Signal).await,
+            Command::Needed(Need::Exec) => self.thaw_because(Cause::Exec).await,
             Command::StoppedByHand => {
                 // An inspect of its end may still be under way.
                 self.ending = Ending::ByHand;
@@ -192,7 +206,7 @@ impl Supervisor {
             }
             Command::Unfollowed => {
                 self.ending = Ending::Unseen;
-                self.thaw_for_need().await;
+                self.thaw_because(Cause::EventsLost).await;
             }
             Command::ClockJumped => {
                 self.catch_up();
@@ -293,10 +307,13 @@ impl Supervisor {
         if self.is_occupied(&policy) {
             self.fact(Input::Used(self.shared.clock.now())).await;
         }
+        self.warn_of_expiry(&policy);
         if self.container.expires_at(&policy).is_some_and(|at| at <= self.shared.clock.now()) {
             tracing::info!(container = %self.name(), image = %self.container.image, "it has expired, as its policy says: deleting");
         }
-        self.fact(Input::Expired).await;
+        let term =
+            self.container.expiry(&policy).map(|expiry| Cause::Expiry { term: expiry.term, seconds: 0 });
+        self.fact_because(Input::Expired, term).await;
     }
 
     fn is_occupied(&self, policy: &IdlePolicy) -> bool {

@@ -7,11 +7,12 @@ use super::Supervisor;
 use super::freezing::{Found, thaw};
 use crate::endpoints::{Caller, WakeError};
 use crate::handle::{Answer, CommandError};
+use crate::measures;
 use crate::supervisor::transition::reply;
 use engine::EngineError;
 use model::{
-    Awake, Depth, Effect, EngineId, Freezer, IdlePolicy, Input, Inside, Keeper, Meter, Phase, Reach, Seen,
-    Sleep, StopReason, Timestamp, Waker,
+    Awake, Cause, Depth, Effect, EngineId, Freezer, IdlePolicy, Input, Inside, Keeper, Meter, Method, Phase,
+    Reach, Seen, Sleep, StopReason, Timestamp, Waker,
 };
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -26,6 +27,8 @@ const LATEST: Duration = Duration::from_secs(5);
 const SHORT_LIFE: Duration = Duration::from_secs(60);
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+
+const BY_PATCH: Cause = Cause::Request { method: Method::Patch };
 
 pub(crate) type WakeAnswer = oneshot::Sender<Result<(), WakeError>>;
 
@@ -50,13 +53,23 @@ pub(super) struct Sleeper {
     owes_look_inside: bool,
     /// It froze since nothing kept it awake, not because somebody said so.
     by_itself: bool,
+    /// When.
+    pub(super) kept_at: Timestamp,
     /// What had moved when it was last looked at, before it freezes.
     moved: u64,
     /// Since when it is frozen.
     pub(super) frozen_at: Option<Timestamp>,
-    wakers: Vec<WakeAnswer>,
+    wakers: Vec<Waiting>,
     by_hand: Vec<(Depth, Answer)>,
     crashes: Crashes,
+}
+
+/// A connection that waits for it.
+#[derive(Debug)]
+struct Waiting {
+    answer: WakeAnswer,
+    since: Instant,
+    from: Depth,
 }
 
 /// How often it ended by itself, one time soon after the other.
@@ -146,6 +159,7 @@ impl Supervisor {
         let (now, policy) = (self.catch_up(), self.policy());
         self.sleeper.moved = self.handle.traffic().moved();
         let kept = self.container.kept_awake(&self.seen_of_it(now), now, &policy);
+        self.gives_up(kept);
         if kept.is_none() || self.wants_reading(&policy) {
             self.look_inside();
         }
@@ -224,7 +238,8 @@ impl Supervisor {
     /// It was found frozen: what came meanwhile has to be taken, and what somebody runs in it has to go on.
     async fn looked_inside_frozen(&mut self, found: Result<Found, EngineError>) {
         match found {
-            Ok(found) if found.mail || found.execs > 0 => self.thaw_for_need().await,
+            Ok(found) if found.mail => self.thaw_because(Cause::Mail).await,
+            Ok(found) if found.execs > 0 => self.thaw_because(Cause::Exec).await,
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(container = %self.name(), error = %crate::chain(&error), "cannot look inside");
@@ -238,7 +253,7 @@ impl Supervisor {
     pub(super) async fn reported(&mut self) {
         let counts = self.container.is_checked_in(self.shared.clock.now(), &self.policy());
         if counts && self.sleeper.by_itself {
-            self.thaw_for_need().await;
+            self.thaw_because(Cause::CheckIn).await;
         }
     }
 
@@ -268,6 +283,7 @@ impl Supervisor {
         tracing::trace!(container = %self.name(), ?kept, "kept awake");
         self.sleeper.kept = Some(kept);
         let now = self.shared.clock.now();
+        (self.sleeper.kept, self.sleeper.kept_at) = (Some(kept), now);
         let policy = self.policy();
         let soon = self.soon(&policy);
         let after = match (kept.by, kept.until) {
@@ -289,7 +305,8 @@ impl Supervisor {
     async fn freeze(&mut self) {
         self.sleeper.by_itself = true;
         self.ports.quiet();
-        self.fact(Input::Freeze).await;
+        let because = self.what_is_quiet();
+        self.fact_because(Input::Freeze, Some(because)).await;
         if self.handle.traffic().moved() != self.sleeper.moved {
             self.fact(Input::Wake(Waker::Need)).await;
         }
@@ -302,7 +319,7 @@ impl Supervisor {
         }
         self.sleeper.by_hand.push((Depth::Frozen, answer));
         self.ports.quiet();
-        self.fact(Input::Freeze).await;
+        self.fact_because(Input::Freeze, Some(BY_PATCH)).await;
         self.answer_sleepers();
     }
 
@@ -312,26 +329,29 @@ impl Supervisor {
             return reply(answer, Err(CommandError::NotRunning));
         }
         self.sleeper.by_hand.push((Depth::Awake, answer));
-        self.fact(Input::Wake(Waker::Request)).await;
+        self.fact_because(Input::Wake(Waker::Request), Some(BY_PATCH)).await;
         self.answer_sleepers();
     }
 
     /// A connection wants it awake.
     pub(super) async fn wake(&mut self, caller: Caller, answer: WakeAnswer) {
         if let Err(error) = self.may_wake() {
+            self.refused(caller, &error);
             return drop(answer.send(Err(error)));
         }
         tracing::debug!(container = %self.name(), peer = %caller.peer, port = caller.port, "wanted awake");
-        self.sleeper.wakers.push(answer);
+        let (since, from) = (Instant::now(), self.container.phase.depth());
+        self.sleeper.wakers.push(Waiting { answer, since, from });
         self.hindrance = None;
-        self.fact(Input::Wake(Waker::Connection)).await;
+        let because = Cause::Connection { peer: caller.peer, port: caller.port };
+        self.fact_because(Input::Wake(Waker::Connection), Some(because)).await;
         self.answer_sleepers();
     }
 
     /// The engine is about to do something to it, or has gone.
-    pub(super) async fn thaw_for_need(&mut self) {
+    pub(super) async fn thaw_because(&mut self, why: Cause) {
         self.sleeper.needed = true;
-        self.fact(Input::Wake(Waker::Need)).await;
+        self.fact_because(Input::Wake(Waker::Need), Some(why)).await;
     }
 
     fn may_wake(&self) -> Result<(), WakeError> {
@@ -447,7 +467,10 @@ impl Supervisor {
             return;
         }
         if let Some(result) = self.woken() {
-            self.sleeper.wakers.drain(..).for_each(|answer| drop(answer.send(result.clone())));
+            if let Some(first) = self.sleeper.wakers.first().filter(|_| result.is_ok()) {
+                measures::woken(first.from, first.since.elapsed());
+            }
+            self.sleeper.wakers.drain(..).for_each(|waiting| drop(waiting.answer.send(result.clone())));
         }
     }
 

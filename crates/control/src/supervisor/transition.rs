@@ -7,13 +7,21 @@ use crate::handle::{Answer, CommandError, Rendered, View};
 use crate::starts::Priority;
 use crate::store::Change;
 use crate::{check_in, measures};
-use model::{Container, Effect, Ending, Input, Observation, Phase, Reach, StopReason, Timestamp, step};
+use model::{
+    Cause, Container, Effect, Ending, Input, Observation, Phase, Reach, StopReason, Timestamp, step,
+};
 use std::sync::Arc;
 
 impl Supervisor {
     /// Something that has happened already: it is acted on even where it cannot be written down.
     pub(super) async fn fact(&mut self, input: Input) {
-        if let Err(error) = self.advance(input).await {
+        let because = Cause::of(&input);
+        self.fact_because(input, because).await;
+    }
+
+    /// The same, where whoever asks says why.
+    pub(super) async fn fact_because(&mut self, input: Input, because: Option<Cause>) {
+        if let Err(error) = self.advance_because(input, because).await {
             tracing::error!(container = %self.name(), error = %crate::chain(&error), "cannot save what happened");
             self.shared.journal.note(&self.container);
         }
@@ -21,6 +29,11 @@ impl Supervisor {
 
     /// One transition: decided, written down, published, acted on. On an error nothing has changed, except by a fact.
     pub(super) async fn advance(&mut self, input: Input) -> Result<(), CommandError> {
+        let because = Cause::of(&input);
+        self.advance_because(input, because).await
+    }
+
+    async fn advance_because(&mut self, input: Input, because: Option<Cause>) -> Result<(), CommandError> {
         let now = self.catch_up();
         let must_be_saved =
             matches!(input, Input::Start | Input::Stop | Input::Delete | Input::PolicySaid(_))
@@ -37,6 +50,7 @@ impl Supervisor {
         if must_be_saved {
             saved.clone()?;
         }
+        self.is_because(because, &next, effect);
         self.move_to(next);
         if let Some(effect) = effect {
             self.act(effect);
@@ -93,6 +107,7 @@ impl Supervisor {
     fn move_to(&mut self, next: Arc<Container>) {
         let before = std::mem::replace(&mut self.container, next);
         let (was, is) = (before.phase.status(), self.container.phase.status());
+        self.tell(&before);
         if was != is || before.container_id != self.container.container_id {
             self.ending = Ending::ByItself;
             self.calls.outdate();
@@ -140,6 +155,7 @@ impl Supervisor {
             container: Arc::clone(&self.container),
             policy,
             kept: self.sleeper.kept,
+            kept_at: self.sleeper.kept_at,
             frozen_at: self.sleeper.frozen_at,
             ports_missing: self.ports.missing(),
             moved_at_look: self.moved_at_look,

@@ -4,13 +4,13 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use control::store::{Change, Contents};
+use control::store::{Change, Contents, Wanted};
 use control::{
     Clock, Control, CreateRequest, Endpoints, Parts, Settings, Sqlite, Store, StoreError, Target, Unmeasured,
     View, Writing,
 };
 use engine::fake::Fake;
-use model::{IdlePolicy, Reach, Status, Timestamp};
+use model::{Event, IdlePolicy, Reach, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -33,12 +33,15 @@ pub struct Bench {
     pub begun: std::sync::OnceLock<tokio::time::Instant>,
     /// Nothing more can be written.
     pub full: Arc<AtomicBool>,
+    /// Whoever holds it holds every write up.
+    pub disk: Arc<Mutex<()>>,
 }
 
 /// The real store, on a disk that may be full.
 struct Disk {
     store: Sqlite,
     full: Arc<AtomicBool>,
+    disk: Arc<Mutex<()>>,
 }
 
 impl Store for Disk {
@@ -47,10 +50,15 @@ impl Store for Disk {
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let _turn = self.disk.lock().unwrap();
         if self.full.load(Ordering::Relaxed) {
             return Err(StoreError::Full { path: "the disk".into() });
         }
         self.store.commit(changes)
+    }
+
+    fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError> {
+        self.store.events(wanted)
     }
 }
 
@@ -123,6 +131,7 @@ impl Bench {
             wall,
             begun: Default::default(),
             full: Arc::default(),
+            disk: Arc::default(),
         }
     }
 
@@ -144,6 +153,7 @@ impl Bench {
             store: Box::new(Disk {
                 store: Sqlite::open(self.folder.path()).unwrap(),
                 full: self.full.clone(),
+                disk: self.disk.clone(),
             }),
             writing: self.writing,
             clock: self.clock(),
@@ -171,6 +181,11 @@ impl Bench {
         let millis =
             move || i64::try_from(begun.elapsed().as_millis()).unwrap() + wall.load(Ordering::Relaxed);
         Clock::over(move || Timestamp::from_millis(1_000_000_000).shifted(millis()))
+    }
+
+    /// Nothing is written until this is dropped.
+    pub fn hold_disk(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.disk.lock().unwrap()
     }
 
     pub fn jump(&self, by: Duration) {

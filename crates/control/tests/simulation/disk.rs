@@ -1,8 +1,9 @@
 //! The store: the real one, on a disk that may be full. What is asked of it, and what it took, the oracle is told.
 
 use crate::world::World;
-use control::store::{Change, Contents};
+use control::store::{Change, Contents, Wanted};
 use control::{Sqlite, Store, StoreError};
+use model::Event;
 use std::sync::Arc;
 
 pub struct Disk {
@@ -36,6 +37,10 @@ impl Store for Disk {
         }
         result
     }
+
+    fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError> {
+        self.store.events(wanted)
+    }
 }
 
 fn describe(change: &Change) -> String {
@@ -44,6 +49,7 @@ fn describe(change: &Change) -> String {
         Change::Forget(key) => format!("{} forgotten", &key.as_str()[..4]),
         Change::Trails { .. } => "trails".to_owned(),
         Change::OnLoopback(on_loopback) => format!("on loopback: {on_loopback}"),
+        Change::Event(event) => format!("{} {event}", &event.key.as_str()[..4]),
         Change::Subnet(subnet) => format!("subnet {subnet}"),
     }
 }

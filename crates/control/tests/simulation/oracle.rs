@@ -141,7 +141,7 @@ impl Oracle {
         match change {
             Change::Put(container) => self.wrote_container(container, ok, now, world),
             Change::Forget(key) => self.forgot(key, ok, now, &world.fake),
-            Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) => {}
+            Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) | Change::Event(_) => {}
         }
     }
 

@@ -3,10 +3,10 @@
 
 use crate::world::World;
 use async_trait::async_trait;
-use control::store::{Change, Contents};
+use control::store::{Change, Contents, Wanted};
 use control::{Caller, Wake, WakeError};
 use control::{Endpoints, Parts, Store, StoreError, Target};
-use model::Reach;
+use model::{Event, Reach};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,6 +58,10 @@ impl Store for WriteBehind {
         let due = std::mem::replace(&mut self.waiting, changes.to_vec());
         self.store.commit(&due)
     }
+
+    fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError> {
+        self.store.events(wanted)
+    }
 }
 
 struct Forgetful(Box<dyn Store>);
@@ -70,6 +74,10 @@ impl Store for Forgetful {
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let kept = changes.iter().filter(|change| !matches!(change, Change::Trails { .. }));
         self.0.commit(&kept.cloned().collect::<Vec<_>>())
+    }
+
+    fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError> {
+        self.0.events(wanted)
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Sites(RwLock<HashMap<u16, Arc<Site>>>);
 
 pub(crate) struct Site {
     pub(super) course: watch::Receiver<Course>,
-    /// Cancelled when its port is given up.
+    /// Cancelled when its port is given up, or the gateway ends.
     pub(super) released: CancellationToken,
     resting: Mutex<Vec<(Link, Instant)>>,
     /// Somebody waits for it on behalf of those who will ask again.
@@ -51,7 +51,7 @@ impl Sites {
         let course = gateway.course(port)?;
         let site = Arc::new(Site {
             course,
-            released: CancellationToken::new(),
+            released: gateway.0.ending.child_token(),
             resting: Mutex::default(),
             is_awaited: AtomicBool::new(false),
             answered: Mutex::default(),
@@ -67,6 +67,11 @@ impl Sites {
         if let Some(site) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&port) {
             site.quiet();
         }
+    }
+
+    /// Closes whatever rests, of every container.
+    pub(crate) fn quiet_all(&self) {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().for_each(|site| site.quiet());
     }
 
     /// Its port is given up: whatever is open to the container is closed.

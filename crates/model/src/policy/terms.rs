@@ -200,6 +200,11 @@ impl Amendment {
         self.0.insert(term, None);
     }
 
+    /// Each term with its value, or with none where it is taken back.
+    pub fn iter(&self) -> impl Iterator<Item = (Term, Option<&str>)> {
+        self.0.iter().map(|(term, text)| (*term, text.as_deref()))
+    }
+
     /// As what is said where nothing was.
     pub fn alone(&self) -> Said {
         let mut said = Said::default();

@@ -84,7 +84,7 @@ impl Bench {
         let control = Control::launch(parts).await.unwrap();
         let password = Password::new("p");
         let app =
-            Arc::new(App { control, password, public_host: "host".into(), show_causes: show_causes.into() });
+            Arc::new(App { control, password, public_host: "host".into(), show_causes: show_causes.into(), ending: Default::default() });
         let routes = server::api(&app);
         Self { fake, app, routes, ports, _folder: folder }
     }

@@ -1,0 +1,307 @@
+//! What is told of a container: its transitions with their cause, kept, read and followed; and why it is as it is.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, create, id, status, until};
+use control::{Control, Flow, GaveUp, Target, Writing};
+use engine::{Socket, SocketKind};
+use model::policy::FreezeAfter;
+use model::{Amendment, Depth, Event, EventKind, Next, Status, Term};
+use std::sync::Arc;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn launched() -> (Bench, Arc<Control>, String, Target) {
+    let mut bench = Bench::inline();
+    bench.policy.freeze_after = FreezeAfter::After(MINUTE);
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let target = bench.ports.target(50_001);
+    let of = id(&view);
+    (bench, control, of, target)
+}
+
+fn connect(target: &Target) -> Flow {
+    target.traffic.open(([127, 0, 0, 1], 5123).into(), target.address.port())
+}
+
+async fn events(control: &Control, of: &str) -> Vec<Event> {
+    control.events(&control.find(of).unwrap(), None, 200).await.unwrap()
+}
+
+async fn told(control: &Control, of: &str) -> Vec<String> {
+    events(control, of).await.iter().map(Event::to_string).collect()
+}
+
+async fn last(control: &Control, of: &str) -> String {
+    told(control, of).await.pop().unwrap_or_default()
+}
+
+async fn until_depth(control: &Control, of: &str, depth: Depth) {
+    let now = || control.find(of).unwrap().view().container.phase.depth();
+    until(depth.as_str(), || now() == depth).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_transition_is_kept_with_its_cause() {
+    let (bench, control, of, target) = launched().await;
+    let handle = control.find(&of).unwrap();
+    let body = handle.view().container.engine_id.clone().unwrap();
+    until_depth(&control, &of, Depth::Frozen).await;
+    let flow = connect(&target);
+    target.wake(&flow).await.unwrap();
+    drop(flow);
+    handle.freeze().await.unwrap();
+    bench.fake.exec_by_hand(&body);
+    until_depth(&control, &of, Depth::Awake).await;
+    bench.fake.end_exec(&body);
+    handle.stop().await.unwrap();
+    until("it is stopped", || status(&control, &of) == Status::Stopped).await;
+    handle.start().await.unwrap();
+    bench.fake.pause_by_hand(&body);
+    until_depth(&control, &of, Depth::Frozen).await;
+    bench.fake.unpause_by_hand(&body);
+    until_depth(&control, &of, Depth::Awake).await;
+    bench.fake.exit(&body, 3);
+    until("it died", || status(&control, &of) == Status::Stopped).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    target.wake(&connect(&target)).await.unwrap();
+    let expected = [
+        "was created: asked by POST",
+        "started: asked by POST",
+        "froze: no bytes for 60 s",
+        "woke: connection from 127.0.0.1:5123 to port 8000",
+        "froze: asked by PATCH",
+        "thawed: the engine is about to run a command in it",
+        "stopped: asked by PATCH",
+        "started: asked by PATCH",
+        "froze: somebody did so through the engine",
+        "thawed: somebody did so through the engine",
+        "exited with code 3: it ended by itself; `docker logs` shows its last words",
+        "woke: connection from 127.0.0.1:5123 to port 8000",
+    ];
+    assert_eq!(told(&control, &of).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_for_idleness_says_so_and_a_keep_alive_is_told_from_use() {
+    let (_bench, control, of, target) = launched().await;
+    let flow = connect(&target);
+    until_depth(&control, &of, Depth::Frozen).await;
+    target.wake(&flow).await.unwrap();
+    flow.outward(1);
+    until_depth(&control, &of, Depth::Frozen).await;
+    assert!(last(&control, &of).await.starts_with("froze: no more than keep-alives for 6"));
+    drop(flow);
+    until("it is stopped", || status(&control, &of) == Status::Stopped).await;
+    assert_eq!(last(&control, &of).await, "stopped: idle twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_wait_for_an_answer_is_told_once() {
+    let (_bench, control, of, target) = launched().await;
+    let flow = connect(&target);
+    assert!(flow.inward(20), "one that is never answered");
+    tokio::time::sleep(58 * MINUTE).await;
+    let handle = control.find(&of).unwrap();
+    let (why, _) = control.why(&handle, &handle.view()).await;
+    assert_eq!(
+        why.sentence,
+        "It is awake: 127.0.0.1:5123 has waited 58 min for an answer from port 8000; it freezes in 119 s if nothing happens"
+    );
+    tokio::time::sleep(4 * MINUTE).await;
+    let told = told(&control, &of).await;
+    let gave_up: Vec<_> = told.iter().filter(|told| told.starts_with("gave up")).collect();
+    let words = "gave up waiting: 127.0.0.1:5123 has waited 60 min for an answer, and keeps it awake no more (owed_for)";
+    assert_eq!(gave_up, [words], "{told:?}");
+    assert!(told.last().unwrap().starts_with("froze: no bytes for 60 min"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_told_at_once_and_then_together() {
+    let (bench, control, of, target) = launched().await;
+    let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();
+    bench.fake.exit(&body, 1);
+    until("it died", || status(&control, &of) == Status::Stopped).await;
+    for _ in 0..500 {
+        target.wake(&connect(&target)).await.unwrap_err();
+    }
+    let refused =
+        "refused 127.0.0.1:5123 to port 8000: woke again too soon: ended by itself once; next start in 1 s";
+    assert_eq!(last(&control, &of).await, refused);
+    tokio::time::sleep(2 * MINUTE).await;
+    assert_eq!(last(&control, &of).await, format!("{refused} (499 times within a minute)"));
+    let count = events(&control, &of).await.iter().filter(|event| event.kind == EventKind::Refused).count();
+    assert_eq!(count, 2);
+    for _ in 0..500 {
+        target.gave_up(&connect(&target), GaveUp::NotAwake(MINUTE));
+        tokio::task::yield_now().await;
+    }
+    control.shut_down().await;
+    let control = bench.launch().await;
+    let together = last(&control, &of).await;
+    assert!(together.contains("it was not awake within 60 s (wake_timeout) ("), "{together}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_listens_on_its_own_loopback_alone_is_told_what_to_change() {
+    let (bench, control, of, target) = launched().await;
+    let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();
+    let listener = |address: [u8; 4]| Socket {
+        local: (address, 8000).into(),
+        peer: None,
+        kind: SocketKind::Listening,
+        unread: 0,
+        last_received: None,
+        last_sent: None,
+    };
+    bench.fake.set_sockets(&body, Some(vec![listener([0, 0, 0, 0])]));
+    target.gave_up(&connect(&target), GaveUp::NotAccepted(MINUTE));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let refused = "refused 127.0.0.1:5123 to port 8000: its port did not accept within 60 s (wake_timeout)";
+    assert_eq!(last(&control, &of).await, refused);
+    bench.fake.set_sockets(&body, Some(vec![listener([127, 0, 0, 1])]));
+    target.gave_up(&connect(&target), GaveUp::NotAccepted(MINUTE));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let words = "unreachable: the image listens only on 127.0.0.1 inside: have its application listen on 0.0.0.0:8000, or on every address";
+    assert_eq!(last(&control, &of).await, words);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_is_told_before_a_container_expires() {
+    let (_bench, control, of, _) = launched().await;
+    let mut follower = control.follow(None).unwrap();
+    let mut amendment = Amendment::default();
+    amendment.say(Term::ExpiresAfter, "1h").unwrap();
+    control.find(&of).unwrap().say_policy(amendment).await.unwrap();
+    until("it is gone", || control.find(&of).is_err()).await;
+    let mut told = Vec::new();
+    while told.last().is_none_or(|told: &(EventKind, String)| told.0 != EventKind::Deleted) {
+        let event = follower.next().await.unwrap();
+        told.push((event.kind, event.to_string()));
+    }
+    let of_life = |(kind, _): &&(EventKind, String)| matches!(kind, EventKind::PolicyChanged | EventKind::Expiring | EventKind::Deleted);
+    let told: Vec<_> = told.iter().filter(of_life).map(|(_, text)| text.as_str()).collect();
+    let expected = [
+        "policy changed: expires_after=1h",
+        "expires in 10 min (expires_after of its policy)",
+        "was deleted: expires_after of its policy",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_misses_nothing_and_goes_on_after_a_restart() {
+    let mut bench = Bench::inline();
+    bench.policy.freeze_after = FreezeAfter::Off;
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let of = id(&view);
+    let handle = control.find(&of).unwrap();
+    let mut slow = control.follow(Some(0)).unwrap();
+    for _ in 0..200 {
+        handle.freeze().await.unwrap();
+        handle.thaw().await.unwrap();
+        // Each is written by itself: whoever follows falls behind.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let newest = events(&control, &of).await.last().unwrap().id;
+    assert_eq!(newest, 402);
+    let mut ids = Vec::new();
+    while ids.last() != Some(&newest) {
+        ids.push(slow.next().await.unwrap().id);
+    }
+    // Of one container the newest 200 are kept: those before them fell out meanwhile.
+    assert_eq!(ids, (203..=402).collect::<Vec<_>>());
+    control.shut_down().await;
+    let control = bench.launch().await;
+    let mut resumed = control.follow(Some(newest)).unwrap();
+    control.find(&of).unwrap().freeze().await.unwrap();
+    assert_eq!(resumed.next().await.unwrap().id, newest + 1);
+    let mut elsewhere = control.follow(Some(u64::MAX)).unwrap();
+    control.find(&of).unwrap().thaw().await.unwrap();
+    assert_eq!(
+        elsewhere.next().await.unwrap().id,
+        newest + 2,
+        "what another store gave out is no place to wait for"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_follow() {
+    let (_bench, control, ..) = launched().await;
+    let mut followers: Vec<_> = (0..64).map(|_| control.follow(None).unwrap()).collect();
+    assert!(control.follow(None).is_none());
+    followers.pop();
+    assert!(control.follow(None).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_are_kept_and_read_in_pages() {
+    let (_bench, control, of, _) = launched().await;
+    let handle = control.find(&of).unwrap();
+    for _ in 0..120 {
+        handle.freeze().await.unwrap();
+        handle.thaw().await.unwrap();
+    }
+    let all = events(&control, &of).await;
+    assert_eq!((all.len(), all.last().unwrap().id), (200, 242));
+    let after = control.events(&handle, Some(100), 3).await.unwrap();
+    assert_eq!(after.iter().map(|event| event.id).collect::<Vec<_>>(), [101, 102, 103]);
+    let newest = control.events(&handle, None, 2).await.unwrap();
+    assert_eq!(newest.iter().map(|event| event.id).collect::<Vec<_>>(), [241, 242]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_full_disk_events_wait_and_nothing_else_does() {
+    use std::sync::atomic::Ordering;
+    let (bench, control, of, _) = launched().await;
+    let handle = control.find(&of).unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = events(&control, &of).await.len();
+    bench.full.store(true, Ordering::Relaxed);
+    handle.freeze().await.unwrap();
+    handle.thaw().await.unwrap();
+    assert_eq!(events(&control, &of).await.len(), before);
+    bench.full.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let told = told(&control, &of).await;
+    assert_eq!(told[before..], ["froze: asked by PATCH", "thawed: asked by PATCH"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_says_what_keeps_it_awake_and_what_comes() {
+    let (_bench, control, of, target) = launched().await;
+    let handle = control.find(&of).unwrap();
+    drop(connect(&target));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let (why, now) = control.why(&handle, &handle.view()).await;
+    assert!(why.sentence.starts_with("It is awake: it was used "), "{}", why.sentence);
+    assert_eq!(why.next[0].0, Next::Freeze);
+    until_depth(&control, &of, Depth::Frozen).await;
+    let (why, later) = control.why(&handle, &handle.view()).await;
+    assert!(later.since(now) <= MINUTE);
+    assert!(why.sentence.contains(" ago it froze: no bytes for 60 s; "), "{}", why.sentence);
+    assert_eq!(why.next.iter().map(|(next, _)| *next).collect::<Vec<_>>(), [Next::Look, Next::Stop]);
+}
+
+/// The writer is held up: what is told of a wake does not wait for it.
+#[tokio::test]
+async fn a_wake_waits_for_no_disk() {
+    let mut bench = Bench::new();
+    bench.writing = Writing::InGroups;
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let (handle, target) = (control.find(&id(&view)).unwrap(), bench.ports.target(50_001));
+    let held = bench.hold_disk();
+    for _ in 0..3000 {
+        handle.freeze().await.unwrap();
+        target.wake(&connect(&target)).await.unwrap();
+    }
+    drop(held);
+    let events = control.events(&handle, None, 200).await.unwrap();
+    assert_eq!((events.len(), events.last().unwrap().kind), (200, EventKind::Woke));
+}

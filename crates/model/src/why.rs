@@ -1,0 +1,313 @@
+//! Why a container is awake, asleep or stopped: one sentence, the facts behind it, and what comes next if nothing happens.
+
+use crate::calm::{Awake, Keeper};
+use crate::cause::Cause;
+use crate::container::{Container, Phase, Sleep, StopReason};
+use crate::event::{Event, EventKind};
+use crate::idle::Stage;
+use crate::policy::{IdlePolicy, WakeOn};
+use crate::time::{Timestamp, brief};
+use std::net::SocketAddr;
+
+/// What is known of a container beside itself.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// What keeps it awake, as far as that was looked at, and when it was.
+    pub kept: Option<(Awake, Timestamp)>,
+    /// Since when it is frozen, if it is.
+    pub frozen_at: Option<Timestamp>,
+    /// Its open connections.
+    pub links: Vec<Link>,
+    /// Something that counts has happened since the last look.
+    pub used: bool,
+    /// The last transition.
+    pub last: Option<Event>,
+    /// Why it cannot be reached, or does not run, although it should.
+    pub failure: Option<String>,
+}
+
+/// An open connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// From where.
+    pub peer: SocketAddr,
+    /// To which of the container's ports.
+    pub port: u16,
+    /// When a byte moved last.
+    pub moved_at: Timestamp,
+    /// Its last bytes went towards the container.
+    pub owed: bool,
+    /// The policy ignores it.
+    pub ignored: bool,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// In one sentence.
+    pub sentence: String,
+    /// What it was made of.
+    pub facts: Vec<Fact>,
+    /// What comes if nothing happens, soonest first.
+    pub next: Vec<(Next, Timestamp)>,
+}
+
+/// One thing that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is about.
+    pub fact: &'static str,
+    /// What is known of it.
+    pub value: String,
+    /// When it came about, or was seen; none of what always holds.
+    pub at: Option<Timestamp>,
+    /// Who says so.
+    pub source: Source,
+}
+
+/// Who says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It moves the bytes.
+    Gateway,
+    /// It schedules the processes and holds the sockets.
+    Kernel,
+    /// It runs the container.
+    Engine,
+    /// The container itself.
+    CheckIn,
+    /// Its idle policy.
+    Policy,
+    /// Somebody who asked for it.
+    Person,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "their names say it")]
+pub enum Next {
+    Freeze,
+    Look,
+    Stop,
+    Expire,
+}
+
+/// Why it is as it is.
+pub fn why(container: &Container, policy: &IdlePolicy, known: &Known, now: Timestamp) -> Why {
+    let facts = facts(container, policy, known);
+    let next = what_next(container, policy, known, now);
+    Why { sentence: sentence(container, policy, known, now), facts, next }
+}
+
+fn sentence(container: &Container, policy: &IdlePolicy, known: &Known, now: Timestamp) -> String {
+    let last = known.last.as_ref().filter(|event| tells(event.kind, &container.phase));
+    let last = last.map(|event| format!("{} ago it {event}", brief(now.since(event.at))));
+    match &container.phase {
+        Phase::Creating => "It is being made".to_owned(),
+        Phase::Starting { .. } => "It is starting".to_owned(),
+        Phase::Stopping { reason, .. } => format!("It is stopping: {}", of_stop(*reason)),
+        Phase::Removing | Phase::Gone => "It is deleted".to_owned(),
+        Phase::Stopped { reason } => {
+            let stopped = last.unwrap_or_else(|| format!("It is stopped: {}", of_stop(*reason)));
+            format!("{stopped}; {}", what_wakes(*reason, policy))
+        }
+        Phase::Running { sleep: Sleep::Frozen { .. }, .. } => {
+            let froze = last.unwrap_or_else(|| "It is frozen".to_owned());
+            format!("{froze}; a connection or a byte wakes it")
+        }
+        Phase::Running { sleep: Sleep::Freezing, .. } => "It is awake, and about to freeze".to_owned(),
+        Phase::Running { sleep: Sleep::Thawing { .. }, .. } => "It is being thawed".to_owned(),
+        Phase::Running { sleep: Sleep::Awake, .. } => awake(container, policy, known, now),
+    }
+}
+
+/// Whether such an event says how it came to be so.
+fn tells(kind: EventKind, phase: &Phase) -> bool {
+    use EventKind::{Exited, Failed, Froze, Lost, Stopped};
+    match phase {
+        Phase::Running { sleep: Sleep::Frozen { .. }, .. } => matches!(kind, Froze | Failed),
+        Phase::Stopped { .. } => matches!(kind, Stopped | Exited | Failed | Lost),
+        _ => false,
+    }
+}
+
+fn awake(container: &Container, policy: &IdlePolicy, known: &Known, now: Timestamp) -> String {
+    let ago = |at: Timestamp| brief(now.since(at));
+    let Some((kept, _)) = known.kept else {
+        return "It is awake, and nothing is known to keep it so: it is looked at in a moment".to_owned();
+    };
+    let reason = match kept.by {
+        Keeper::Policy => "its policy never freezes it (freeze_after, disable_timeouts)".to_owned(),
+        Keeper::Reports => "it reports for itself, which it could not do frozen".to_owned(),
+        Keeper::Unvisited => {
+            "nobody has connected since its start, and its first look is still to come".to_owned()
+        }
+        Keeper::Use => format!("it was used {} ago", ago(container.last_activity)),
+        Keeper::CheckIn => format!("its last check-in was {}", container.check_in),
+        Keeper::Owed => match waiting(known) {
+            Some(link) => {
+                format!(
+                    "{} has waited {} for an answer from port {}",
+                    link.peer,
+                    ago(link.moved_at),
+                    link.port
+                )
+            }
+            None => "a client beside the gateway waits for an answer".to_owned(),
+        },
+        Keeper::Exec => "somebody runs a command in it".to_owned(),
+        Keeper::Busy(share) => format!("it uses {} of a core, more than busy_cpu", percent(share)),
+        Keeper::Mail => "something in its sockets waits to be read".to_owned(),
+    };
+    let freezes = freezes_at(container, policy, known);
+    let ends = freezes.map_or_else(String::new, |at| {
+        format!("; it freezes in {} if nothing happens", brief(at.since(now)))
+    });
+    format!("It is awake: {reason}{ends}")
+}
+
+fn waiting(known: &Known) -> Option<&Link> {
+    known.links.iter().filter(|link| link.owed && !link.ignored).max_by_key(|link| link.moved_at)
+}
+
+fn percent(thousandths: u32) -> String {
+    format!("{} %", f64::from(thousandths) / 10.0)
+}
+
+fn of_stop(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Asked => "somebody said so",
+        StopReason::Idle => "idle twice",
+        StopReason::Pressure => "the host was short of memory",
+        StopReason::Exited => "it ended by itself",
+        StopReason::Failed => "it did not start",
+        StopReason::Lost => "the engine has it no more",
+    }
+}
+
+fn what_wakes(reason: StopReason, policy: &IdlePolicy) -> &'static str {
+    match policy.wake {
+        _ if reason == StopReason::Lost => "nothing brings it back: DELETE it",
+        _ if !reason.wakes() => "only a PATCH with status=running starts it",
+        WakeOn::Api => "only a PATCH with status=running starts it (wake=api)",
+        WakeOn::FirstByte => "the first byte of a connection starts it",
+        WakeOn::Connect => "a connection starts it",
+    }
+}
+
+fn facts(container: &Container, policy: &IdlePolicy, known: &Known) -> Vec<Fact> {
+    let fact = |fact, value: String, at, source| Fact { fact, value, at, source };
+    let mut facts = Vec::new();
+    if let Some(event) = &known.last {
+        facts.push(fact("last transition", event.to_string(), Some(event.at), source_of(event)));
+    }
+    if let Some(failure) = known.failure.clone() {
+        facts.push(fact("failure", failure, None, Source::Engine));
+    }
+    if let Phase::Running { sleep, .. } = container.phase {
+        facts.extend(sleep.freezer().zip(known.frozen_at).map(|(by, at)| {
+            let by = format!("{by:?}").to_lowercase();
+            fact("frozen", format!("by {by}"), Some(at), Source::Kernel)
+        }));
+        facts.extend(known.kept.and_then(|(kept, at)| of_keeper(kept.by, at)));
+        facts.extend(of_links(known));
+        facts.push(fact(
+            "last use",
+            "of what the policy counts".into(),
+            Some(container.last_activity),
+            Source::Gateway,
+        ));
+    }
+    if let Some(at) = container.checked_in_at {
+        facts.push(fact("last check-in", container.check_in.clone(), Some(at), Source::CheckIn));
+    }
+    let freezes = container.freezes_after(policy).map_or_else(|| "off".to_owned(), brief);
+    facts.push(fact("freeze_after", freezes, None, Source::Policy));
+    if policy.disable_timeouts {
+        facts.push(fact("disable_timeouts", "true".into(), None, Source::Policy));
+    }
+    facts
+}
+
+/// Who made the last transition come about.
+fn source_of(event: &Event) -> Source {
+    match &event.cause {
+        Some(Cause::Request { .. } | Cause::Policy { .. }) => Source::Person,
+        Some(Cause::Connection { .. } | Cause::NoBytes { .. } | Cause::KeepAlives { .. }) => Source::Gateway,
+        Some(Cause::Refusal { .. } | Cause::Owed { .. }) => Source::Gateway,
+        Some(Cause::NoReports { .. } | Cause::CheckIn) => Source::CheckIn,
+        Some(Cause::Looks | Cause::Expiry { .. }) => Source::Policy,
+        Some(Cause::Pressure | Cause::Mail | Cause::OnlyInside { .. }) => Source::Kernel,
+        _ => Source::Engine,
+    }
+}
+
+/// What only the engine and the kernel could say.
+fn of_keeper(by: Keeper, at: Timestamp) -> Option<Fact> {
+    let (fact, value, source) = match by {
+        Keeper::Exec => ("commands run in it", "at least one".to_owned(), Source::Engine),
+        Keeper::Busy(share) => ("CPU use", percent(share), Source::Kernel),
+        Keeper::Mail => ("unread in its sockets", "something".to_owned(), Source::Kernel),
+        _ => return None,
+    };
+    Some(Fact { fact, value, at: Some(at), source })
+}
+
+fn of_links(known: &Known) -> Vec<Fact> {
+    let counted: Vec<&Link> = known.links.iter().filter(|link| !link.ignored).collect();
+    let fact = |fact, value, at| Fact { fact, value, at, source: Source::Gateway };
+    let moved_at = counted.iter().map(|link| link.moved_at).max();
+    let mut facts = vec![fact("open connections", counted.len().to_string(), moved_at)];
+    facts.extend(waiting(known).map(|link| {
+        fact("owed an answer", format!("{} by port {}", link.peer, link.port), Some(link.moved_at))
+    }));
+    let ignored = known.links.len() - counted.len();
+    if ignored > 0 {
+        facts.push(fact("ignored connections", ignored.to_string(), None));
+    }
+    facts
+}
+
+/// When it freezes if nothing happens; none where that is not known, or never.
+fn freezes_at(container: &Container, policy: &IdlePolicy, known: &Known) -> Option<Timestamp> {
+    let Phase::Running { sleep: Sleep::Awake, .. } = container.phase else { return None };
+    let (kept, _) = known.kept?;
+    Some(kept.until?.max(container.last_activity.plus(container.freezes_after(policy)?)))
+}
+
+/// What comes if nothing happens, soonest first.
+pub fn what_next(
+    container: &Container,
+    policy: &IdlePolicy,
+    known: &Known,
+    now: Timestamp,
+) -> Vec<(Next, Timestamp)> {
+    let mut next = Vec::new();
+    next.extend(freezes_at(container, policy, known).map(|at| (Next::Freeze, at)));
+    if let Phase::Running { looks: Some(looks), .. } = container.phase {
+        next.push((Next::Look, looks.next));
+        next.extend(stops_at(container, policy, known, now).map(|at| (Next::Stop, at)));
+    }
+    next.extend(container.expires_at(policy).map(|at| (Next::Expire, at)));
+    next.sort_by_key(|(_, at)| *at);
+    next
+}
+
+/// When two looks in a row will have found it idle; none while something keeps every look from that.
+fn stops_at(container: &Container, policy: &IdlePolicy, known: &Known, now: Timestamp) -> Option<Timestamp> {
+    let Phase::Running { looks: Some(looks), .. } = container.phase else { return None };
+    let is_connected = !policy.stop_with_connections && known.links.iter().any(|link| !link.ignored);
+    if is_connected || container.is_checked_in(now, policy) {
+        return None;
+    }
+    let interval = policy.timeout_interval;
+    Some(match looks.stage {
+        _ if known.used => looks.next.plus(2 * interval),
+        Stage::Initial | Stage::First => looks.next.plus(interval),
+        Stage::Last => looks.next,
+    })
+}
+
+#[cfg(test)]
+#[path = "why_tests.rs"]
+mod tests;

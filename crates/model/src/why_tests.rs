@@ -1,0 +1,161 @@
+use super::*;
+use crate::cause::Method;
+use crate::freezer::Freezer;
+use crate::idle::Looks;
+use crate::ids::Key;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+const NOW: u64 = 1_000_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(NOW).shifted(seconds * 1000)
+}
+
+fn container(phase: Phase) -> Container {
+    Container {
+        key: Key::new("k"),
+        container_id: None,
+        engine_id: None,
+        name: "/bell".into(),
+        image: "image".into(),
+        address: Ipv4Addr::LOCALHOST,
+        endpoints: vec![],
+        app_port: None,
+        ready: None,
+        image_says: Default::default(),
+        owner_says: Default::default(),
+        warnings: vec![],
+        lives_since: None,
+        created_at: at(-500),
+        last_activity: at(-12),
+        check_in: "0".into(),
+        checked_in_at: None,
+        failure: None,
+        phase,
+    }
+}
+
+fn running(stage: Stage, sleep: Sleep) -> Container {
+    container(Phase::Running { looks: Some(Looks { stage, since: at(-100), next: at(100) }), sleep })
+}
+
+fn kept(by: Keeper, until: Option<i64>) -> Known {
+    Known { kept: Some((Awake { by, until: until.map(at) }, at(-1))), ..Known::default() }
+}
+
+fn link(owed: bool) -> Link {
+    let peer = ([127, 0, 0, 1], 5123).into();
+    Link { peer, port: 5432, moved_at: at(-7), owed, ignored: false }
+}
+
+fn told(container: &Container, known: &Known) -> String {
+    why(container, &IdlePolicy::DEFAULT, known, at(0)).sentence
+}
+
+#[test]
+fn what_keeps_it_awake_is_told_in_a_sentence() {
+    let awake = running(Stage::Initial, Sleep::Awake);
+    let owed = Known { links: vec![link(true)], ..kept(Keeper::Owed, Some(3593)) };
+    let table = [
+        (
+            kept(Keeper::Use, Some(48)),
+            "It is awake: it was used 12 s ago; it freezes in 48 s if nothing happens",
+        ),
+        (
+            owed,
+            "It is awake: 127.0.0.1:5123 has waited 7 s for an answer from port 5432; it freezes in 59 min if nothing happens",
+        ),
+        (kept(Keeper::Exec, None), "It is awake: somebody runs a command in it"),
+        (kept(Keeper::Busy(512), None), "It is awake: it uses 51.2 % of a core, more than busy_cpu"),
+        (
+            kept(Keeper::Policy, None),
+            "It is awake: its policy never freezes it (freeze_after, disable_timeouts)",
+        ),
+        (
+            kept(Keeper::Unvisited, Some(100)),
+            "It is awake: nobody has connected since its start, and its first look is still to come; it freezes in 100 s if nothing happens",
+        ),
+    ];
+    for (known, words) in table {
+        assert_eq!(told(&awake, &known), words);
+    }
+}
+
+fn last(kind: EventKind, cause: Cause) -> Known {
+    let event = Event::of(&container(Phase::Creating), at(-300), kind, Some(cause));
+    Known { last: Some(event), ..Known::default() }
+}
+
+#[test]
+fn why_it_sleeps_is_told_in_a_sentence() {
+    let frozen = running(Stage::First, Sleep::Frozen { by: Freezer::Cgroup });
+    let stopped = |reason| container(Phase::Stopped { reason });
+    let table = [
+        (
+            frozen.clone(),
+            last(EventKind::Froze, Cause::NoBytes { seconds: 60 }),
+            "5 min ago it froze: no bytes for 60 s; a connection or a byte wakes it",
+        ),
+        (frozen, last(EventKind::Started, Cause::Found), "It is frozen; a connection or a byte wakes it"),
+        (
+            stopped(StopReason::Idle),
+            last(EventKind::Stopped, Cause::Looks),
+            "5 min ago it stopped: idle twice; a connection starts it",
+        ),
+        (
+            stopped(StopReason::Asked),
+            last(EventKind::Stopped, Cause::Request { method: Method::Patch }),
+            "5 min ago it stopped: asked by PATCH; only a PATCH with status=running starts it",
+        ),
+        (
+            stopped(StopReason::Pressure),
+            Known::default(),
+            "It is stopped: the host was short of memory; a connection starts it",
+        ),
+    ];
+    for (container, known, words) in table {
+        assert_eq!(told(&container, &known), words);
+    }
+}
+
+#[test]
+fn what_comes_next_is_foretold() {
+    let next = |container: &Container, known: &Known| {
+        let policy = IdlePolicy { timeout_interval: Duration::from_secs(1800), ..IdlePolicy::DEFAULT };
+        what_next(container, &policy, known, at(0))
+    };
+    let awake = running(Stage::Initial, Sleep::Awake);
+    let used = kept(Keeper::Use, Some(48));
+    let (freeze, look) = ((Next::Freeze, at(48)), (Next::Look, at(100)));
+    assert_eq!(next(&awake, &used), [freeze, look, (Next::Stop, at(1900))]);
+    let connected = Known { links: vec![link(false)], ..used.clone() };
+    assert_eq!(next(&awake, &connected), [freeze, look], "no look stops it while a connection is open");
+    let moved = Known { used: true, ..used.clone() };
+    assert_eq!(next(&awake, &moved), [freeze, look, (Next::Stop, at(3700))]);
+    let frozen = running(Stage::Last, Sleep::Frozen { by: Freezer::Cgroup });
+    assert_eq!(next(&frozen, &Known::default()), [look, (Next::Stop, at(100))]);
+    let busy = kept(Keeper::Busy(100), None);
+    assert_eq!(next(&awake, &busy), [look, (Next::Stop, at(1900))], "nobody knows when it will be done");
+    let owed = kept(Keeper::Owed, Some(20));
+    assert_eq!(next(&awake, &owed)[0], freeze, "what was used keeps it longer");
+    let mut mortal = container(Phase::Stopped { reason: StopReason::Idle });
+    mortal.owner_says.say(crate::Term::ExpiresAfter, "10m").unwrap();
+    let policy = mortal.own_policy(&IdlePolicy::DEFAULT).unwrap();
+    assert_eq!(what_next(&mortal, &policy, &Known::default(), at(0)), [(Next::Expire, at(100))]);
+}
+
+#[test]
+fn each_fact_has_its_time_and_its_source() {
+    let mut known = kept(Keeper::Busy(100), None);
+    (known.links, known.used) = (vec![link(true)], true);
+    let mut awake = running(Stage::Initial, Sleep::Awake);
+    (awake.check_in, awake.checked_in_at) = ("5".into(), Some(at(-3)));
+    let facts = why(&awake, &IdlePolicy::DEFAULT, &known, at(0)).facts;
+    let of = |name| facts.iter().find(|fact| fact.fact == name).map(|f| (f.value.as_str(), f.at, f.source));
+    assert_eq!(of("CPU use"), Some(("10 %", Some(at(-1)), Source::Kernel)));
+    assert_eq!(of("open connections"), Some(("1", Some(at(-7)), Source::Gateway)));
+    assert_eq!(of("owed an answer"), Some(("127.0.0.1:5123 by port 5432", Some(at(-7)), Source::Gateway)));
+    assert_eq!(of("last check-in"), Some(("5", Some(at(-3)), Source::CheckIn)));
+    assert_eq!(of("freeze_after"), Some(("off", None, Source::Policy)), "it reports for itself");
+}

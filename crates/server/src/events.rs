@@ -1,0 +1,110 @@
+//! `/v1/containers/ID/why`, `/v1/containers/ID/events` and `/v1/events`: why a container is as it is, and what happened.
+
+use crate::containers::{ID, find};
+use crate::error::Failure;
+use crate::input::{InPath, InQuery};
+use crate::{App, problems};
+use api::{EventBody, Kind, WhyBody};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use control::Follower;
+use futures_util::stream::{self, Stream, StreamExt};
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::IntoParams;
+
+/// How many events are listed where nobody says.
+const LISTED: usize = 50;
+/// A stream without events says so often that it is alive.
+const ALIVE: Duration = Duration::from_secs(15);
+const LAST_EVENT_ID: &str = "last-event-id";
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventsQuery {
+    /// Those after this one; without it, the newest.
+    after: Option<u64>,
+    /// How many at most.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u16>,
+}
+
+/// Why a container is awake, asleep or stopped
+///
+/// What keeps it awake or why it sleeps, each fact with its time, age and source, and what comes if nothing happens. With `Accept: text/plain`,
+/// the one sentence.
+#[utoipa::path(get, path = "/v1/containers/{id}/why", operation_id = "why_container", tag = "containers",
+    params(("id" = String, Path, description = ID, example = "hungry_bell")),
+    responses((status = 200, description = "Why", content((WhyBody = "application/json"), (String = "text/plain"))), problems::ShowContainer),
+)]
+pub(crate) async fn why(
+    State(app): State<Arc<App>>,
+    InPath(id): InPath<String>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let handle = find(&app, &id)?;
+    let view = handle.view();
+    let (why, now) = app.control.why(&handle, &view).await;
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepts.starts_with("text/plain") {
+        return Ok(format!("{}\n", why.sentence).into_response());
+    }
+    Ok(Json(WhyBody::new(why, view.container.phase.depth(), now)).into_response())
+}
+
+/// What happened to a container, oldest first
+#[utoipa::path(get, path = "/v1/containers/{id}/events", operation_id = "list_events", tag = "containers",
+    params(("id" = String, Path, description = ID, example = "hungry_bell"), EventsQuery),
+    responses((status = 200, description = "At most the newest 200 are kept", body = Vec<EventBody>), problems::ShowContainer),
+)]
+pub(crate) async fn of_container(
+    State(app): State<Arc<App>>,
+    InPath(id): InPath<String>,
+    InQuery(query): InQuery<EventsQuery>,
+) -> Result<Json<Vec<EventBody>>, Failure> {
+    let handle = find(&app, &id)?;
+    let limit = query.limit.map_or(LISTED, usize::from);
+    let events = app.control.events(&handle, query.after, limit).await;
+    let events = events.map_err(|error| Failure::store(&app, &error))?;
+    Ok(Json(events.iter().map(EventBody::from).collect()))
+}
+
+/// Follow what happens to every container
+///
+/// Server-sent events, each with its `id`: whoever comes back with `Last-Event-ID` misses nothing that is still kept.
+#[utoipa::path(get, path = "/v1/events", operation_id = "follow_events", tag = "containers",
+    params(("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen")),
+    responses((status = 200, description = "The stream; it ends when spin-docker ends", content_type = "text/event-stream", body = String),
+        problems::FollowEvents),
+)]
+pub(crate) async fn follow(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+    let after = match headers.get(LAST_EVENT_ID).map(|id| id.to_str().ok().and_then(|id| id.parse().ok())) {
+        Some(None) => return Err(Failure::new(Kind::InvalidField, "Last-Event-ID must be the id of an event, a whole number")),
+        Some(Some(id)) => Some(id),
+        None => None,
+    };
+    let follower = app.control.follow(after);
+    let follower =
+        follower.ok_or_else(|| Failure::new(Kind::TooManyFollowers, "Too many follow the events already; end one of them"))?;
+    let ending = app.ending.clone().cancelled_owned();
+    Ok(Sse::new(told(follower).take_until(ending)).keep_alive(KeepAlive::new().interval(ALIVE)))
+}
+
+fn told(follower: Follower) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold(follower, async |mut follower| {
+        let event = follower.next().await?;
+        let body = EventBody::from(&*event);
+        let told = Event::default().id(body.id.to_string()).event(body.kind);
+        let told = told.json_data(&body).expect("an event is JSON");
+        Some((Ok(told), follower))
+    })
+}
