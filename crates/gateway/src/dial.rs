@@ -115,3 +115,14 @@ fn pauses() -> ExponentialBuilder {
         .with_max_delay(LONGEST_RETRY)
         .without_max_times()
 }
+
+/// Says once, at the start, what keeps many short connections to one container from using up the ports.
+pub(crate) fn advise() {
+    match std::fs::read_to_string("/proc/sys/net/ipv4/tcp_tw_reuse") {
+        Ok(reuse) if reuse.trim() == "1" => {}
+        Ok(_) => tracing::info!(
+            "after some 28,000 short connections to one container within a minute no local port is left; net.ipv4.tcp_tw_reuse=1 lifts that"
+        ),
+        Err(error) => tracing::debug!(%error, "net.ipv4.tcp_tw_reuse cannot be read"),
+    }
+}

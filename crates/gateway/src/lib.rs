@@ -76,6 +76,7 @@ pub(crate) struct Course {
 impl Gateway {
     /// A gateway without ports. It runs on threads of its own, one for each core; an error where they cannot be had.
     pub fn new(options: Options) -> io::Result<Self> {
+        dial::advise();
         Ok(Self(Arc::new(Inner {
             options,
             refused: RwLock::default(),

@@ -33,10 +33,7 @@ pub(crate) struct Lanes {
 impl Lanes {
     /// One thread for each core that we may use.
     pub(crate) fn start() -> io::Result<Self> {
-        let cores = std::env::var("LANES")
-            .ok()
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(thread::available_parallelism().map_or(1, NonZeroUsize::get));
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let ended = CancellationToken::new();
         let runtimes = (0..cores).map(|number| start(number, ended.clone())).collect::<io::Result<_>>()?;
         Ok(Self { runtimes, turn: AtomicUsize::new(0), _ends: ended.drop_guard() })
