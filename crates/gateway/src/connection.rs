@@ -7,6 +7,7 @@ use crate::{Course, lane};
 use control::{Flow, Target, WakeError};
 use model::Reach;
 use socket2::{SockRef, Socket};
+use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -36,26 +37,33 @@ pub(crate) struct Client {
     pub(crate) target: Target,
 }
 
-/// Serves one client to its end. The way to the container is in a box that is gone once it is there: what a connection holds for
-/// as long as it lives is little.
-pub(crate) async fn attend(mut client: Client, course: watch::Receiver<Course>, wake_timeout: Duration) {
-    let served = match Box::pin(reach(&mut client, course, wake_timeout)).await {
-        Ok(container) => forward(&client, &container).await,
-        Err(cut) => Err(cut),
-    };
-    if let Err(cut) = served {
-        report(&cut, &client);
-        reset(&client.stream);
+/// Serves one client to its end. What a connection holds for as long as it lives is little: the way to the container is in a box
+/// that is gone once it is there, and an async fn would hold its arguments twice.
+pub(crate) fn attend(
+    mut client: Client,
+    course: watch::Receiver<Course>,
+    wake_timeout: Duration,
+) -> impl Future<Output = ()> + Send {
+    let spare = client.spare.take();
+    async move {
+        let served = match Box::pin(reach(&client, spare, course, wake_timeout)).await {
+            Ok(container) => forward(&client, &container).await,
+            Err(cut) => Err(cut),
+        };
+        if let Err(cut) = served {
+            report(&cut, &client);
+            reset(&client.stream);
+        }
     }
 }
 
 /// A connection to the container within the wake timeout, or as long as the client stays.
 async fn reach(
-    client: &mut Client,
+    client: &Client,
+    mut spare: Option<Socket>,
     course: watch::Receiver<Course>,
     wake_timeout: Duration,
 ) -> Result<TcpStream, Cut> {
-    let mut spare = client.spare.take();
     let connecting = connect(client, &mut spare, course, wake_timeout);
     tokio::select! {
         biased;

@@ -1,5 +1,6 @@
 //! The open connections of a port, so that they can be cut off without each of them watching for it.
 
+use futures_util::FutureExt;
 use slab::Slab;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,10 +25,8 @@ impl Connections {
         let Some(open) = &mut *open else { return };
         let entry = open.vacant_entry();
         let known = Known { connections: Arc::clone(self), key: entry.key() };
-        let serving = async move {
-            let _known = known;
-            serving.await;
-        };
+        // An async block around it would hold it twice.
+        let serving = serving.map(move |()| drop(known));
         entry.insert(tasks.spawn_on(serving, runtime).abort_handle());
     }
 
