@@ -71,7 +71,9 @@ fn methods_and_paths_behave() {
     let id = client.get("/v1/images");
     assert!(!id.header("x-request-id").is_empty());
     // The line comes after the answer.
-    tests::until("the log carries the request's id", || daemon.log().contains(id.header("x-request-id")));
+    tests::until("the log carries the request's id", std::time::Duration::from_secs(10), || {
+        daemon.log().contains(id.header("x-request-id")).then_some(())
+    });
 }
 
 #[test]

@@ -19,5 +19,5 @@ pub use requests::{
     ChangeContainer, ChangeForm, CheckIn, CreateContainer, CreateForm, InvalidCheckIn, POLICY_IN_A_FORM,
     Scalar,
 };
-pub use why::{FactBody, NextBody, WhyBody};
 pub use schema::{container as example_container, problems};
+pub use why::{FactBody, NextBody, WhyBody};

@@ -183,7 +183,9 @@ async fn an_owner_is_told_before_a_container_expires() {
         let event = follower.next().await.unwrap();
         told.push((event.kind, event.to_string()));
     }
-    let of_life = |(kind, _): &&(EventKind, String)| matches!(kind, EventKind::PolicyChanged | EventKind::Expiring | EventKind::Deleted);
+    let of_life = |(kind, _): &&(EventKind, String)| {
+        matches!(kind, EventKind::PolicyChanged | EventKind::Expiring | EventKind::Deleted)
+    };
     let told: Vec<_> = told.iter().filter(of_life).map(|(_, text)| text.as_str()).collect();
     let expected = [
         "policy changed: expires_after=1h",
@@ -290,6 +292,7 @@ async fn why_says_what_keeps_it_awake_and_what_comes() {
 
 /// The writer is held up: what is told of a wake does not wait for it.
 #[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "that is what is tested: nobody who is awaited needs it")]
 async fn a_wake_waits_for_no_disk() {
     let mut bench = Bench::new();
     bench.writing = Writing::InGroups;

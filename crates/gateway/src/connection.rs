@@ -4,7 +4,7 @@
 use crate::dial::{dial, is_out_of_ports};
 use crate::proxy_header::proxy_header;
 use crate::{Course, lane};
-use control::{Flow, Target, WakeError};
+use control::{Flow, GaveUp, Target, WakeError};
 use model::Reach;
 use socket2::{SockRef, Socket};
 use std::future::Future;
@@ -61,22 +61,29 @@ pub(crate) fn attend(
 async fn reach(
     client: &Client,
     mut spare: Option<Socket>,
-    course: watch::Receiver<Course>,
+    mut course: watch::Receiver<Course>,
     wake_timeout: Duration,
 ) -> Result<TcpStream, Cut> {
-    let connecting = connect(client, &mut spare, course, wake_timeout);
-    tokio::select! {
+    let wake_timeout = client.target.traffic.policy().map_or(wake_timeout, |policy| policy.wake_timeout);
+    let connecting = connect(client, &mut spare, &mut course, wake_timeout);
+    let connected = tokio::select! {
         biased;
-        connected = tokio::time::timeout(wake_timeout, connecting) => connected.unwrap_or(Err(Cut::TooLate)),
-        () = lane::broken(&client.stream) => Err(Cut::Broken(ErrorKind::ConnectionReset.into())),
-    }
+        connected = tokio::time::timeout(wake_timeout, connecting) => connected,
+        () = lane::broken(&client.stream) => return Err(Cut::Broken(ErrorKind::ConnectionReset.into())),
+    };
+    connected.unwrap_or_else(|_| {
+        let is_awake = course.borrow().reach == Reach::Forward && !client.flow.is_asleep();
+        let why = if is_awake { GaveUp::NotAccepted } else { GaveUp::NotAwake };
+        client.target.gave_up(&client.flow, why(wake_timeout));
+        Err(Cut::TooLate)
+    })
 }
 
 /// Follows the course until the container accepts, or will not.
 async fn connect(
     client: &Client,
     spare: &mut Option<Socket>,
-    mut course: watch::Receiver<Course>,
+    course: &mut watch::Receiver<Course>,
     early_for: Duration,
 ) -> Result<TcpStream, Cut> {
     loop {

@@ -88,13 +88,19 @@ pub(crate) async fn follow(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let after = match headers.get(LAST_EVENT_ID).map(|id| id.to_str().ok().and_then(|id| id.parse().ok())) {
-        Some(None) => return Err(Failure::new(Kind::InvalidField, "Last-Event-ID must be the id of an event, a whole number")),
+        Some(None) => {
+            return Err(Failure::new(
+                Kind::InvalidField,
+                "Last-Event-ID must be the id of an event, a whole number",
+            ));
+        }
         Some(Some(id)) => Some(id),
         None => None,
     };
     let follower = app.control.follow(after);
-    let follower =
-        follower.ok_or_else(|| Failure::new(Kind::TooManyFollowers, "Too many follow the events already; end one of them"))?;
+    let follower = follower.ok_or_else(|| {
+        Failure::new(Kind::TooManyFollowers, "Too many follow the events already; end one of them")
+    })?;
     let ending = app.ending.clone().cancelled_owned();
     Ok(Sse::new(told(follower).take_until(ending)).keep_alive(KeepAlive::new().interval(ALIVE)))
 }

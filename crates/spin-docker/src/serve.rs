@@ -104,8 +104,8 @@ impl Daemon {
             mint: Box::new(control::mint),
         };
         let control = Control::launch(parts).await?;
-        let app = Arc::new(app(settings, &control));
         let (servers, ending) = (TaskTracker::new(), CancellationToken::new());
+        let app = Arc::new(app(settings, &control, ending.clone()));
         let daemon = Self { app, control, gateway, servers, ending };
         daemon.open(settings, listener, degraded).await?;
         Ok(daemon)
@@ -191,13 +191,14 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(QUEUE)
 }
 
-fn app(settings: &Settings, control: &Arc<Control>) -> App {
+fn app(settings: &Settings, control: &Arc<Control>, ending: CancellationToken) -> App {
     let address = || settings.endpoint_address.to_string();
     App {
         control: Arc::clone(control),
         password: Password::new(settings.password.expose()),
         public_host: settings.public_host.clone().unwrap_or_else(address),
         show_causes: shows_causes(settings).into(),
+        ending,
     }
 }
 

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub struct Bench {
     pub fake: Fake,
     pub app: Arc<App>,
-    routes: server::Routes,
+    pub routes: server::Routes,
     pub ports: Ports,
     _folder: tempfile::TempDir,
 }
@@ -83,8 +83,13 @@ impl Bench {
         change(&mut parts);
         let control = Control::launch(parts).await.unwrap();
         let password = Password::new("p");
-        let app =
-            Arc::new(App { control, password, public_host: "host".into(), show_causes: show_causes.into(), ending: Default::default() });
+        let app = Arc::new(App {
+            control,
+            password,
+            public_host: "host".into(),
+            show_causes: show_causes.into(),
+            ending: Default::default(),
+        });
         let routes = server::api(&app);
         Self { fake, app, routes, ports, _folder: folder }
     }
