@@ -12,7 +12,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use control::Follower;
 use futures_util::stream::{self, Stream, StreamExt};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +32,15 @@ pub(crate) struct EventsQuery {
     /// Those after this one; without it, the newest.
     after: Option<u64>,
     /// How many at most.
+    #[serde(default, deserialize_with = "some")]
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
+}
+
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let limit = u16::deserialize(deserializer)?;
+    let is_some = (1..=200).contains(&limit);
+    is_some.then_some(Some(limit)).ok_or_else(|| D::Error::custom("limit must be from 1 to 200"))
 }
 
 /// Why a container is awake, asleep or stopped
