@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tests::{Client, Daemon, succeeds, test_image, text, tool, until};
+use tests::{Client, Daemon, ask, succeeds, test_image, text, tool, until};
 
 /// Prints what Prometheus' own library for Python understands: each family's name and kind.
 const PARSE: &str = "import sys; from prometheus_client.parser import text_string_to_metric_families as parse
@@ -38,6 +38,8 @@ fn what_happens_is_counted_and_the_reference_tells_it_all() {
     let container = client.create(test_image());
     client.get("/v1/containers/none");
     client.post("/v1/check-in", "active=1");
+    client.patch(text(&container, "uri"), "depth=frozen");
+    ask(text(&container, "app_port"), "wake up").unwrap();
     let answer = client.get("/metrics");
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     for (series, least) in [

@@ -110,7 +110,7 @@ async fn the_end_of_a_wait_for_an_answer_is_told_once() {
     let (why, _) = control.why(&handle, &handle.view()).await;
     assert_eq!(
         why.sentence,
-        "It is awake: 127.0.0.1:5123 has waited 58 min for an answer from port 8000; it freezes in 119 s if nothing happens"
+        "It is awake: 127.0.0.1:5123 has waited 58 min for an answer from port 8000; it freezes in 2 min if nothing happens"
     );
     tokio::time::sleep(4 * MINUTE).await;
     let told = told(&control, &of).await;

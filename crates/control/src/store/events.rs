@@ -37,7 +37,9 @@ pub(super) fn read(connection: &Connection, wanted: &Wanted) -> rusqlite::Result
     let text = format!("SELECT id, record FROM events WHERE {of} AND id > ?2 ORDER BY id {order} LIMIT ?3");
     let of = wanted.of.as_ref().map(Key::as_str);
     let mut read = connection.prepare_cached(&text)?;
-    let rows = read.query_map(params![of, wanted.after.unwrap_or(0), wanted.limit], |row| {
+    // SQLite counts to 2⁶³ − 1, and no id is beyond.
+    let after = i64::try_from(wanted.after.unwrap_or(0)).unwrap_or(i64::MAX);
+    let rows = read.query_map(params![of, after, wanted.limit], |row| {
         Ok(Event { id: row.get(0)?, ..from_json(row.get(1)?)? })
     })?;
     let mut events = rows.collect::<rusqlite::Result<Vec<_>>>()?;
