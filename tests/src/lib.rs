@@ -7,6 +7,7 @@ mod daemon;
 mod docker;
 mod dockerd;
 mod http;
+mod postgres;
 pub mod raw;
 mod tools;
 
@@ -14,6 +15,7 @@ pub use daemon::{Daemon, Settings, program};
 pub use docker::{docker, docker_quietly, test_image, web_image};
 pub use dockerd::{Dockerd, hide_control_groups, move_apart};
 pub use http::{Answer, Client};
+pub use postgres::Postgres;
 pub use tools::{succeeds, tool};
 
 use std::io::{BufRead, BufReader, Write};
