@@ -30,11 +30,18 @@ const LAST_EVENT_ID: &str = "last-event-id";
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventsQuery {
     /// Those after this one; without it, the newest.
+    #[serde(default, deserialize_with = "id")]
     after: Option<u64>,
     /// How many at most.
     #[serde(default, deserialize_with = "some")]
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
+}
+
+/// As far as SQLite counts.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let id = i64::deserialize(deserializer)?;
+    u64::try_from(id).map(Some).map_err(|_| D::Error::custom("after must be the id of an event"))
 }
 
 fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
