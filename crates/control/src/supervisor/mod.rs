@@ -6,12 +6,14 @@
 
 mod calls;
 mod compare;
+mod crashes;
 mod freezing;
 mod ports;
 mod readiness;
 mod sleep;
 mod tell;
 mod transition;
+mod waking;
 
 use crate::control::Shared;
 use crate::doorbell::Doorbell;
@@ -22,11 +24,11 @@ use engine::ContainerSpec;
 use model::{Awake, Cause, Container, Ending, Evidence, IdlePolicy, Input, Keeper, Phase, Timestamp, step};
 use ports::Ports;
 use sleep::Sleeper;
-pub(crate) use sleep::WakeAnswer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use transition::reply;
+pub(crate) use waking::WakeAnswer;
 
 /// How long after the program came up: the clock of a host that came up with it may be set right about then.
 const NOTHING_EXPIRES: Duration = Duration::from_secs(60);

@@ -1,21 +1,19 @@
-//! Sleep and wake: when nothing keeps a container awake it freezes, and whoever needs it awake has it thawed or started.
+//! Sleep: when nothing keeps a container awake it freezes. Who has it woken stands in `waking`.
 //!
 //! What is known here is judged first ([`Container::kept_awake`](model::Container::kept_awake)); only where that keeps nothing awake are
 //! the engine and the kernel asked. Then the gate is closed, and if anything passed it since, the container is thawed at once.
 
 use super::Supervisor;
+use super::crashes::Crashes;
 use super::freezing::{Found, thaw};
-use crate::endpoints::{Caller, WakeError};
-use crate::handle::{Answer, CommandError};
-use crate::measures;
-use crate::supervisor::transition::reply;
+use super::waking::Waiting;
+use crate::handle::Answer;
 use engine::EngineError;
 use model::{
-    Awake, Cause, Depth, Effect, EngineId, Freezer, IdlePolicy, Input, Inside, Keeper, Meter, Method, Phase,
-    Reach, Seen, Sleep, StopReason, Timestamp, Waker,
+    Awake, Cause, Depth, Effect, EngineId, Freezer, IdlePolicy, Input, Inside, Keeper, Meter, Phase, Seen,
+    Sleep, Timestamp, Waker,
 };
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// After a thaw: keep-alives are answered in less, and it freezes again.
@@ -23,14 +21,6 @@ const BRIEFLY: Duration = Duration::from_millis(300);
 /// While something that may end at any time keeps it awake.
 const SOONEST: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(5);
-/// A container that ended by itself so soon after its start is in a loop, as far as we know.
-const SHORT_LIFE: Duration = Duration::from_secs(60);
-const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
-
-const BY_PATCH: Cause = Cause::Request { method: Method::Patch };
-
-pub(crate) type WakeAnswer = oneshot::Sender<Result<(), WakeError>>;
 
 /// What a supervisor knows of its container's sleep.
 #[derive(Debug, Default)]
@@ -43,8 +33,9 @@ pub(super) struct Sleeper {
     used_since_look: bool,
     /// The CPU time that it had used, and when.
     cpu: Option<(Instant, Duration)>,
-    /// What was found to keep it awake.
+    /// What was found to keep it awake, and when.
     pub(super) kept: Option<Awake>,
+    pub(super) kept_at: Timestamp,
     /// The engine and the kernel are being asked.
     looks_inside: bool,
     /// Since they are, the engine did something to it.
@@ -52,32 +43,16 @@ pub(super) struct Sleeper {
     /// It was found frozen, and what waits in it could not be told.
     owes_look_inside: bool,
     /// It froze since nothing kept it awake, not because somebody said so.
-    by_itself: bool,
-    /// When.
-    pub(super) kept_at: Timestamp,
+    pub(super) by_itself: bool,
     /// What had moved when it was last looked at, before it freezes.
     moved: u64,
     /// Since when it is frozen.
     pub(super) frozen_at: Option<Timestamp>,
-    wakers: Vec<Waiting>,
-    by_hand: Vec<(Depth, Answer)>,
-    crashes: Crashes,
-}
-
-/// A connection that waits for it.
-#[derive(Debug)]
-struct Waiting {
-    answer: WakeAnswer,
-    since: Instant,
-    from: Depth,
-}
-
-/// How often it ended by itself, one time soon after the other.
-#[derive(Debug, Default)]
-struct Crashes {
-    started: Option<Instant>,
-    times: u32,
-    next: Option<Instant>,
+    /// Connections that wait for it to be awake.
+    pub(super) wakers: Vec<Waiting>,
+    /// Persons who wait for it to be as deep as they said.
+    pub(super) by_hand: Vec<(Depth, Answer)>,
+    pub(super) crashes: Crashes,
 }
 
 impl Supervisor {
@@ -107,10 +82,8 @@ impl Supervisor {
     pub(super) fn act_on_sleep(&mut self, effect: Effect, body: Option<EngineId>) {
         let Some(body) = body else { return };
         match effect {
-            Effect::Freeze => {
-                let by_hand = !self.sleeper.by_hand.is_empty();
-                self.calls.freeze(body, self.policy().owed_for, !by_hand);
-            }
+            // A person's word counts whatever waits in its sockets.
+            Effect::Freeze => self.calls.freeze(body, self.policy().owed_for, self.sleeper.by_itself),
             Effect::EndFreeze => self.calls.end_freeze(),
             Effect::Thaw(by) => self.calls.thaw(body, by),
             Effect::Start | Effect::Stop | Effect::Remove => {}
@@ -281,7 +254,6 @@ impl Supervisor {
     /// Looked at again when that ends, or soon where nobody knows when it does.
     fn keep_awake(&mut self, kept: Awake) {
         tracing::trace!(container = %self.name(), ?kept, "kept awake");
-        self.sleeper.kept = Some(kept);
         let now = self.shared.clock.now();
         (self.sleeper.kept, self.sleeper.kept_at) = (Some(kept), now);
         let policy = self.policy();
@@ -312,66 +284,10 @@ impl Supervisor {
         }
     }
 
-    /// Somebody says so. What waits in its sockets does not keep it awake.
-    pub(super) async fn freeze_by_hand(&mut self, answer: Answer) {
-        if self.container.phase.depth() == Depth::Stopped || !self.resumed {
-            return reply(answer, Err(CommandError::NotRunning));
-        }
-        self.sleeper.by_hand.push((Depth::Frozen, answer));
-        self.ports.quiet();
-        self.fact_because(Input::Freeze, Some(BY_PATCH)).await;
-        self.answer_sleepers();
-    }
-
-    /// Somebody says so.
-    pub(super) async fn thaw_by_hand(&mut self, answer: Answer) {
-        if self.container.phase.depth() == Depth::Stopped {
-            return reply(answer, Err(CommandError::NotRunning));
-        }
-        self.sleeper.by_hand.push((Depth::Awake, answer));
-        self.fact_because(Input::Wake(Waker::Request), Some(BY_PATCH)).await;
-        self.answer_sleepers();
-    }
-
-    /// A connection wants it awake.
-    pub(super) async fn wake(&mut self, caller: Caller, answer: WakeAnswer) {
-        if let Err(error) = self.may_wake() {
-            self.refused(caller, &error);
-            return drop(answer.send(Err(error)));
-        }
-        tracing::debug!(container = %self.name(), peer = %caller.peer, port = caller.port, "wanted awake");
-        let (since, from) = (Instant::now(), self.container.phase.depth());
-        self.sleeper.wakers.push(Waiting { answer, since, from });
-        self.hindrance = None;
-        let because = Cause::Connection { peer: caller.peer, port: caller.port };
-        self.fact_because(Input::Wake(Waker::Connection), Some(because)).await;
-        self.answer_sleepers();
-    }
-
     /// The engine is about to do something to it, or has gone.
     pub(super) async fn thaw_because(&mut self, why: Cause) {
         self.sleeper.needed = true;
         self.fact_because(Input::Wake(Waker::Need), Some(why)).await;
-    }
-
-    fn may_wake(&self) -> Result<(), WakeError> {
-        let reason = match self.container.phase {
-            Phase::Stopped { reason } => reason,
-            Phase::Removing | Phase::Gone => return Err(WakeError::Gone),
-            _ => return Ok(()),
-        };
-        if self.container.phase.reach(self.policy().wake) == Reach::Refuse || reason == StopReason::Asked {
-            return Err(WakeError::Asleep);
-        }
-        if self.shared.reconciler.is_away() {
-            return Err(WakeError::EngineAway);
-        }
-        match self.sleeper.crashes.next.and_then(|next| next.checked_duration_since(Instant::now())) {
-            Some(left) if !left.is_zero() => {
-                Err(WakeError::TooSoon { times: self.sleeper.crashes.times, seconds: left.as_secs() + 1 })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The gate follows how it is.
@@ -393,7 +309,9 @@ impl Supervisor {
             (Phase::Running { sleep, .. }, Phase::Running { .. }) if *sleep == Sleep::Awake => {}
             (Phase::Running { .. }, Phase::Running { .. }) => self.goes_on(),
             (_, Phase::Running { .. }) => self.begins(),
-            (Phase::Running { .. } | Phase::Starting { .. }, Phase::Stopped { reason }) => self.ends(*reason),
+            (Phase::Running { .. } | Phase::Starting { .. }, Phase::Stopped { reason }) => {
+                self.sleeper.crashes.ended(*reason);
+            }
             _ => {}
         }
         let frozen = self.container.phase.depth() == Depth::Frozen;
@@ -430,7 +348,7 @@ impl Supervisor {
         // What moved before its start is no use of this run.
         let (opened, bytes) = (traffic.opened(), traffic.bytes());
         self.sleeper.meter.sample(opened, bytes, u64::MAX, self.shared.clock.now());
-        self.sleeper.crashes.started = Some(Instant::now());
+        self.sleeper.crashes.started();
         self.check_in(SOONEST);
     }
 
@@ -441,56 +359,5 @@ impl Supervisor {
             *at = since.max(*at);
         }
         self.check_in(BRIEFLY);
-    }
-
-    fn ends(&mut self, reason: StopReason) {
-        let crashes = &mut self.sleeper.crashes;
-        let lived = crashes.started.take().map(|started| started.elapsed());
-        if !matches!(reason, StopReason::Exited | StopReason::Failed) {
-            return *crashes = Crashes::default();
-        }
-        crashes.times = if lived.is_some_and(|lived| lived >= SHORT_LIFE) { 1 } else { crashes.times + 1 };
-        let backoff = FIRST_BACKOFF * 2_u32.saturating_pow((crashes.times - 1).min(16));
-        crashes.next = Some(Instant::now() + backoff.min(LONGEST_BACKOFF));
-    }
-
-    /// Answers whoever waits for it to be awake, or frozen, as soon as that is so or will not be.
-    pub(super) fn answer_sleepers(&mut self) {
-        if !self.sleeper.by_hand.is_empty() && self.container.phase.is_settled() {
-            let (view, depth) = (self.handle.view(), self.container.phase.depth());
-            for (wanted, answer) in self.sleeper.by_hand.drain(..) {
-                let so = (depth == wanted).then(|| view.clone());
-                reply(answer, so.ok_or_else(|| CommandError::NotSo(depth, self.container.failure.clone())));
-            }
-        }
-        if self.sleeper.wakers.is_empty() {
-            return;
-        }
-        if let Some(result) = self.woken() {
-            if let Some(first) = self.sleeper.wakers.first().filter(|_| result.is_ok()) {
-                measures::woken(first.from, first.since.elapsed());
-            }
-            self.sleeper.wakers.drain(..).for_each(|waiting| drop(waiting.answer.send(result.clone())));
-        }
-    }
-
-    /// What came of it; nothing while it may still come.
-    fn woken(&self) -> Option<Result<(), WakeError>> {
-        let why = || self.container.failure.clone().unwrap_or_default();
-        match &self.container.phase {
-            Phase::Running { sleep: Sleep::Awake, .. } => (self.reach() == Reach::Forward).then_some(Ok(())),
-            Phase::Running { sleep: Sleep::Frozen { .. }, .. } => Some(Err(WakeError::NotThawed(why()))),
-            Phase::Stopped { reason: StopReason::Asked } => Some(Err(WakeError::Asleep)),
-            Phase::Stopped { .. } if self.shared.reconciler.is_away() => Some(Err(WakeError::EngineAway)),
-            Phase::Stopped { .. } => Some(Err(WakeError::NotStarted(why()))),
-            Phase::Removing | Phase::Gone => Some(Err(WakeError::Gone)),
-            phase if phase.reach(self.policy().wake) == Reach::Refuse => Some(Err(WakeError::Asleep)),
-            _ => None,
-        }
-    }
-
-    /// Whether somebody waits for it to come up.
-    pub(super) fn is_awaited(&self) -> bool {
-        !self.sleeper.wakers.is_empty()
     }
 }
