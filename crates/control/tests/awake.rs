@@ -4,11 +4,10 @@
 
 mod bench;
 
-use bench::{Bench, create, id, until};
-use control::{Control, Target};
+use bench::{depth, launched, until};
+use control::Control;
 use engine::fake::Call;
 use engine::{Socket, SocketKind};
-use model::policy::FreezeAfter;
 use model::{Depth, EngineId, Keeper};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,23 +16,8 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
-fn depth(control: &Arc<Control>, of: &str) -> Depth {
-    control.find(of).unwrap().view().container.phase.depth()
-}
-
 fn body(control: &Arc<Control>, of: &str) -> EngineId {
     control.find(of).unwrap().view().container.engine_id.clone().unwrap()
-}
-
-/// One that freezes a minute after its last use, whoever came.
-async fn launched() -> (Bench, Arc<Control>, String, Target) {
-    let mut bench = Bench::inline();
-    bench.policy.freeze_after = FreezeAfter::After(MINUTE);
-    let control = bench.launch().await;
-    let view = create(&control).await;
-    let target = bench.ports.target(50_001);
-    let of = id(&view);
-    (bench, control, of, target)
 }
 
 #[tokio::test(start_paused = true)]

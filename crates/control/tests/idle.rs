@@ -4,9 +4,9 @@
 
 mod bench;
 
-use bench::{Bench, create, id, status, until};
+use bench::{Bench, connect, create, id, status, until};
+use control::Target;
 use control::{Control, View};
-use control::{Flow, Target};
 use model::{Status, Timestamp};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,10 +30,6 @@ async fn stopped(control: &Arc<Control>, view: &View) -> Duration {
         assert!(begun.elapsed() < 10 * HOUR, "never stopped");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-}
-
-fn connect(target: &Target) -> Flow {
-    target.traffic.open(([127, 0, 0, 1], 5123).into(), target.address.port())
 }
 
 /// A connection that moves a page, and ends.

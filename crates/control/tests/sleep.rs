@@ -4,33 +4,13 @@
 
 mod bench;
 
-use bench::{Bench, create, id, status, until};
-use control::{Control, Flow, Target, WakeError};
+use bench::{Bench, connect, create, depth, id, launched, status, until};
+use control::{Flow, WakeError};
 use model::policy::FreezeAfter;
 use model::{Depth, Keeper, Status, StopReason};
-use std::sync::Arc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-fn connect(target: &Target) -> Flow {
-    target.traffic.open(([127, 0, 0, 1], 5123).into(), target.address.port())
-}
-
-fn depth(control: &Arc<Control>, of: &str) -> Depth {
-    control.find(of).unwrap().view().container.phase.depth()
-}
-
-/// One that freezes a minute after its last use, whoever came.
-async fn launched() -> (Bench, Arc<Control>, String, Target) {
-    let mut bench = Bench::inline();
-    bench.policy.freeze_after = FreezeAfter::After(MINUTE);
-    let control = bench.launch().await;
-    let view = create(&control).await;
-    let target = bench.ports.target(50_001);
-    let of = id(&view);
-    (bench, control, of, target)
-}
 
 #[tokio::test(start_paused = true)]
 async fn it_freezes_with_connections_open_and_the_first_byte_thaws_it() {

@@ -4,29 +4,14 @@
 
 mod bench;
 
-use bench::{Bench, create, id, status, until};
-use control::{Control, Flow, GaveUp, Target, Writing};
+use bench::{Bench, connect, create, id, launched, status, until};
+use control::{Control, GaveUp, Writing};
 use engine::{Socket, SocketKind};
 use model::policy::FreezeAfter;
 use model::{Amendment, Depth, Event, EventKind, Next, Status, Term};
-use std::sync::Arc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-async fn launched() -> (Bench, Arc<Control>, String, Target) {
-    let mut bench = Bench::inline();
-    bench.policy.freeze_after = FreezeAfter::After(MINUTE);
-    let control = bench.launch().await;
-    let view = create(&control).await;
-    let target = bench.ports.target(50_001);
-    let of = id(&view);
-    (bench, control, of, target)
-}
-
-fn connect(target: &Target) -> Flow {
-    target.traffic.open(([127, 0, 0, 1], 5123).into(), target.address.port())
-}
 
 async fn events(control: &Control, of: &str) -> Vec<Event> {
     control.events(&control.find(of).unwrap(), None, 200).await.unwrap()
@@ -307,4 +292,16 @@ async fn a_wake_waits_for_no_disk() {
     drop(held);
     let events = control.events(&handle, None, 200).await.unwrap();
     assert_eq!((events.len(), events.last().unwrap().kind), (200, EventKind::Woke));
+}
+
+/// It was told as found so.
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_a_restart_takes_up_has_no_cause_that_is_not_its_own() {
+    let (bench, control, of, _) = launched().await;
+    bench.fake.slow(engine::fake::Call::Stop, MINUTE);
+    control.find(&of).unwrap().stop().await.unwrap();
+    control.shut_down().await;
+    let control = bench.launch().await;
+    until("it is stopped", || status(&control, &of) == Status::Stopped).await;
+    assert_eq!(last(&control, &of).await, "stopped");
 }

@@ -64,7 +64,6 @@ async fn reach(
     mut course: watch::Receiver<Course>,
     wake_timeout: Duration,
 ) -> Result<TcpStream, Cut> {
-    let wake_timeout = client.target.traffic.policy().map_or(wake_timeout, |policy| policy.wake_timeout);
     let connecting = connect(client, &mut spare, &mut course, wake_timeout);
     let connected = tokio::select! {
         biased;

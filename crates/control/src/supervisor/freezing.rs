@@ -55,16 +55,15 @@ impl Calls {
         self.spawn(async move { Outcome::Slept { epoch, input: call.await } });
     }
 
-    /// Asks the engine and the kernel what it does.
-    pub(super) fn look_inside(&mut self, body: EngineId, upstream: BTreeSet<u16>) {
+    /// Asks the engine and the kernel what it does. What it left lying in its sockets for longer than `lying` is no mail.
+    pub(super) fn look_inside(&mut self, body: EngineId, upstream: BTreeSet<u16>, lying: Duration) {
         let epoch = self.epoch();
         let engine = Arc::clone(&self.shared.engine);
-        let owed_for = Duration::MAX;
         self.spawn(async move {
             let found = async {
                 let (execs, cpu) = (engine.execs(&body).await?, engine.cpu(&body).await?);
                 let sockets = engine.sockets(&body).await?.unwrap_or_default();
-                let (mail, owed) = (has_mail(&sockets, owed_for), owed(&sockets, &upstream));
+                let (mail, owed) = (has_mail(&sockets, lying), owed(&sockets, &upstream));
                 Ok(Found { execs, cpu, mail, owed })
             };
             Outcome::LookedInside { epoch, found: found.await }

@@ -160,7 +160,9 @@ impl Supervisor {
         let Some(body) = self.container.engine_id.as_ref().filter(|_| !self.sleeper.looks_inside) else {
             return;
         };
-        self.calls.look_inside(body.clone(), self.handle.traffic().upstream());
+        // One that is frozen could not take what came, however long ago.
+        let lying = if self.is_awake() { self.policy().owed_for } else { Duration::MAX };
+        self.calls.look_inside(body.clone(), self.handle.traffic().upstream(), lying);
         (self.sleeper.looks_inside, self.sleeper.needed) = (true, false);
     }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 impl Supervisor {
     /// What is about to begin has this cause. A step on the way keeps the one that it began with.
     pub(super) fn is_because(&mut self, cause: Option<Cause>, next: &Container, effect: Option<Effect>) {
-        let begins = effect.is_some() || standing(&self.container.phase) != standing(&next.phase);
+        let moves = standing(&self.container.phase) != standing(&next.phase);
+        // What is only taken up again was begun by somebody else.
+        let begins = moves || (effect.is_some() && cause != Some(Cause::Found));
         if begins && cause.is_some() {
             self.because = cause.map(Box::new);
         }

@@ -6,11 +6,12 @@
 
 use control::store::{Change, Contents, Wanted};
 use control::{
-    Clock, Control, CreateRequest, Endpoints, Parts, Settings, Sqlite, Store, StoreError, Target, Unmeasured,
-    View, Writing,
+    Clock, Control, CreateRequest, Endpoints, Flow, Parts, Settings, Sqlite, Store, StoreError, Target,
+    Unmeasured, View, Writing,
 };
 use engine::fake::Fake;
-use model::{Event, IdlePolicy, Reach, Status, Timestamp};
+use model::policy::FreezeAfter;
+use model::{Depth, Event, IdlePolicy, Reach, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -195,6 +196,25 @@ impl Bench {
 
 pub async fn create(control: &Arc<Control>) -> Arc<View> {
     control.create(CreateRequest { image: "image".into(), ..Default::default() }).await.unwrap()
+}
+
+/// One that freezes a minute after its last use, whoever came.
+pub async fn launched() -> (Bench, Arc<Control>, String, Target) {
+    let mut bench = Bench::inline();
+    bench.policy.freeze_after = FreezeAfter::After(Duration::from_secs(60));
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let target = bench.ports.target(50_001);
+    let of = id(&view);
+    (bench, control, of, target)
+}
+
+pub fn connect(target: &Target) -> Flow {
+    target.traffic.open(([127, 0, 0, 1], 5123).into(), target.address.port())
+}
+
+pub fn depth(control: &Control, of: &str) -> Depth {
+    control.find(of).unwrap().view().container.phase.depth()
 }
 
 pub fn id(view: &View) -> String {

@@ -10,7 +10,7 @@ use model::EngineId;
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{
-    AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, TCP_ESTABLISHED, TCP_LISTEN,
+    AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_LISTEN,
 };
 use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags};
@@ -139,10 +139,16 @@ fn socket(told: &InetResponse, protocol: u8) -> Socket {
         local: address(id.source_address, id.source_port),
         peer: (peer.port() != 0).then_some(peer),
         kind,
-        unread: told.header.recv_queue,
+        unread: unread(told),
         last_received: info.and_then(|info| millis(info, LAST_DATA_RECEIVED)),
         last_sent: info.and_then(|info| millis(info, LAST_DATA_SENT)),
     }
+}
+
+/// To the kernel, an end that was not read yet is a byte; to whoever asks whether something waits, it is nothing.
+fn unread(told: &InetResponse) -> u32 {
+    let end = u32::from(told.header.state == TCP_CLOSE_WAIT);
+    told.header.recv_queue.saturating_sub(end)
 }
 
 /// IPv4 through an IPv6 socket is IPv4.
@@ -205,7 +211,14 @@ mod tests {
         let answered = at(door, Some(peer)).unwrap();
         assert_eq!(answered.unread, 0);
         assert!(answered.last_sent.unwrap() < answered.last_received.unwrap(), "{answered:?}");
+        client.write_all(b"bye").unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
+        while at(door, Some(peer)).unwrap().kind != SocketKind::Other {
+            std::thread::yield_now();
+        }
+        assert_eq!(at(door, Some(peer)).unwrap().unread, 3);
+        server.read_exact(&mut [0; 3]).unwrap();
+        assert_eq!(at(door, Some(peer)).unwrap().unread, 0, "an end is no byte");
         server.read_to_end(&mut Vec::new()).unwrap();
         let half_closed = at(door, Some(peer)).unwrap();
         assert!(half_closed.kind == SocketKind::Other && half_closed.last_sent.is_some(), "{half_closed:?}");
