@@ -4,8 +4,7 @@ use super::*;
 use crate::container::Sleep;
 use crate::idle::Looks;
 use crate::policy::Counts;
-use crate::{Key, Said};
-use std::net::Ipv4Addr;
+use crate::specimen::specimen;
 
 const START: u64 = 1_000_000;
 const POLICY: IdlePolicy = IdlePolicy::DEFAULT;
@@ -17,27 +16,7 @@ fn at(seconds: u64) -> Timestamp {
 /// One that started at 0, was last used then, and is looked at first after two hours.
 fn running() -> Container {
     let looks = Some(Looks { stage: Stage::Initial, since: at(0), next: at(7200) });
-    Container {
-        key: Key::new("k"),
-        container_id: None,
-        engine_id: None,
-        name: "/a".into(),
-        image: "i".into(),
-        address: Ipv4Addr::LOCALHOST,
-        endpoints: vec![],
-        app_port: None,
-        ready: None,
-        image_says: Said::default(),
-        owner_says: Said::default(),
-        warnings: Vec::new(),
-        lives_since: None,
-        created_at: at(0),
-        last_activity: at(0),
-        check_in: NO_CHECK_IN.into(),
-        checked_in_at: None,
-        failure: None,
-        phase: Phase::Running { looks, sleep: Sleep::Awake },
-    }
+    specimen(Phase::Running { looks, sleep: Sleep::Awake }, at(0))
 }
 
 fn used(at: Timestamp) -> Container {

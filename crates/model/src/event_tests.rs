@@ -3,30 +3,10 @@ use crate::cause::{Method, Refusal};
 use crate::container::After;
 use crate::freezer::Freezer;
 use crate::policy::Term;
-use std::net::Ipv4Addr;
+use crate::specimen::specimen;
 
 fn container(phase: Phase) -> Container {
-    Container {
-        key: Key::new("k"),
-        container_id: Some(ContainerId::new("1".repeat(64))),
-        engine_id: None,
-        name: "/bell".into(),
-        image: "image".into(),
-        address: Ipv4Addr::LOCALHOST,
-        endpoints: vec![],
-        app_port: None,
-        ready: None,
-        image_says: Default::default(),
-        owner_says: Default::default(),
-        warnings: vec![],
-        lives_since: None,
-        created_at: Timestamp::from_millis(0),
-        last_activity: Timestamp::from_millis(0),
-        check_in: "0".into(),
-        checked_in_at: None,
-        failure: None,
-        phase,
-    }
+    specimen(phase, Timestamp::from_millis(0))
 }
 
 fn told(before: Phase, after: Phase, because: Option<Cause>) -> Option<String> {

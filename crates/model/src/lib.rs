@@ -17,6 +17,8 @@ pub mod next_fit;
 pub mod policy;
 pub mod quiet;
 pub mod ready;
+#[cfg(test)]
+mod specimen;
 pub mod time;
 pub mod why;
 

@@ -3,38 +3,16 @@
 use super::*;
 use crate::container::{Depth, Reach, Status};
 use crate::idle::{Looks, Stage};
-use crate::ids::Key;
 use crate::policy::WakeOn;
+use crate::specimen::specimen;
 use proptest::prelude::*;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const POLICY: IdlePolicy = IdlePolicy::DEFAULT;
 
 fn container(phase: Phase) -> Container {
-    let id = "a".repeat(64);
-    Container {
-        key: Key::new("k"),
-        container_id: Some(ContainerId::new(&id)),
-        engine_id: Some(EngineId::new(&id)),
-        name: "/a".into(),
-        image: "i".into(),
-        address: Ipv4Addr::LOCALHOST,
-        endpoints: vec![],
-        app_port: None,
-        ready: None,
-        image_says: Default::default(),
-        owner_says: Default::default(),
-        warnings: vec![],
-        lives_since: None,
-        created_at: NOW,
-        last_activity: NOW,
-        check_in: NO_CHECK_IN.into(),
-        checked_in_at: None,
-        failure: None,
-        phase,
-    }
+    specimen(phase, NOW)
 }
 
 fn running() -> Phase {

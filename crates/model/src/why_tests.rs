@@ -2,8 +2,7 @@ use super::*;
 use crate::cause::Method;
 use crate::freezer::Freezer;
 use crate::idle::Looks;
-use crate::ids::Key;
-use std::net::Ipv4Addr;
+use crate::specimen::specimen;
 use std::time::Duration;
 
 const NOW: u64 = 1_000_000;
@@ -13,27 +12,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn container(phase: Phase) -> Container {
-    Container {
-        key: Key::new("k"),
-        container_id: None,
-        engine_id: None,
-        name: "/bell".into(),
-        image: "image".into(),
-        address: Ipv4Addr::LOCALHOST,
-        endpoints: vec![],
-        app_port: None,
-        ready: None,
-        image_says: Default::default(),
-        owner_says: Default::default(),
-        warnings: vec![],
-        lives_since: None,
-        created_at: at(-500),
-        last_activity: at(-12),
-        check_in: "0".into(),
-        checked_in_at: None,
-        failure: None,
-        phase,
-    }
+    Container { created_at: at(-500), ..specimen(phase, at(-12)) }
 }
 
 fn running(stage: Stage, sleep: Sleep) -> Container {
