@@ -106,6 +106,35 @@ impl Client {
         answer.json()
     }
 
+    /// A new container as this JSON asks for it, or the test fails.
+    pub fn create_as(&self, asked: &Value) -> Value {
+        let body = asked.to_string();
+        let answer = self.send("POST", "/v1/containers", &[], Some(("application/json", &body)));
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()
+    }
+
+    /// The field of this container becomes this value within half a minute, or the test fails.
+    pub fn until(&self, container: &Value, field: &str, value: &str) {
+        let uri = crate::text(container, "uri");
+        crate::until(&format!("its {field} is {value}"), Duration::from_secs(30), || {
+            (self.show(uri)[field] == value).then_some(())
+        });
+    }
+
+    /// Freezes it by hand, or the test fails.
+    pub fn freeze(&self, container: &Value) {
+        let answer = self.patch(crate::text(container, "uri"), "depth=frozen");
+        assert!(answer.status == 200 && answer.json()["depth"] == "frozen", "{}", answer.text);
+    }
+
+    /// What happened to it, by kind.
+    pub fn kinds(&self, container: &Value) -> Vec<String> {
+        let events = self.get(&format!("{}/events?limit=200", crate::text(container, "uri"))).json();
+        let events = events.as_array().expect("a list");
+        events.iter().map(|event| crate::text(event, "kind").to_owned()).collect()
+    }
+
     /// The container at this `uri`, or the test fails.
     pub fn show(&self, uri: &str) -> Value {
         let answer = self.get(uri);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use serde_json::{Value, json};
-use std::io::{ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::{Daemon, Postgres, ask, docker, test_image, text, until};
@@ -12,29 +12,17 @@ const POSTGRES: &str = "atbaker/sd-postgres";
 const SECONDS: Duration = Duration::from_secs(30);
 
 fn create(daemon: &Daemon, image: &str, policy: &Value) -> Value {
-    let body = json!({"image": image, "policy": policy}).to_string();
-    let made = daemon.client.send("POST", "/v1/containers", &[], Some(("application/json", &body)));
-    assert_eq!(made.status, 201, "{}", made.text);
-    made.json()
+    daemon.client.create_as(&json!({"image": image, "policy": policy}))
 }
 
 fn shows(daemon: &Daemon, container: &Value, field: &str) -> String {
     text(&daemon.client.show(text(container, "uri")), field).to_owned()
 }
 
-fn until_it(daemon: &Daemon, container: &Value, field: &str, value: &str) {
-    let what = format!("its {field} is {value}");
-    until(&what, SECONDS, || (shows(daemon, container, field) == value).then_some(()));
-}
-
-fn freeze(daemon: &Daemon, container: &Value) {
-    let frozen = daemon.client.patch(text(container, "uri"), "depth=frozen");
-    assert_eq!((frozen.status, frozen.json()["depth"].as_str()), (200, Some("frozen")), "{}", frozen.text);
-}
-
-fn kinds(daemon: &Daemon, container: &Value) -> Vec<String> {
-    let events = daemon.client.get(&format!("{}/events?limit=200", text(container, "uri"))).json();
-    events.as_array().unwrap().iter().map(|event| text(event, "kind").to_owned()).collect()
+/// Its server has answered, and nobody else.
+fn answers(container: &Value, line: &str) -> std::io::Result<()> {
+    let answer = ask(text(container, "app_port"), line)?;
+    if answer.ends_with(&format!(": {line}")) { Ok(()) } else { Err(std::io::Error::other(answer)) }
 }
 
 /// Nobody's use keeps it, so that looks stop it within seconds.
@@ -54,7 +42,7 @@ fn a_pool_of_twenty_connections_outlives_a_hundred_freezes() {
     let port = text(&container, "app_port");
     let mut pool: Vec<Postgres> = (0..20).map(|_| Postgres::connect(port).unwrap()).collect();
     for cycle in 0..100 {
-        freeze(&daemon, &container);
+        daemon.client.freeze(&container);
         pool[cycle % 20].query("SELECT 1").unwrap();
         assert_eq!(shows(&daemon, &container, "depth"), "awake");
     }
@@ -67,20 +55,21 @@ fn a_pool_freezes_by_itself_answers_keep_alives_and_finishes_a_long_query() {
     let container = create(&daemon, POSTGRES, &json!({"freeze_after": "1s"}));
     let mut open = Postgres::connect(text(&container, "app_port")).unwrap();
     for _ in 0..5 {
-        until_it(&daemon, &container, "depth", "frozen");
+        daemon.client.until(&container, "depth", "frozen");
         open.query("SELECT 1").unwrap();
         let begun = Instant::now();
-        until_it(&daemon, &container, "depth", "frozen");
+        daemon.client.until(&container, "depth", "frozen");
         assert!(
             begun.elapsed() < Duration::from_secs(5),
             "a keep-alive keeps nothing awake: {:?}",
             begun.elapsed()
         );
     }
+    let froze = || daemon.client.kinds(&container).iter().filter(|kind| *kind == "froze").count();
+    let before = froze();
     open.query("SELECT pg_sleep(4)").unwrap();
-    let froze = kinds(&daemon, &container).iter().filter(|kind| *kind == "froze").count();
-    until_it(&daemon, &container, "depth", "frozen");
-    assert!(froze <= 7, "an answer is owed: {froze}");
+    assert_eq!(froze(), before, "while an answer is owed");
+    daemon.client.until(&container, "depth", "frozen");
 }
 
 #[test]
@@ -89,7 +78,7 @@ fn what_the_engine_does_to_frozen_ones_ends_well() {
     let policy = json!({"freeze_after": "off"});
     let made: Vec<Value> = (0..4).map(|_| create(&daemon, POSTGRES, &policy)).collect();
     let [stopped, restarted, entered, removed] = &made[..] else { unreachable!() };
-    made.iter().for_each(|container| freeze(&daemon, container));
+    made.iter().for_each(|container| daemon.client.freeze(container));
     let id = |container: &Value| text(container, "container_id").to_owned();
     let begun = Instant::now();
     docker(&["exec", &id(entered), "true"]);
@@ -107,14 +96,14 @@ fn what_the_engine_does_to_frozen_ones_ends_well() {
         let logs = String::from_utf8_lossy(&logs);
         assert!(logs.contains("database system is shut down"), "{logs}");
     }
-    until_it(&daemon, restarted, "status", "running");
+    daemon.client.until(restarted, "status", "running");
     until("it serves again", SECONDS, || Postgres::connect(text(restarted, "app_port")).ok());
-    until_it(&daemon, stopped, "status", "stopped");
+    daemon.client.until(stopped, "status", "stopped");
     assert!(
         TcpStream::connect(format!("127.0.0.1:{}", text(stopped, "app_port"))).is_err(),
         "a person stopped it"
     );
-    until_it(&daemon, removed, "status", "stopped");
+    daemon.client.until(removed, "status", "stopped");
 }
 
 #[test]
@@ -126,16 +115,16 @@ fn a_daemon_that_is_killed_over_frozen_ones_finds_them_and_one_that_ends_leaves_
         .iter()
         .map(|one| TcpStream::connect(format!("127.0.0.1:{}", text(one, "app_port"))).unwrap())
         .collect();
-    made.iter().for_each(|container| freeze(&daemon, container));
+    made.iter().for_each(|container| daemon.client.freeze(container));
     daemon.kill();
     daemon.start_again(&[]);
     for container in &made {
         assert_eq!(shows(&daemon, container, "status"), "running");
-        ask(text(container, "app_port"), "hello").unwrap();
+        answers(container, "hello").unwrap();
         assert_eq!(shows(&daemon, container, "depth"), "awake");
     }
     drop(open);
-    made.iter().for_each(|container| freeze(&daemon, container));
+    made.iter().for_each(|container| daemon.client.freeze(container));
     daemon.end();
     for container in &made {
         docker(&["exec", text(container, "container_id"), "true"]);
@@ -146,15 +135,15 @@ fn a_daemon_that_is_killed_over_frozen_ones_finds_them_and_one_that_ends_leaves_
 fn a_hundred_connections_at_once_are_one_start_and_lose_nothing() {
     let daemon = Daemon::start(&[]);
     let container = create(&daemon, test_image(), &restless(&[]));
-    until_it(&daemon, &container, "status", "stopped");
-    let port = text(&container, "app_port");
+    daemon.client.until(&container, "status", "stopped");
     std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..100).map(|_| scope.spawn(move || ask(port, "hello"))).collect();
-        for asked in asking {
-            assert!(!asked.join().unwrap().unwrap().is_empty());
-        }
+        let container = &container;
+        let asking: Vec<_> = (0..100)
+            .map(|number| scope.spawn(move || answers(container, &format!("hello {number}"))))
+            .collect();
+        asking.into_iter().for_each(|asked| asked.join().unwrap().unwrap());
     });
-    let kinds = kinds(&daemon, &container);
+    let kinds = daemon.client.kinds(&container);
     let woke = kinds.iter().filter(|kind| *kind == "woke").count();
     let started = kinds.iter().filter(|kind| *kind == "started").count();
     assert_eq!((woke, started), (1, 1), "{kinds:?}");
@@ -170,15 +159,14 @@ fn connections_at_the_very_moment_of_freezing_are_all_answered() {
         for container in &made {
             scope.spawn(move || {
                 for number in 0..125 {
-                    ask(text(container, "app_port"), "hello")
-                        .unwrap_or_else(|error| panic!("number {number}: {error}"));
+                    answers(container, "hello").unwrap_or_else(|error| panic!("number {number}: {error}"));
                     std::thread::sleep(Duration::from_millis(95 + number % 20));
                 }
             });
         }
     });
     for container in &made {
-        let froze = kinds(&daemon, container).iter().filter(|kind| *kind == "froze").count();
+        let froze = daemon.client.kinds(container).iter().filter(|kind| *kind == "froze").count();
         assert!(froze > 5, "it froze in between: {froze}");
     }
 }
@@ -188,15 +176,16 @@ fn a_first_byte_wakes_what_a_bare_connect_does_not_and_api_is_for_requests_alone
     let daemon = Daemon::start(&[]);
     let by_byte = create(&daemon, test_image(), &restless(&[("wake", "first-byte")]));
     let by_api = create(&daemon, test_image(), &restless(&[("wake", "api")]));
-    until_it(&daemon, &by_byte, "status", "stopped");
-    until_it(&daemon, &by_api, "status", "stopped");
+    daemon.client.until(&by_byte, "status", "stopped");
+    daemon.client.until(&by_api, "status", "stopped");
     let address = |container: &Value| format!("127.0.0.1:{}", text(container, "app_port"));
     let refused = TcpStream::connect(address(&by_api)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     let mut scan = TcpStream::connect(address(&by_byte)).unwrap();
     tests::throughout(Duration::from_secs(2), || assert_eq!(shows(&daemon, &by_byte, "status"), "stopped"));
     scan.write_all(b"hello\n").unwrap();
-    until("the byte wakes it", SECONDS, || {
-        kinds(&daemon, &by_byte).contains(&"woke".to_owned()).then_some(())
-    });
+    let mut answer = String::new();
+    BufReader::new(&scan).read_line(&mut answer).unwrap();
+    assert!(answer.ends_with(": hello\n"), "the byte that woke it arrives: {answer}");
+    assert!(daemon.client.kinds(&by_byte).contains(&"woke".to_owned()));
 }

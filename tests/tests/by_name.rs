@@ -12,10 +12,7 @@ fn page(daemon: &Daemon, host: &str, path: &str, headers: &[(&str, &str)]) -> An
 }
 
 fn create(daemon: &Daemon, image: &str, env: &Value) -> Value {
-    let body = json!({"image": image, "env": env}).to_string();
-    let made = daemon.client.send("POST", "/v1/containers", &[], Some(("application/json", &body)));
-    assert_eq!(made.status, 201, "{}", made.text);
-    made.json()
+    daemon.client.create_as(&json!({"image": image, "env": env}))
 }
 
 fn short_id(container: &Value) -> &str {

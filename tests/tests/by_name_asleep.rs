@@ -14,10 +14,7 @@ fn quick() -> Value {
 }
 
 fn create(daemon: &Daemon, image: &str, policy: &Value, env: &Value) -> Value {
-    let body = json!({"image": image, "policy": policy, "env": env}).to_string();
-    let made = daemon.client.send("POST", "/v1/containers", &[], Some(("application/json", &body)));
-    assert_eq!(made.status, 201, "{}", made.text);
-    made.json()
+    daemon.client.create_as(&json!({"image": image, "policy": policy, "env": env}))
 }
 
 fn host(container: &Value) -> String {

@@ -30,9 +30,7 @@ fn send(client: &Client, method: &str, path: &str, body: Value) -> Answer {
 }
 
 fn create(client: &Client, image: &str, policy: Value) -> Value {
-    let made = send(client, "POST", "/v1/containers", json!({"image": image, "policy": policy}));
-    assert_eq!(made.status, 201, "{}", made.text);
-    made.json()
+    client.create_as(&json!({"image": image, "policy": policy}))
 }
 
 /// Seconds from its creation to this time of it.

@@ -133,3 +133,20 @@ async fn a_frozen_one_that_cannot_be_stopped_runs_on() {
     assert!(bench.fake.all().iter().all(|body| body.running && body.frozen.is_none()));
     assert!(handle.view().failure().unwrap().contains("could not be stopped"));
 }
+
+/// On a busy machine it began after the next look, and could not in a frozen one.
+#[tokio::test(start_paused = true)]
+async fn a_command_that_begins_a_second_after_it_was_announced_finds_it_awake() {
+    let (bench, control, of, _) = launched().await;
+    let body = body(&control, &of);
+    for asleep in [true, false] {
+        until("it is asleep", || depth(&control, &of) == Depth::Frozen).await;
+        if !asleep {
+            control.find(&of).unwrap().thaw().await.unwrap();
+        }
+        bench.fake.announce_exec(&body);
+        until("it is awake", || depth(&control, &of) == Depth::Awake).await;
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(depth(&control, &of), Depth::Awake, "asleep: {asleep}");
+    }
+}

@@ -173,3 +173,15 @@ async fn one_whose_application_takes_its_time_freezes_as_any_other() {
     tokio::time::sleep(2 * MINUTE).await;
     assert_eq!(depth(&control, &id(&view)), Depth::Frozen);
 }
+
+/// A look that found it took the hours since for use.
+#[tokio::test(start_paused = true)]
+async fn a_look_at_an_open_connection_that_nobody_uses_does_not_put_its_freeze_off() {
+    let mut bench = Bench::inline();
+    bench.policy.freeze_after = FreezeAfter::After(180 * MINUTE);
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    let _open = connect(&bench.ports.target(50_001));
+    tokio::time::sleep(181 * MINUTE).await;
+    assert_eq!((depth(&control, &id(&view)), status(&control, &id(&view))), (Depth::Frozen, Status::Running));
+}

@@ -338,10 +338,6 @@ impl Container {
         if now < looks.next {
             return None;
         }
-        // Check-ins and moved bytes were recorded when they came.
-        if evidence.connections > 0 {
-            self.last_activity = now;
-        }
         match policy.look(looks.stage, evidence, now) {
             Verdict::LookAgain(looks) => {
                 self.phase = Phase::Running { looks: Some(looks), sleep };

@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 /// After a thaw: keep-alives are answered in less, and it freezes again.
 const BRIEFLY: Duration = Duration::from_millis(300);
+/// After the engine said that it is about to do something: on a busy machine, a command that was announced begins later than that.
+const ANNOUNCED: Duration = Duration::from_secs(2);
 /// While something that may end at any time keeps it awake.
 const SOONEST: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(5);
@@ -201,7 +203,7 @@ impl Supervisor {
         }
         // A command that somebody began meanwhile may not have been counted.
         if self.sleeper.needed {
-            return self.check_in(SOONEST);
+            return self.check_in(ANNOUNCED);
         }
         match inside.map(|inside| inside.keeps_awake(&policy)) {
             Some(Some(by)) => self.keep_awake(Awake { by, until: None }),
@@ -289,6 +291,9 @@ impl Supervisor {
     /// The engine is about to do something to it, or has gone.
     pub(super) async fn thaw_because(&mut self, why: Cause) {
         self.sleeper.needed = true;
+        if self.is_awake() {
+            self.check_in(ANNOUNCED);
+        }
         self.fact_because(Input::Wake(Waker::Need), Some(why)).await;
     }
 
@@ -308,8 +313,10 @@ impl Supervisor {
             self.calls.outdate_inspect();
         }
         match (before, &self.container.phase) {
-            (Phase::Running { sleep, .. }, Phase::Running { .. }) if *sleep == Sleep::Awake => {}
-            (Phase::Running { .. }, Phase::Running { .. }) => self.goes_on(),
+            (Phase::Running { sleep, .. }, Phase::Running { .. }) if is_awake && *sleep != Sleep::Awake => {
+                self.goes_on();
+            }
+            (Phase::Running { .. }, Phase::Running { .. }) => {}
             (_, Phase::Running { .. }) => self.begins(),
             (Phase::Running { .. } | Phase::Starting { .. }, Phase::Stopped { reason }) => {
                 self.sleeper.crashes.ended(*reason);
@@ -360,6 +367,7 @@ impl Supervisor {
         if let (Some((at, _)), Some(since)) = (&mut self.sleeper.cpu, Instant::now().checked_sub(after)) {
             *at = since.max(*at);
         }
-        self.check_in(BRIEFLY);
+        let announced = std::mem::take(&mut self.sleeper.needed);
+        self.check_in(if announced { ANNOUNCED } else { BRIEFLY });
     }
 }

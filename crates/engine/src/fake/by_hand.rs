@@ -67,6 +67,11 @@ impl Fake {
         self.state().tell(id, EventKind::Signalled);
     }
 
+    /// Somebody is about to run a command in it, and takes his time.
+    pub fn announce_exec(&self, id: &EngineId) {
+        self.state().tell(id, EventKind::Exec);
+    }
+
     /// As `docker exec` by hand: one more command runs in it.
     pub fn exec_by_hand(&self, id: &EngineId) {
         self.state().add_exec(id);
