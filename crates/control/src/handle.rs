@@ -251,7 +251,9 @@ impl Handle {
         let mut report = self.lock_report();
         if report.is_none() {
             let shown = self.view();
-            let fresh = now.since(shown.container.last_activity) < USE_RECORDED_EVERY;
+            // Where a report counts for a time, it counts from the last one.
+            let lasts = shown.policy.check_in_ttl.is_none();
+            let fresh = lasts && now.since(shown.container.last_activity) < USE_RECORDED_EVERY;
             let is_first = shown.container.checked_in_at.is_none();
             if !is_first && shown.container.check_in == value && (fresh || value == NO_CHECK_IN) {
                 return Ok(());

@@ -4,10 +4,11 @@
 
 mod bench;
 
-use bench::{depth, launched, until};
+use bench::{Bench, create, depth, id, launched, until};
 use control::Control;
 use engine::fake::Call;
 use engine::{Socket, SocketKind};
+use model::policy::FreezeAfter;
 use model::{Depth, EngineId, Keeper};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -149,4 +150,22 @@ async fn a_command_that_begins_a_second_after_it_was_announced_finds_it_awake() 
         tokio::time::sleep(SECOND).await;
         assert_eq!(depth(&control, &of), Depth::Awake, "asleep: {asleep}");
     }
+}
+
+/// Of reports that said the same, one in ten seconds was taken, and the time counted from that one.
+#[tokio::test(start_paused = true)]
+async fn a_report_that_counts_for_a_time_counts_from_the_last_one() {
+    let mut bench = Bench::inline();
+    bench.policy.freeze_after = FreezeAfter::After(SECOND);
+    bench.policy.check_in_ttl = Some(8 * SECOND);
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    for _ in 0..10 {
+        control.check_in(IpAddr::V4(view.container.address), "1");
+        for _ in 0..7 {
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(depth(&control, &id(&view)), Depth::Awake);
+        }
+    }
+    until("it reports no more", || depth(&control, &id(&view)) == Depth::Frozen).await;
 }
