@@ -122,10 +122,16 @@ impl Client {
         });
     }
 
-    /// Freezes it by hand, or the test fails.
+    /// Freezes it by hand, or the test fails. Whoever has not yet read what it was sent, a connection's end too, is left awake by
+    /// right (409): it is given a few seconds to do so.
     pub fn freeze(&self, container: &Value) {
-        let answer = self.patch(crate::text(container, "uri"), "depth=frozen");
-        assert!(answer.status == 200 && answer.json()["depth"] == "frozen", "{}", answer.text);
+        let frozen = || {
+            let answer = self.patch(crate::text(container, "uri"), "depth=frozen");
+            assert!(matches!(answer.status, 200 | 409), "{}", answer.text);
+            (answer.status == 200).then(|| answer.json())
+        };
+        let shown = crate::until("it has read everything and is frozen", Duration::from_secs(10), frozen);
+        assert_eq!(shown["depth"], "frozen", "{shown}");
     }
 
     /// What happened to it, by kind.
