@@ -5,8 +5,8 @@ use crate::{by_name, events, ports::NoPorts};
 use anyhow::Context;
 use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Unmeasured, Writing};
 use engine::fake::Fake;
-use gateway::Gateway;
 use gateway::http::Trusted;
+use gateway::{Gateway, Threads};
 use model::IdlePolicy;
 use serde_json::{Value, json};
 use server::{App, Limits, Listening, Password};
@@ -94,6 +94,7 @@ async fn listen(control: &Arc<Control>, gateway: &Gateway) -> anyhow::Result<u16
         show_causes: false.into(),
         ending: Default::default(),
     });
+    let threads = Threads::start("http")?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
     let listening = Listening {
@@ -103,8 +104,12 @@ async fn listen(control: &Arc<Control>, gateway: &Gateway) -> anyhow::Result<u16
         hosts: server::Hosts::any(),
         names: Some(by_name::names("localhost", Trusted::default(), &app, gateway)),
         refused: Default::default(),
+        threads: threads.handles().to_vec(),
     };
-    tokio::spawn(listening.serve(CancellationToken::new(), Duration::from_secs(1)));
+    tokio::spawn(async move {
+        listening.serve(CancellationToken::new(), Duration::from_secs(1)).await;
+        drop(threads);
+    });
     Ok(port)
 }
 

@@ -19,6 +19,7 @@ use crate::{Clock, Endpoints, Settings, policy, pressure, pulse};
 use engine::{Engine, EngineError, Network, NetworkSpec};
 use ipnet::Ipv4Net;
 use std::sync::Arc;
+use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) door: CheckInDoor,
     pub(crate) reconciler: Reconciler,
     pub(crate) tasks: TaskTracker,
+    /// Whoever asks may run elsewhere, and be gone before what was asked for is.
+    pub(crate) runtime: runtime::Handle,
     pub(crate) ending: CancellationToken,
     /// When it came up.
     pub(crate) launched: tokio::time::Instant,
@@ -126,6 +129,7 @@ impl Control {
         let range = &settings.endpoint_ports;
         let journal = Journal::start(store, writing, contents.last_event);
         let shared = Arc::new(Shared {
+            runtime: runtime::Handle::current(),
             ledger: Ledger::new(range, network.subnet, network.gateway, trails, Arc::clone(&endpoints)),
             events: Events::new(&journal),
             journal,

@@ -87,7 +87,8 @@ impl Control {
         let admitted = self.shared.ending.run_until_cancelled(self.shared.admission.admit()).await;
         let admitted = admitted.ok_or(CreateError::Failed(CommandError::Ending))??;
         let control = Arc::clone(self);
-        let task = self.shared.tasks.spawn(async move { control.create_now(request, admitted).await });
+        let making = async move { control.create_now(request, admitted).await };
+        let task = self.shared.tasks.spawn_on(making, &self.shared.runtime);
         task.await.unwrap_or(Err(CreateError::Failed(CommandError::Ending)))
     }
 

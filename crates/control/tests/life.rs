@@ -385,3 +385,18 @@ async fn as_a_host_a_container_goes_by_its_short_id_or_its_name_and_the_oldest_h
     control.find("my_app").unwrap().delete().await.unwrap();
     assert_eq!(found("my-app"), Some(id(&second)), "a deleted one is reached no more");
 }
+
+#[tokio::test]
+async fn a_container_outlives_the_thread_of_whoever_asked_for_it() {
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let asked = std::sync::Arc::clone(&control);
+    let elsewhere = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        id(&runtime.block_on(create(&asked)))
+    });
+    until("it was asked for", || elsewhere.is_finished()).await;
+    let id = elsewhere.join().unwrap();
+    control.find(&id).unwrap().stop().await.unwrap();
+    until("it is stopped", || status(&control, &id) == Status::Stopped).await;
+}

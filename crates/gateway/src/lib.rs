@@ -13,6 +13,9 @@ mod keeper;
 mod lane;
 mod listener;
 mod proxy_header;
+mod threads;
+
+pub use threads::Threads;
 
 use async_trait::async_trait;
 use connections::Connections;

@@ -24,6 +24,7 @@ mod places;
 mod problems;
 mod routes;
 mod unread;
+mod visit;
 
 pub use auth::Password;
 pub use client::Client;

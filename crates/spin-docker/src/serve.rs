@@ -14,7 +14,7 @@ use control::{Clock, Control, Neighbours, Parts, Reserves, Sqlite, Writing};
 use engine::Engine;
 use engine::docker::Docker;
 use gateway::http::Trusted;
-use gateway::{Gateway, Options};
+use gateway::{Gateway, Options, Threads};
 use server::{App, Hosts, Limits, Listening, Password};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -69,6 +69,8 @@ struct Daemon {
     app: Arc<App>,
     control: Arc<Control>,
     gateway: Gateway,
+    /// Where the API and what is asked for by name are served.
+    threads: Threads,
     servers: TaskTracker,
     ending: CancellationToken,
 }
@@ -93,6 +95,7 @@ impl Daemon {
         let gateway =
             Gateway::new(Options { address: settings.endpoint_address, wake_timeout: WAKE_TIMEOUT })
                 .context("cannot start the gateway's threads")?;
+        let threads = Threads::start("http").context("cannot start the API's threads")?;
         let parts = Parts {
             engine: Arc::new(engine),
             endpoints: Arc::new(gateway.clone()),
@@ -106,7 +109,7 @@ impl Daemon {
         let control = Control::launch(parts).await?;
         let (servers, ending) = (TaskTracker::new(), CancellationToken::new());
         let app = Arc::new(app(settings, &control, ending.clone()));
-        let daemon = Self { app, control, gateway, servers, ending };
+        let daemon = Self { app, control, gateway, threads, servers, ending };
         daemon.open(settings, listener, degraded).await?;
         Ok(daemon)
     }
@@ -129,6 +132,7 @@ impl Daemon {
                     hosts: Hosts::any(),
                     names: None,
                     refused: Neighbours::default(),
+                    threads: Vec::new(),
                 },
                 settings,
             );
@@ -138,7 +142,9 @@ impl Daemon {
         let (routes, hosts) = (server::api(&self.app), Hosts::of(address, &self.app.public_host));
         let trusted = Trusted(settings.trusted_proxies.clone());
         let names = Some(by_name::names(&settings.domain, trusted, &self.app, &self.gateway));
-        self.serve(Listening { listener, routes, limits: Limits::API, hosts, names, refused }, settings);
+        let threads = self.threads.handles().to_vec();
+        let limits = Limits::API;
+        self.serve(Listening { listener, routes, limits, hosts, names, refused, threads }, settings);
         tracing::info!("listening on http://{address} (version {})", env!("CARGO_PKG_VERSION"));
         Ok(())
     }

@@ -118,8 +118,12 @@ impl Attempt {
 async fn handshake(site: &Site, gateway: &Gateway, stream: TcpStream) -> Result<Link, Trouble> {
     let begun = async {
         let from = stream.local_addr()?.port();
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok((Link { sender, from }, connection))
+        let (sender, connection) = http1::Builder::new()
+            .writev(false)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        Ok((Link::new(sender, from), connection))
     };
     let (link, connection) =
         begun.await.map_err(|error: io::Error| Trouble::Unreachable(error.to_string()))?;

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::runtime::{self, Handle};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ pub(crate) struct Site {
 /// A connection to a container.
 pub(super) struct Link {
     pub(super) sender: SendRequest<Inward>,
+    /// Where it runs: asked from there, it wakes nobody on another thread.
+    runtime: runtime::Id,
     /// The port of ours that it comes from.
     pub(super) from: u16,
 }
@@ -89,15 +92,22 @@ impl Sites {
     }
 }
 
+impl Link {
+    /// One that runs on the current runtime.
+    pub(super) fn new(sender: SendRequest<Inward>, from: u16) -> Self {
+        Self { sender, runtime: Handle::current().id(), from }
+    }
+}
+
 impl Site {
     fn resting(&self) -> MutexGuard<'_, Vec<(Link, Instant)>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection that has rested for the shortest time: the likeliest to be open still.
+    /// The connection of this thread that has rested for the shortest time: the likeliest to be open still.
     pub(super) fn take(&self) -> Option<Link> {
-        let mut resting = self.resting();
-        let ready = resting.iter().rposition(|(link, _)| link.sender.is_ready())?;
+        let (mut resting, here) = (self.resting(), Handle::current().id());
+        let ready = resting.iter().rposition(|(link, _)| link.runtime == here && link.sender.is_ready())?;
         Some(resting.swap_remove(ready).0)
     }
 

@@ -27,7 +27,8 @@ pub struct Bench {
     pub port: u16,
     target: Target,
     server: SocketAddr,
-    _runtime: tokio::runtime::Runtime,
+    proxy: Proxy,
+    _runtimes: Vec<tokio::runtime::Runtime>,
 }
 
 struct One(Upstream);
@@ -122,15 +123,23 @@ impl Bench {
             policy: Arc::new(policy(wake_timeout)),
         };
         let proxy = Proxy::new(gateway.clone(), One(upstream), trusted);
-        let server = runtime.block_on(serve(proxy));
+        let server = runtime.block_on(serve(proxy.clone()));
         drop(entered);
-        let bench = Self { traffic, sleeper, gateway, port, target, server, _runtime: runtime };
+        let _runtimes = vec![runtime];
+        let bench = Self { traffic, sleeper, gateway, port, target, server, proxy, _runtimes };
         bench.set(Reach::Refuse);
         bench
     }
 
     pub fn set(&self, reach: Reach) {
         self.gateway.set(self.port, reach, &self.target).unwrap();
+    }
+
+    /// Whoever connects from now on is served by another runtime.
+    pub fn change_runtime(&mut self) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        self.server = runtime.block_on(serve(self.proxy.clone()));
+        self._runtimes.push(runtime);
     }
 
     pub fn connect(&self) -> TcpStream {

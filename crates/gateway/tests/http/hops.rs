@@ -5,6 +5,7 @@ use control::Endpoints;
 use gateway::http::Trusted;
 use model::Reach;
 use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 fn lines(head: &str) -> Vec<&str> {
@@ -179,4 +180,23 @@ fn an_unknown_name_is_404_and_says_nothing_of_others() {
     assert!(has(&answer, 404) && answer.contains("content-type: text/plain"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nNo container goes by this name.\n"), "{answer}");
     assert!(seen.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_connection_to_the_container_stays_on_its_thread() {
+    let (address, seen) = recorder(OK);
+    let mut bench = Bench::new(address);
+    let mut stayed = bench.connect();
+    let ask = |stream: &mut TcpStream| {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert!(has(&head(stream).unwrap(), 200));
+        take(stream, 2);
+    };
+    ask(&mut stayed);
+    bench.change_runtime();
+    ask(&mut bench.connect());
+    ask(&mut stayed);
+    ask(&mut bench.connect());
+    let numbers: Vec<usize> = seen.lock().unwrap().iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [0, 1, 0, 1]);
 }

@@ -1,0 +1,55 @@
+//! A thread for each core, with a runtime of its own. What stays on one of them wakes nobody on another.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::thread;
+use tokio::runtime::{Builder, Handle};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The threads. Dropped, they end, and whatever runs on them.
+pub struct Threads {
+    runtimes: Vec<Handle>,
+    _ends: DropGuard,
+}
+
+impl Threads {
+    /// One for each core that we may use, called by this name; an error where they cannot be had.
+    pub fn start(name: &str) -> io::Result<Self> {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let ended = CancellationToken::new();
+        let runtimes = (0..cores).map(|number| start(format!("{name}-{number}"), ended.clone()));
+        Ok(Self { runtimes: runtimes.collect::<io::Result<_>>()?, _ends: ended.drop_guard() })
+    }
+
+    /// Where to run something. At least one.
+    pub fn handles(&self) -> &[Handle] {
+        &self.runtimes
+    }
+}
+
+fn start(name: String, ended: CancellationToken) -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new().name(name).spawn(move || runtime.block_on(ended.cancelled()))?;
+    Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_has_a_thread_of_that_name_and_they_end_together() {
+        let threads = Threads::start("test").unwrap();
+        let name = || async { thread::current().name().map(str::to_owned) };
+        let mut pending = Vec::new();
+        for (number, handle) in threads.handles().iter().enumerate() {
+            assert_eq!(handle.spawn(name()).await.unwrap(), Some(format!("test-{number}")));
+            pending.push(handle.spawn(std::future::pending::<()>()));
+        }
+        drop(threads);
+        for task in pending {
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+    }
+}

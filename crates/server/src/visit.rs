@@ -1,0 +1,160 @@
+//! One connection of a listener's: its requests, each to the API or to a container, and who is at the other end meanwhile.
+//!
+//! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 431 to a head that is too long.
+
+use crate::body::BodyLimit;
+use crate::client::{Client, Io};
+use crate::error::Failure;
+use crate::host::Hosts;
+use crate::listen::Limits;
+use crate::names::{Addressee, Names};
+use crate::places::{Place, Turn};
+use crate::routes::Routes;
+use crate::unread::Unread;
+use api::Kind;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// The longest request head. A longer one is 431.
+const MAX_HEAD: usize = 32 * 1024;
+
+/// One connection, from its accept to its end.
+pub(crate) struct Visit {
+    pub(crate) routes: Routes,
+    pub(crate) hosts: Hosts,
+    pub(crate) names: Option<Names>,
+    pub(crate) limits: Limits,
+    pub(crate) peer: SocketAddr,
+    pub(crate) place: Arc<Place>,
+    pub(crate) ending: CancellationToken,
+}
+
+impl Visit {
+    /// Serves requests until the client, the program or the connection ends.
+    pub(crate) async fn serve(self, stream: TcpStream) {
+        let Self { limits, peer, place, ending, .. } = self;
+        let stream = Arc::new(stream);
+        let visitor = Arc::new(Visitor {
+            routes: self.routes,
+            hosts: self.hosts,
+            names: self.names,
+            limits,
+            peer,
+            place: Arc::clone(&place),
+            stream: Arc::downgrade(&stream),
+        });
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.head_within)
+                .max_buf_size(MAX_HEAD)
+                // Who has sent all that it wants to may say so, and is answered.
+                .half_close(true)
+                // A head and a short body cost less in one piece than in two.
+                .writev(false)
+                .serve_connection(
+                    TokioIo::new(Io(stream)),
+                    service_fn(move |request| Arc::clone(&visitor).answer(request)),
+                )
+                .with_upgrades()
+        );
+        let served = async {
+            if let Some(ended) = ending.run_until_cancelled(connection.as_mut()).await {
+                return ended;
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        };
+        let whole = limits.whole.unwrap_or(Duration::MAX);
+        let ended = tokio::select! {
+            biased;
+            () = place.taken_away.cancelled() => return tracing::debug!(%peer, "idle, and closed for another"),
+            ended = tokio::time::timeout(whole, served) => ended,
+        };
+        if let Ok(Err(error)) = ended {
+            tracing::debug!(%peer, %error, "a connection broke off");
+        }
+    }
+}
+
+/// Who is at the other end of one connection, and what is there for them.
+struct Visitor {
+    routes: Routes,
+    hosts: Hosts,
+    names: Option<Names>,
+    limits: Limits,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    /// hyper's, which takes it over at an upgrade.
+    stream: Weak<TcpStream>,
+}
+
+impl Visitor {
+    async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> Result<Response, TakenAway> {
+        let Some(names) = &self.names else { return self.route(request).await };
+        match names.addressee(&request) {
+            Addressee::Api => self.route(request).await,
+            Addressee::Container(label) => Ok(self.page(names, label, request).await),
+            Addressee::Unclear => {
+                Ok(Failure::new(Kind::HostUnclear, "A request is for one host, and this one names several")
+                    .into_response())
+            }
+        }
+    }
+
+    async fn route(&self, request: hyper::Request<Incoming>) -> Result<Response, TakenAway> {
+        let turn = self.place.turn();
+        let (mut request, unread) = Unread::of(request, &turn);
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(BodyLimit(self.limits.body));
+        request.extensions_mut().insert(self.hosts.clone());
+        answer(self.routes.clone(), request, unread, turn).await
+    }
+
+    async fn page(&self, names: &Names, label: String, request: hyper::Request<Incoming>) -> Response {
+        if !self.place.move_to(&names.places) {
+            const FULL: &str = "Too many connections to containers are open; try again\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], FULL).into_response();
+        }
+        let stream = self.stream.upgrade().expect("hyper has it for as long as it asks");
+        names.pages.answer(label, request, Client::new(self.peer, &stream)).await
+    }
+}
+
+/// The connection has its turn until the last of the answer is on its way.
+async fn answer(
+    routes: Routes,
+    request: hyper::Request<Body>,
+    unread: Unread,
+    turn: Arc<Turn>,
+) -> Result<Response, TakenAway> {
+    let response = routes.answer(request).await;
+    unread.read().await;
+    if !turn.begin() {
+        return Err(TakenAway);
+    }
+    Ok(response.map(|body| {
+        Body::new(body.map_err(move |error| {
+            let _until_dropped = &turn;
+            error
+        }))
+    }))
+}
+
+/// The connection's place went to another while its request was coming: it is closed as any idle one.
+#[derive(Debug, thiserror::Error)]
+#[error("idle, and closed for another")]
+struct TakenAway;
