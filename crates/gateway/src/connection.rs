@@ -1,7 +1,7 @@
 //! One connection: held until the container's port accepts, waking it where that is needed, then forwarded. What the client
 //! sent first stays in its socket meanwhile, so nothing of it is lost.
 
-use crate::dial::{dial, is_out_of_ports};
+use crate::dial::{Unreached, dial, is_out_of_ports};
 use crate::proxy_header::proxy_header;
 use crate::{Course, lane};
 use control::{Flow, GaveUp, Target, WakeError};
@@ -26,6 +26,15 @@ pub(crate) enum Cut {
     TooLate,
     #[error("one side reset it: {0}")]
     Broken(#[from] io::Error),
+}
+
+impl From<Unreached> for Cut {
+    fn from(why: Unreached) -> Self {
+        match why {
+            Unreached::Asleep(error) => Self::Asleep(error),
+            Unreached::Unreachable(error) => Self::Unreachable(error),
+        }
+    }
 }
 
 /// A client that was accepted.
@@ -91,7 +100,9 @@ async fn connect(
             match (now.reach, &now.target) {
                 (Reach::Refuse, _) | (_, None) => return Err(Cut::Stopped),
                 (Reach::Forward, Some(target)) => {
-                    return dial_awake(target, client, &now, early_for, spare).await.map(Some);
+                    let container = dial(target, &client.flow, &now, early_for, spare).await?;
+                    begin(client, &container)?;
+                    return Ok(Some(container));
                 }
                 (Reach::Hold, Some(_)) => {}
                 (Reach::Wake, Some(target)) => target.wake(&client.flow).await?,
@@ -113,23 +124,6 @@ async fn connect(
         }
         .map_err(|_| Cut::Stopped)?;
     }
-}
-
-/// A frozen container's kernel completes the handshake while it is thawed.
-async fn dial_awake(
-    target: &Target,
-    client: &Client,
-    course: &Course,
-    early_for: Duration,
-    spare: &mut Option<Socket>,
-) -> Result<TcpStream, Cut> {
-    let flow = &client.flow;
-    let waking = async { if flow.is_asleep() { target.wake(flow).await.map_err(Cut::from) } else { Ok(()) } };
-    let dialling = dial(target.address, course, early_for, spare);
-    let dialling = async { dialling.await.map_err(Cut::Unreachable) };
-    let ((), container) = tokio::try_join!(biased; waking, dialling)?;
-    begin(client, &container)?;
-    Ok(container)
 }
 
 /// Whoever only looks whether the port is open says nothing.

@@ -2,6 +2,7 @@
 
 use crate::Course;
 use backon::{ExponentialBuilder, Retryable};
+use control::{Flow, Target, WakeError};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
@@ -30,22 +31,53 @@ pub(crate) fn socket() -> io::Result<Socket> {
     Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))
 }
 
+/// Why there is no connection to a container.
+#[derive(Debug)]
+pub(crate) enum Unreached {
+    /// It does not wake.
+    Asleep(WakeError),
+    /// It does not accept.
+    Unreachable(io::Error),
+}
+
 /// A connection to the container, or why there is none. Goes on trying while its application may be coming up (`early_for` at
 /// most) and while we have no descriptors or memory; whoever calls bounds it. The first attempt takes the `spare` socket.
 pub(crate) async fn dial(
-    target: SocketAddrV4,
+    target: &Target,
+    flow: &Flow,
     course: &Course,
     early_for: Duration,
     spare: &mut Option<Socket>,
-) -> io::Result<TcpStream> {
-    let attempt = || attempt(target, course, early_for, spare.take());
+) -> Result<TcpStream, Unreached> {
+    let attempt = || wake_and_attempt(target, flow, course, early_for, spare.take());
     attempt.retry(pauses()).when(|failed| failed.may_work_later).await.map_err(|failed| failed.why)
 }
 
 /// An attempt that came to nothing.
 struct Failed {
     may_work_later: bool,
-    why: io::Error,
+    why: Unreached,
+}
+
+/// A frozen container's kernel completes the handshake while it is thawed. One that comes up for long may have frozen since the
+/// attempt before, and would never accept: each looks anew.
+async fn wake_and_attempt(
+    target: &Target,
+    flow: &Flow,
+    course: &Course,
+    early_for: Duration,
+    spare: Option<Socket>,
+) -> Result<TcpStream, Failed> {
+    let waking = async {
+        if !flow.is_asleep() {
+            return Ok(());
+        }
+        let woken = target.wake(flow).await;
+        woken.map_err(|error| Failed { may_work_later: false, why: Unreached::Asleep(error) })
+    };
+    let attempted = async { Ok(attempt(target.address, course, early_for, spare).await) };
+    let ((), container) = tokio::try_join!(biased; waking, attempted)?;
+    container
 }
 
 /// An abandoned attempt may reach the application all the same, as a connection that ends at once.
@@ -61,7 +93,7 @@ async fn attempt(
     let tried = tokio::time::timeout(patience, connect(target, spare)).await;
     let container = tried.unwrap_or_else(|late| Err(late.into())).map_err(|why| Failed {
         may_work_later: !is_out_of_ports(&why) && (early || is_starved(&why)),
-        why,
+        why: Unreached::Unreachable(why),
     })?;
     course.accepted.store(true, Ordering::Relaxed);
     Ok(container)

@@ -93,6 +93,27 @@ fn a_new_connection_wakes_a_frozen_container_before_its_first_byte() {
 }
 
 #[test]
+fn one_that_freezes_before_its_port_accepts_is_woken_by_whoever_waits_for_that() {
+    let (listener, address) = application();
+    drop(listener);
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    client.write_all(b"hello").unwrap();
+    until("it is being waited for", || bench.target.traffic.connections() == 1);
+    // Its first attempts find it awake.
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(sleeper.callers(), []);
+    bench.target.traffic.shut();
+    until("it is woken", || sleeper.callers().len() == 1);
+    sleeper.wakes(Ok(()));
+    let listener = TcpListener::bind(address).unwrap();
+    let (mut container, _) = listener.accept().unwrap();
+    has_only(&mut container, b"hello");
+    assert_eq!(sleeper.callers().len(), 1);
+}
+
+#[test]
 fn where_it_does_not_wake_both_sides_are_reset() {
     let (listener, address) = application();
     let (bench, sleeper) = Bench::asleep(address, SECONDS);

@@ -4,7 +4,7 @@ use super::Client;
 use super::exchange::Exchange;
 use super::page::{Asked, Trouble};
 use super::site::{Link, Site};
-use crate::dial::dial;
+use crate::dial::{Unreached, dial};
 use crate::{Course, Gateway};
 use control::{Flow, Target};
 use hyper::client::conn::http1;
@@ -100,14 +100,12 @@ impl Attempt {
         }
     }
 
-    /// A frozen container's kernel completes the handshake while it is thawed.
     async fn dial(&self, course: &Course) -> Result<TcpStream, Trouble> {
-        let waking = async { if self.flow.is_asleep() { self.wake().await } else { Ok(()) } };
-        let mut spare = None;
-        let dialled = dial(self.target.address, course, self.wake_timeout, &mut spare);
-        let dialled = async { dialled.await.map_err(|error| Trouble::Unreachable(error.to_string())) };
-        let ((), stream) = tokio::try_join!(biased; waking, dialled)?;
-        Ok(stream)
+        let dialled = dial(&self.target, &self.flow, course, self.wake_timeout, &mut None).await;
+        dialled.map_err(|why| match why {
+            Unreached::Asleep(error) => Trouble::NotAwake(error),
+            Unreached::Unreachable(error) => Trouble::Unreachable(error.to_string()),
+        })
     }
 
     async fn wake(&self) -> Result<(), Trouble> {
