@@ -6,7 +6,7 @@
 use crate::Traffic;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -37,6 +37,8 @@ pub(crate) struct State {
     bytes: AtomicU64,
     /// The port from which it reaches the container, once it does.
     upstream: AtomicU16,
+    /// Bytes of the client's wait for the container to take them.
+    held: AtomicBool,
 }
 
 /// An open connection, at one moment.
@@ -71,6 +73,17 @@ impl Flow {
             return self.traffic.gate().is_open();
         }
         self.traffic.inward(bytes as u64)
+    }
+
+    /// Says whether bytes of the client's that were let through wait for the container to take them. Where this says no it was put
+    /// to sleep meanwhile, and has to be woken: as long as they wait, no other byte of the client's is read that would do so.
+    pub fn holds(&self, some: bool) -> bool {
+        if self.state.held.load(Ordering::Relaxed) == some || self.state.ignored {
+            return true;
+        }
+        self.state.held.store(some, Ordering::Relaxed);
+        // Whoever closes the gate looks for such bytes then: one of the two sees the other.
+        !some || self.traffic.gate().pass(0)
     }
 
     /// Counts bytes that are about to be forwarded to the client.
@@ -123,6 +136,7 @@ impl State {
             moved: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             upstream: AtomicU16::new(0),
+            held: AtomicBool::new(false),
         }
     }
 
@@ -140,6 +154,10 @@ impl State {
 
     pub(crate) fn is_ignored(&self) -> bool {
         self.ignored
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
     }
 
     pub(crate) fn upstream(&self) -> u16 {
@@ -179,6 +197,21 @@ mod tests {
             if *inward { assert!(flow.inward(10)) } else { flow.outward(10) }
         }
         traffic.owed().is_some()
+    }
+
+    #[test]
+    fn bytes_that_wait_for_room_are_seen_by_who_puts_it_to_sleep_or_see_that_it_sleeps() {
+        let traffic = Arc::new(Traffic::default());
+        let (one, other) =
+            (traffic.open(([127, 0, 0, 1], 1).into(), 80), traffic.open(([127, 0, 0, 1], 2).into(), 80));
+        assert!(one.holds(false) && !traffic.is_held());
+        assert!(one.holds(true) && traffic.is_held());
+        traffic.shut();
+        assert!(one.holds(true), "that was seen");
+        assert!(!other.holds(true), "this was not");
+        assert!(one.holds(false) && traffic.is_held());
+        drop(other);
+        assert!(!traffic.is_held());
     }
 
     #[tokio::test(start_paused = true)]

@@ -146,6 +146,11 @@ impl Traffic {
         owing.max_by_key(|(_, flow)| flow.moved_at()).map(|(_, flow)| flow.shown())
     }
 
+    /// Whether bytes of some client wait for the container to take them. To be asked after the gate was closed.
+    pub fn is_held(&self) -> bool {
+        self.flows().open.iter().any(|(_, flow)| flow.is_held())
+    }
+
     /// The ports from which the gateway's connections reach the container.
     pub(crate) fn upstream(&self) -> BTreeSet<u16> {
         self.flows().open.iter().map(|(_, flow)| flow.upstream()).collect()

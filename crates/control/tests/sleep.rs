@@ -6,6 +6,7 @@ mod bench;
 
 use bench::{Bench, connect, create, depth, id, launched, status, until};
 use control::{Flow, WakeError};
+use engine::fake::Call;
 use model::policy::FreezeAfter;
 use model::{Depth, Keeper, Status, StopReason};
 use std::time::Duration;
@@ -95,6 +96,46 @@ async fn by_hand_it_freezes_and_thaws() {
     handle.stop().await.unwrap();
     until("it is stopped", || status(&control, &of) == Status::Stopped).await;
     assert!(matches!(handle.freeze().await, Err(control::CommandError::NotRunning)));
+}
+
+/// The sentence of whoever asks for a freeze that comes to nothing.
+async fn why_not_frozen(handle: &control::Handle) -> String {
+    let error = handle.freeze().await.unwrap_err();
+    assert!(matches!(error, control::CommandError::NotSo(Depth::Awake, _)), "{error:?}");
+    error.to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_freeze_by_hand_that_comes_to_nothing_says_why() {
+    let (bench, control, of, target) = launched().await;
+    let handle = control.find(&of).unwrap();
+    bench.fake.fail(Call::Freeze, 1, false);
+    let why = why_not_frozen(&handle).await;
+    assert!(why.contains("the engine could not freeze it: "), "{why}");
+
+    let flow = connect(&target);
+    assert!(flow.holds(true));
+    let why = why_not_frozen(&handle).await;
+    assert!(why.contains("needed it meanwhile; try again in a moment"), "bytes wait for room in it: {why}");
+    assert!(flow.holds(false));
+    handle.freeze().await.unwrap();
+    handle.thaw().await.unwrap();
+
+    // It freezes by itself when a person says so too.
+    let body = handle.view().container.engine_id.clone().unwrap();
+    bench.fake.slow(Call::Freeze, Duration::from_secs(1));
+    until("it is freezing", || flow.is_asleep()).await;
+    let mail = engine::Socket {
+        local: ([172, 18, 0, 2], 8000).into(),
+        peer: None,
+        kind: engine::SocketKind::Datagrams,
+        unread: 5,
+        last_received: None,
+        last_sent: None,
+    };
+    bench.fake.set_sockets(&body, Some(vec![mail]));
+    let why = why_not_frozen(&handle).await;
+    assert!(why.contains("it has not yet read what it was sent; try again in a moment"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,6 +76,31 @@ fn bulk_waits_too_and_arrives_whole() {
     assert!(received == block && again == block);
 }
 
+/// Nothing more is read meanwhile that would wake it, so whoever puts it to sleep has to know.
+#[test]
+fn bytes_that_wait_for_the_container_to_take_them_are_told_of() {
+    let (listener, address) = application();
+    let bench = Bench::new(address);
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    let (mut container, _) = listener.accept().unwrap();
+    // More than all sockets on the way hold.
+    let mut block = vec![7; 32_000_000];
+    let traffic = &bench.target.traffic;
+    std::thread::scope(|scope| {
+        let mut sending = &client;
+        let sent = scope.spawn(move || sending.write_all(&vec![7; 32_000_000]).unwrap());
+        until("some wait", || traffic.is_held());
+        container.read_exact(&mut block).unwrap();
+        sent.join().unwrap();
+    });
+    until("all are there", || !traffic.is_held());
+    client.write_all(b"end").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    container.read_to_end(&mut block).unwrap();
+    assert!(!traffic.is_held());
+}
+
 #[test]
 fn a_new_connection_wakes_a_frozen_container_before_its_first_byte() {
     let (listener, address) = application();

@@ -47,8 +47,8 @@ pub enum Input {
     Freeze,
     /// The freeze is done, and by what.
     Froze(Freezer),
-    /// The freeze failed, or was undone: its processes run.
-    NotFrozen,
+    /// The freeze failed, or was undone, and why: its processes run.
+    NotFrozen(String),
     /// Somebody has it woken.
     Wake(Waker),
     /// The thaw is done.
@@ -134,7 +134,7 @@ impl Container {
             Input::Pressure => self.press(),
             Input::Freeze => self.freeze(),
             Input::Froze(by) => self.froze(by),
-            Input::NotFrozen | Input::Thawed => self.is_awake_again(),
+            Input::NotFrozen(_) | Input::Thawed => self.is_awake_again(),
             Input::Wake(waker) => self.wake(waker, policy),
             Input::ThawFailed(why) => self.thaw_failed(why),
             Input::Delete => self.delete(),

@@ -118,11 +118,11 @@ fn commands_and_results() {
         // Freeze and thaw, and what comes in between.
         (running(), Input::Freeze, asleep(Sleep::Freezing), Some(Effect::Freeze)),
         (asleep(Sleep::Freezing), Input::Froze(BY), asleep(FROZEN), None),
-        (asleep(Sleep::Freezing), Input::NotFrozen, running(), None),
+        (asleep(Sleep::Freezing), Input::NotFrozen("why".into()), running(), None),
         (asleep(Sleep::Freezing), Input::Wake(Waker::Need), asleep(WANTED), Some(Effect::EndFreeze)),
         (asleep(WANTED), Input::Froze(BY), asleep(THAWING), Some(Effect::Thaw(BY))),
         (asleep(WANTED), Input::Thawed, running(), None),
-        (asleep(WANTED), Input::NotFrozen, running(), None),
+        (asleep(WANTED), Input::NotFrozen("why".into()), running(), None),
         (asleep(FROZEN), Input::Freeze, asleep(FROZEN), None),
         (asleep(FROZEN), Input::Wake(Waker::Request), asleep(THAWING), Some(Effect::Thaw(BY))),
         (asleep(THAWING), Input::Wake(Waker::Connection), asleep(THAWING), None),
@@ -456,7 +456,7 @@ fn answer(effect: Effect, ok: bool) -> Input {
         (Effect::Stop, false) => Input::StopFailed("why".into()),
         (Effect::Remove, _) => Input::Removed,
         (Effect::Freeze, true) | (Effect::EndFreeze, false) => Input::Froze(BY),
-        (Effect::Freeze, false) => Input::NotFrozen,
+        (Effect::Freeze, false) => Input::NotFrozen("why".into()),
         (Effect::Thaw(_) | Effect::EndFreeze, true) => Input::Thawed,
         (Effect::Thaw(_), false) => Input::ThawFailed("why".into()),
     }

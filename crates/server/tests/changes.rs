@@ -178,6 +178,6 @@ async fn a_freeze_that_fails_is_told_and_leaves_it_awake() {
     let (bench, uri) = with_one().await;
     bench.fake.fail(Call::Freeze, 1, false);
     let answer = bench.send("PATCH", &uri, "depth=frozen").await;
-    says(&answer, 409, "not-so", "The container is awake, not as asked");
+    says(&answer, 409, "not-so", "The container is awake, not as asked: the engine could not freeze it: ");
     assert_eq!(bench.send("GET", &uri, "").await.body["depth"], "awake");
 }

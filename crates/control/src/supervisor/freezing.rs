@@ -12,6 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 const RETRIES: usize = 8;
+/// Why it is not frozen, for whoever asked.
+const UNREAD: &str = "it has not yet read what it was sent; try again in a moment";
+pub(super) const NEEDED: &str =
+    "a connection, or something that the engine does to it, needed it meanwhile; try again in a moment";
 
 /// What the engine and the kernel say of a container's use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,23 +97,23 @@ async fn freeze(
         Some(Ok(by)) => {
             let sockets = engine.sockets(body).await;
             tracing::trace!(%body, ?sockets, "froze");
-            if may_have_mail(sockets) { undo(engine, body, by).await } else { Input::Froze(by) }
+            if may_have_mail(sockets) { undo(engine, body, by, UNREAD).await } else { Input::Froze(by) }
         }
         Some(Err(error)) => {
             tracing::debug!(%body, error = %crate::chain(&error), "it did not freeze");
-            Input::NotFrozen
+            Input::NotFrozen(format!("the engine could not freeze it: {}", crate::chain(&error)))
         }
         // Either may have got hold of it.
-        None => match undo(engine, body, Freezer::Cgroup).await {
-            Input::NotFrozen => undo(engine, body, Freezer::Engine).await,
+        None => match undo(engine, body, Freezer::Cgroup, NEEDED).await {
+            Input::NotFrozen(why) => undo(engine, body, Freezer::Engine, &why).await,
             failed => failed,
         },
     }
 }
 
-async fn undo(engine: &dyn Engine, body: &EngineId, by: Freezer) -> Input {
+async fn undo(engine: &dyn Engine, body: &EngineId, by: Freezer, why: &str) -> Input {
     match thaw(engine, body, by).await {
-        Input::Thawed => Input::NotFrozen,
+        Input::Thawed => Input::NotFrozen(why.to_owned()),
         // It stays as it is, and is thawed as a frozen one.
         _ => Input::Froze(by),
     }

@@ -44,6 +44,8 @@ pub(super) struct Sleeper {
     needed: bool,
     /// It was found frozen, and what waits in it could not be told.
     owes_look_inside: bool,
+    /// Why the last freeze came to nothing.
+    pub(super) undone: Option<Box<str>>,
     /// It froze since nothing kept it awake, not because somebody said so.
     pub(super) by_itself: bool,
     /// What had moved when it was last looked at, before it freezes.
@@ -85,7 +87,10 @@ impl Supervisor {
         let Some(body) = body else { return };
         match effect {
             // A person's word counts whatever waits in its sockets.
-            Effect::Freeze => self.calls.freeze(body, self.policy().owed_for, self.sleeper.by_itself),
+            Effect::Freeze => {
+                self.sleeper.undone = None;
+                self.calls.freeze(body, self.policy().owed_for, self.sleeper.by_itself);
+            }
             Effect::EndFreeze => self.calls.end_freeze(),
             Effect::Thaw(by) => self.calls.thaw(body, by),
             Effect::Start | Effect::Stop | Effect::Remove => {}
@@ -96,6 +101,9 @@ impl Supervisor {
     pub(super) async fn slept(&mut self, input: Input) {
         tracing::trace!(container = %self.name(), ?input, "slept");
         let froze = matches!(input, Input::Froze(_));
+        if let Input::NotFrozen(why) = &input {
+            self.sleeper.undone = Some(why.as_str().into());
+        }
         self.fact(input).await;
         let body = self.container.engine_id.clone();
         if froze && self.policy().reclaim && self.container.phase.depth() == Depth::Frozen {

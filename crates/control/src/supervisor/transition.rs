@@ -217,7 +217,10 @@ fn is_minor(input: &Input) -> bool {
 
 /// How deep it sleeps, a restart sees.
 fn is_of_sleep(input: &Input) -> bool {
-    matches!(input, Input::Freeze | Input::Froze(_) | Input::NotFrozen | Input::Thawed | Input::ThawFailed(_))
+    matches!(
+        input,
+        Input::Freeze | Input::Froze(_) | Input::NotFrozen(_) | Input::Thawed | Input::ThawFailed(_)
+    )
 }
 
 /// Whether it is more than a next look or another name, which a restart finds again.

@@ -2,6 +2,7 @@
 //! person has it frozen and thawed.
 
 use super::Supervisor;
+use super::freezing::NEEDED;
 use super::transition::reply;
 use crate::endpoints::{Caller, WakeError};
 use crate::handle::{Answer, CommandError};
@@ -32,6 +33,10 @@ impl Supervisor {
         self.sleeper.by_itself = false;
         self.ports.quiet();
         self.fact_because(Input::Freeze, Some(BY_PATCH)).await;
+        // What wakes it is bytes that come; those of a client that wait for room already are what comes next.
+        if self.handle.traffic().is_held() {
+            self.fact(Input::Wake(Waker::Need)).await;
+        }
         self.answer_sleepers();
     }
 
@@ -83,10 +88,10 @@ impl Supervisor {
     /// Answers whoever waits for it to be awake, or frozen, as soon as that is so or will not be.
     pub(super) fn answer_sleepers(&mut self) {
         if !self.sleeper.by_hand.is_empty() && self.container.phase.is_settled() {
-            let (view, depth) = (self.handle.view(), self.container.phase.depth());
+            let (view, depth, why) = (self.handle.view(), self.container.phase.depth(), self.why_awake());
             for (wanted, answer) in self.sleeper.by_hand.drain(..) {
                 let so = (depth == wanted).then(|| view.clone());
-                reply(answer, so.ok_or_else(|| CommandError::NotSo(depth, self.container.failure.clone())));
+                reply(answer, so.ok_or_else(|| CommandError::NotSo(depth, why.clone())));
             }
         }
         if self.sleeper.wakers.is_empty() {
@@ -98,6 +103,13 @@ impl Supervisor {
             }
             self.sleeper.wakers.drain(..).for_each(|waiting| drop(waiting.answer.send(result.clone())));
         }
+    }
+
+    /// Why it is not as deep as somebody has said.
+    fn why_awake(&self) -> Option<String> {
+        let is_awake = self.container.phase.depth() == Depth::Awake;
+        let undone = || is_awake.then(|| self.sleeper.undone.as_deref().unwrap_or(NEEDED).to_owned());
+        self.container.failure.clone().or_else(undone)
     }
 
     /// What came of it; nothing while it may still come.

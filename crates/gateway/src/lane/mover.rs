@@ -82,9 +82,13 @@ impl Mover<'_> {
                 self.waking = None;
             }
             let open = |bytes| self.flow.inward(bytes);
-            match ready!(self.inward.poll(context, self.client, self.container, open))? {
-                Went::ToTheEnd => return Poll::Ready(Ok(())),
-                Went::ToTheGate => self.waking = Some(Box::pin(wake(self.target, self.flow))),
+            let went = self.inward.poll(context, self.client, self.container, open)?;
+            // What waits for room in one that freezes meanwhile would wait for good: nothing more is read that would wake it.
+            let is_stuck = !self.flow.holds(self.inward.is_blocked());
+            match went {
+                Poll::Ready(Went::ToTheEnd) => return Poll::Ready(Ok(())),
+                Poll::Pending if !is_stuck => return Poll::Pending,
+                _ => self.waking = Some(Box::pin(wake(self.target, self.flow))),
             }
         }
     }
