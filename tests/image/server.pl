@@ -1,11 +1,11 @@
 #!/usr/bin/perl
-# Answers each line on port 8000 with "HOSTNAME: LINE" after START_DELAY seconds. Ends at once on SIGTERM, and with 3 after DIES_AFTER
-# seconds. Listens on LISTEN_ON alone, where that is given.
+# Answers each line on port 8000 with "HOSTNAME: LINE" after START_DELAY seconds. Ends STOP_DELAY seconds after SIGTERM, and with 3 after
+# DIES_AFTER seconds. Listens on LISTEN_ON alone, where that is given. TOGETHER: all connections in one process, for very many.
 use strict;
 use warnings;
 use IO::Socket::INET;
 
-$SIG{TERM} = sub { exit 0 };
+$SIG{TERM} = sub { sleep $ENV{STOP_DELAY} if $ENV{STOP_DELAY}; exit 0 };
 $SIG{CHLD} = 'IGNORE';
 sleep $ENV{START_DELAY} if $ENV{START_DELAY};
 if ($ENV{DIES_AFTER}) {
@@ -13,6 +13,7 @@ if ($ENV{DIES_AFTER}) {
     alarm $ENV{DIES_AFTER};
 }
 my $server = IO::Socket::INET->new(LocalAddr => $ENV{LISTEN_ON} || '0.0.0.0', LocalPort => 8000, Listen => 128, ReuseAddr => 1) or die "cannot listen: $!";
+together() if $ENV{TOGETHER};
 while (1) {
     my $client = $server->accept or next;
     next if fork;
@@ -21,4 +22,30 @@ while (1) {
         print $client "$ENV{HOSTNAME}: $line";
     }
     exit 0;
+}
+
+# Each line comes in one piece.
+sub together {
+    my ($watched, %open) = ('');
+    vec($watched, fileno $server, 1) = 1;
+    $server->blocking(0);
+    while (1) {
+        my $count = select my $ready = $watched, undef, undef, undef;
+        if ($count > 0 && vec $ready, fileno $server, 1) {
+            $count--;
+            while (my $client = $server->accept) {
+                $open{fileno $client} = $client;
+                vec($watched, fileno $client, 1) = 1;
+            }
+        }
+        next if $count <= 0;
+        for my $number (grep { vec $ready, $_, 1 } keys %open) {
+            if (sysread $open{$number}, my $line, 4096) {
+                syswrite $open{$number}, "$ENV{HOSTNAME}: $line";
+            } else {
+                vec($watched, $number, 1) = 0;
+                delete $open{$number};
+            }
+        }
+    }
 }

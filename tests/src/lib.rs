@@ -6,6 +6,7 @@
 mod daemon;
 mod docker;
 mod dockerd;
+pub mod freezer;
 mod http;
 mod postgres;
 pub mod raw;
@@ -18,6 +19,7 @@ pub use http::{Answer, Client};
 pub use postgres::Postgres;
 pub use tools::{succeeds, tool};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -48,12 +50,30 @@ pub fn text<'a>(container: &'a serde_json::Value, field: &str) -> &'a str {
     container[field].as_str().unwrap_or_else(|| panic!("no text {field} in {container}"))
 }
 
-/// Sends a line to a port of this host and reads the line that comes back.
-pub fn ask(port: &str, line: &str) -> std::io::Result<String> {
+/// A connection to a port of this host, whose reads give up after half a minute.
+pub fn connect(port: &str) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(format!("127.0.0.1:{port}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    (&stream).write_all(format!("{line}\n").as_bytes())?;
+    Ok(stream)
+}
+
+/// Sends a line to a port of this host and reads the line that comes back.
+pub fn ask(port: &str, line: &str) -> std::io::Result<String> {
+    ask_over(&connect(port)?, line)
+}
+
+/// The same over an open connection, which stays open.
+pub fn ask_over(mut stream: &TcpStream, line: &str) -> std::io::Result<String> {
+    stream.write_all(format!("{line}\n").as_bytes())?;
     let mut answer = String::new();
-    BufReader::new(&stream).read_line(&mut answer)?;
+    BufReader::new(stream).read_line(&mut answer)?;
     Ok(answer.trim_end().to_owned())
+}
+
+/// Raises this test's limit of descriptors, and that of what it starts from then on, as far as it may be, and gives it.
+pub fn raise_the_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+        .expect("it may be raised to the hard limit");
+    limit.maximum.unwrap_or(u64::MAX)
 }

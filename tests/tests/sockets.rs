@@ -1,22 +1,14 @@
 //! Clients that no client library makes: too many, too slow, half gone, without a name, with a head of 64 KiB.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
-use tests::{Client, Daemon, raw, test_image};
+use tests::{Client, Daemon, raise_the_descriptor_limit, raw, test_image};
 
 const AUTHORIZATION: &str = "Authorization: Basic YWRtaW46c3BpbmRvY2tlcg==\r\n";
 
 fn status(answer: &str) -> &str {
     answer.split_whitespace().nth(1).unwrap_or(answer)
-}
-
-/// Of this test's process alone.
-fn raise_the_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
-        .expect("it may be raised to the hard limit");
 }
 
 #[test]

@@ -2,40 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use std::path::{Path, PathBuf};
 use std::process::Output;
+use tests::freezer::{freeze, is_frozen, thaw};
 use tests::{Daemon, ask, docker, test_image, text};
-
-/// A container's own control group, of either version.
-fn control_group(id: &str) -> (PathBuf, bool) {
-    let pid = docker(&["inspect", "-f", "{{.State.Pid}}", id]);
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let of_one = groups.lines().find_map(|line| line.split_once(":freezer:"));
-    match of_one.filter(|(_, path)| path.contains(id)) {
-        Some((_, path)) => (Path::new("/sys/fs/cgroup/freezer").join(path.trim_start_matches('/')), true),
-        None => {
-            let path = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
-            (Path::new("/sys/fs/cgroup").join(path), false)
-        }
-    }
-}
-
-fn write(id: &str, frozen: bool) {
-    let (folder, is_one) = control_group(id);
-    let (file, texts) =
-        if is_one { ("freezer.state", ["THAWED", "FROZEN"]) } else { ("cgroup.freeze", ["0", "1"]) };
-    std::fs::write(folder.join(file), texts[usize::from(frozen)]).unwrap();
-}
-
-fn freeze(id: &str) {
-    write(id, true);
-}
-
-fn is_frozen(id: &str) -> bool {
-    let (folder, is_one) = control_group(id);
-    let file = if is_one { "freezer.self_freezing" } else { "cgroup.freeze" };
-    std::fs::read_to_string(folder.join(file)).unwrap().trim() == "1"
-}
 
 fn printed(output: &Output) -> Vec<String> {
     let mut lines: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
@@ -134,5 +103,5 @@ fn whoever_may_not_is_told_so() {
     assert!(said.contains(&format!("cannot thaw {id}")) && said.contains("is this root"), "{said}");
     assert!(is_frozen(id) && printed(&output).is_empty());
     // Removed while it is frozen, it would stay for as long as a signal may take.
-    write(id, false);
+    thaw(id);
 }
