@@ -7,10 +7,14 @@ use socket2::SockRef;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+/// Bytes of a stream that its reader has not taken yet.
+const HELD: usize = 16 * 1024;
 
 /// Who asks. Only for as long as the request is being answered.
 #[derive(Clone, Debug)]
@@ -39,6 +43,31 @@ impl Client {
     pub fn take_over(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
         let parts = upgraded.downcast::<TokioIo<Io>>().ok()?;
         Some((Arc::into_inner(parts.io.into_inner().0)?, parts.read_buf))
+    }
+}
+
+/// The connection that a request came over, to whoever answers it with a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    stream: Weak<TcpStream>,
+    within: Duration,
+}
+
+impl Reader {
+    pub(crate) fn new(stream: &Weak<TcpStream>, within: Duration) -> Self {
+        Self { stream: Weak::clone(stream), within }
+    }
+
+    /// From now on the kernel holds little for it, and breaks the connection off once nothing of that was taken for so long.
+    pub(crate) fn must_read(&self) {
+        let Some(stream) = self.stream.upgrade() else { return };
+        let socket = SockRef::from(&*stream);
+        for error in [socket.set_send_buffer_size(HELD), socket.set_tcp_user_timeout(Some(self.within))]
+            .into_iter()
+            .filter_map(Result::err)
+        {
+            tracing::debug!(%error, "a reader that does not read is not noticed");
+        }
     }
 }
 

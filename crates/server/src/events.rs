@@ -1,17 +1,20 @@
 //! `/v1/containers/ID/why`, `/v1/containers/ID/events` and `/v1/events`: why a container is as it is, and what happened.
 
+use crate::client::Reader;
 use crate::containers::{ID, find};
 use crate::error::Failure;
 use crate::input::{InPath, InQuery};
 use crate::{App, problems};
 use api::{EventBody, Kind, WhyBody};
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use control::Follower;
 use futures_util::stream::{self, Stream, StreamExt};
+use headers_accept::Accept;
+use mediatype::MediaType;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use std::convert::Infallible;
@@ -66,11 +69,20 @@ pub(crate) async fn why(
     let handle = find(&app, &id)?;
     let view = handle.view();
     let (why, now) = app.control.why(&handle, &view).await;
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accepts.starts_with("text/plain") {
+    if wants_text(&headers) {
         return Ok(format!("{}\n", why.sentence).into_response());
     }
     Ok(Json(WhyBody::new(why, view.container.phase.depth(), now)).into_response())
+}
+
+/// Of the two, what it likes better; JSON where it says neither.
+fn wants_text(headers: &HeaderMap) -> bool {
+    // As it is sent.
+    let offered = ["application/json", "text/plain", "text/plain; charset=utf-8"];
+    let offered = offered.map(|kind| MediaType::parse(kind).expect("a media type"));
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()?.parse().ok());
+    accept
+        .is_some_and(|accept: Accept| accept.negotiate(&offered).is_some_and(|chosen| *chosen != offered[0]))
 }
 
 /// What happened to a container, oldest first
@@ -95,11 +107,12 @@ pub(crate) async fn of_container(
 /// Server-sent events, each with its `id`: whoever comes back with `Last-Event-ID` misses nothing that is still kept.
 #[utoipa::path(get, path = "/v1/events", operation_id = "follow_events", tag = "containers",
     params(("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen")),
-    responses((status = 200, description = "The stream; it ends when spin-docker ends", content_type = "text/event-stream", body = String),
+    responses((status = 200, description = "The stream; it ends when spin-docker ends, and for a client that takes nothing of it for 30 s", content_type = "text/event-stream", body = String),
         problems::FollowEvents),
 )]
 pub(crate) async fn follow(
     State(app): State<Arc<App>>,
+    reader: Option<Extension<Reader>>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let after = match headers.get(LAST_EVENT_ID).map(|id| id.to_str().ok().and_then(|id| id.parse().ok())) {
@@ -116,6 +129,9 @@ pub(crate) async fn follow(
     let follower = follower.ok_or_else(|| {
         Failure::new(Kind::TooManyFollowers, "Too many follow the events already; end one of them")
     })?;
+    if let Some(Extension(reader)) = reader {
+        reader.must_read();
+    }
     let ending = app.ending.clone().cancelled_owned();
     Ok(Sse::new(told(follower).take_until(ending)).keep_alive(KeepAlive::new().interval(ALIVE)))
 }
@@ -128,4 +144,35 @@ fn told(follower: Follower) -> impl Stream<Item = Result<Event, Infallible>> {
         let told = told.json_data(&body).expect("an event is JSON");
         Some((Ok(told), follower))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_is_for_whoever_likes_text_better() {
+        for (accept, text) in [
+            ("text/plain", true),
+            ("text/plain; charset=utf-8", true),
+            ("text/*", true),
+            ("text/html, text/plain;q=0.9", true),
+            ("application/json;q=0.5, text/plain;q=0.8", true),
+            ("*/*;q=0.1, text/plain", true),
+            ("text/plain, application/json", true),
+            ("", false),
+            ("*/*", false),
+            ("application/json", false),
+            ("application/json, text/plain", false),
+            ("text/plain;q=0.5, application/json", false),
+            ("text/plain;q=0.5, */*", false),
+            ("text/plain;q=0", false),
+            ("text/html", false),
+            ("nonsense", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().expect("a header"))]);
+            assert_eq!(wants_text(&headers), text, "{accept:?}");
+        }
+        assert!(!wants_text(&HeaderMap::new()));
+    }
 }

@@ -32,6 +32,8 @@ pub struct Limits {
     pub head_within: Duration,
     /// How long a connection may last; none for ever.
     pub whole: Option<Duration>,
+    /// How long the reader of a stream may take nothing of what it is sent.
+    pub untaken: Duration,
 }
 
 impl Limits {
@@ -43,6 +45,7 @@ impl Limits {
         body: crate::body::MAX_BODY,
         head_within: Duration::from_secs(15),
         whole: None,
+        untaken: Duration::from_secs(30),
     };
 
     /// The check-in door's: nobody inside a container needs more.
@@ -52,6 +55,7 @@ impl Limits {
         body: 1024,
         head_within: Duration::from_secs(5),
         whole: Some(Duration::from_secs(5)),
+        untaken: Duration::from_secs(5),
     };
 }
 

@@ -3,7 +3,7 @@
 //! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 431 to a head that is too long.
 
 use crate::body::BodyLimit;
-use crate::client::{Client, Io};
+use crate::client::{Client, Io, Reader};
 use crate::error::Failure;
 use crate::host::Hosts;
 use crate::listen::Limits;
@@ -120,6 +120,7 @@ impl Visitor {
         let (mut request, unread) = Unread::of(request, &turn);
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(BodyLimit(self.limits.body));
+        request.extensions_mut().insert(Reader::new(&self.stream, self.limits.untaken));
         request.extensions_mut().insert(self.hosts.clone());
         answer(self.routes.clone(), request, unread, turn).await
     }
