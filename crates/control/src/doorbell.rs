@@ -14,7 +14,7 @@ impl Wake for Doorbell {
     async fn wake(&self, caller: Caller) -> Result<(), WakeError> {
         let (answer, result) = oneshot::channel();
         // A crowd waits for a place in the queue; each has its own deadline.
-        self.0.send(Command::Wake(caller, answer)).await.map_err(|_| WakeError::Gone)?;
+        self.0.send(Command::Wake(Box::new((caller, answer)))).await.map_err(|_| WakeError::Gone)?;
         result.await.unwrap_or(Err(WakeError::Gone))
     }
 

@@ -126,7 +126,7 @@ fn because(why: &Option<String>) -> String {
 
 pub(crate) type Answer = oneshot::Sender<Result<Arc<View>, CommandError>>;
 
-/// What a supervisor takes.
+/// What a supervisor takes. Small: its queue has room for 32 of them from the beginning, for each container.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Answered once it runs.
@@ -140,7 +140,7 @@ pub(crate) enum Command {
     /// Answered once it is awake, or did not thaw.
     Thaw(Answer),
     /// A connection wants it awake; answered once it is, or with why it will not be.
-    Wake(Caller, WakeAnswer),
+    Wake(Box<(Caller, WakeAnswer)>),
     /// A connection was not served.
     GaveUp(Box<(Caller, GaveUp)>),
     /// The host is short of memory: it stops.
@@ -148,7 +148,7 @@ pub(crate) enum Command {
     /// The engine is about to do something to it that a frozen one would not take.
     Needed(Need),
     /// Answered once it is on disk and in force.
-    SayPolicy(Box<Amendment>, Answer),
+    SayPolicy(Box<(Amendment, Answer)>),
     /// It has reported: [`Handle::reported`] says what.
     CheckIn,
     /// Bytes moved, or a connection is open.
@@ -237,7 +237,7 @@ impl Handle {
 
     /// Says this of its policy; answers once that is on disk and in force. Its looks move as [`IdlePolicy::moved`] says.
     pub async fn say_policy(&self, amendment: Amendment) -> Result<Arc<View>, CommandError> {
-        self.ask(|answer| Command::SayPolicy(Box::new(amendment), answer)).await
+        self.ask(|answer| Command::SayPolicy(Box::new((amendment, answer)))).await
     }
 
     async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<Arc<View>, CommandError> {

@@ -18,7 +18,7 @@ async fn serve(bench: &Bench) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let limits = Limits { untaken: Duration::from_secs(2), ..Limits::API };
     let (routes, hosts, refused) = (bench.routes.clone(), Hosts::any(), Neighbours::default());
-    let listening = Listening { listener, routes, limits, hosts, names: None, refused };
+    let listening = Listening { listener, routes, limits, hosts, names: None, refused, threads: Vec::new() };
     tokio::spawn(listening.serve(bench.app.ending.clone(), Duration::from_secs(1)));
     address
 }

@@ -128,7 +128,7 @@ impl Supervisor {
                 self.next_look().into_iter().chain(self.sleeper.check_at).chain(self.next_expiry()).min();
             tokio::select! {
                 biased;
-                () = ending.cancelled() => return self.pause().await,
+                () = ending.cancelled() => return Box::pin(self.pause()).await,
                 result = self.calls.result() => Box::pin(self.take_result(result)).await,
                 Some(command) = self.commands.recv() => Box::pin(self.take(command)).await,
                 () = at(due) => Box::pin(self.come_due()).await,
@@ -169,8 +169,9 @@ impl Supervisor {
                 let result = self.advance(Input::Delete).await;
                 reply(answer, result.map(|()| self.handle.view()));
             }
-            Command::SayPolicy(amendment, answer) => {
-                let said = Input::PolicySaid(*amendment);
+            Command::SayPolicy(said) => {
+                let (amendment, answer) = *said;
+                let said = Input::PolicySaid(amendment);
                 let what = Cause::of(&said);
                 let result = self.advance(said).await;
                 if result.is_ok() {
@@ -181,7 +182,7 @@ impl Supervisor {
             }
             Command::CheckIn => self.take_report().await,
             Command::Used => self.sample().await,
-            Command::Wake(caller, answer) => self.wake(caller, answer).await,
+            Command::Wake(asked) => self.wake(asked.0, asked.1).await,
             Command::GaveUp(told) => self.gave_up(told.0, told.1),
             Command::Freeze(answer) => self.freeze_by_hand(answer).await,
             Command::Thaw(answer) => self.thaw_by_hand(answer).await,
@@ -352,8 +353,8 @@ impl Supervisor {
                 | Command::Stop(answer)
                 | Command::Delete(answer)
                 | Command::Freeze(answer)
-                | Command::Thaw(answer)
-                | Command::SayPolicy(_, answer) => reply(answer, Err(CommandError::Gone(None))),
+                | Command::Thaw(answer) => reply(answer, Err(CommandError::Gone(None))),
+                Command::SayPolicy(said) => reply(said.1, Err(CommandError::Gone(None))),
                 // Who wants it awake sees that the answer is dropped.
                 _ => {}
             }
@@ -385,3 +386,18 @@ async fn at(instant: Option<tokio::time::Instant>) {
 }
 
 pub(crate) type Done = Option<oneshot::Sender<()>>;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There may be a hundred thousand of them, and nearly all wait.
+    #[test]
+    fn what_waits_is_small() {
+        fn waits<T>(_: fn(Box<Supervisor>, Beginning) -> T) -> usize {
+            size_of::<T>()
+        }
+        assert!(waits(Supervisor::run) <= 512, "{}", waits(Supervisor::run));
+        assert!(size_of::<Supervisor>() <= 592, "{}", size_of::<Supervisor>());
+        assert_eq!(size_of::<Command>(), 16);
+    }
+}

@@ -19,6 +19,7 @@ pub(super) struct State {
     pub(super) latency: BTreeMap<Call, Duration>,
     pub(super) faults: BTreeMap<Call, Fault>,
     pub(super) calls: Vec<(Call, String)>,
+    pub(super) forgets_calls: bool,
     pub(super) listeners: Vec<(String, UnboundedSender<Event>)>,
     pub(super) away: bool,
     pub(super) exit_code: i64,
