@@ -12,11 +12,11 @@ pub struct Socket {
     pub peer: Option<SocketAddr>,
     /// What it is for.
     pub kind: SocketKind,
-    /// Bytes that arrived and were not read yet; of a listener, connections that were not accepted yet.
+    /// Bytes that arrived and were not read yet, an end being none; of a listener, connections that were not accepted yet.
     pub unread: u32,
-    /// How long ago the last bytes came in, of an established connection.
+    /// How long ago the last bytes came in, of a connection that is open.
     pub last_received: Option<Duration>,
-    /// How long ago the last bytes went out, of an established connection.
+    /// How long ago the last bytes went out, of a connection that is open.
     pub last_sent: Option<Duration>,
 }
 
@@ -27,6 +27,8 @@ pub enum SocketKind {
     Listening,
     /// TCP, open both ways.
     Established,
+    /// TCP, open towards the peer alone: it sends nothing more, and may wait for an answer.
+    HalfClosed,
     /// TCP, opening or closing.
     Other,
     /// UDP.

@@ -143,7 +143,7 @@ fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<Duration> {
         .map(|socket| socket.local.port())
         .collect();
     let others = sockets.iter().filter(|socket| {
-        socket.kind == SocketKind::Established
+        matches!(socket.kind, SocketKind::Established | SocketKind::HalfClosed)
             && listening.contains(&socket.local.port())
             && socket.peer.is_some_and(|peer| !peer.ip().is_loopback() && !upstream.contains(&peer.port()))
     });
@@ -181,12 +181,16 @@ mod tests {
         assert_eq!(owed(&[listener(), talks(4000, 60, 5)], &ours), None, "it was answered");
         assert_eq!(owed(&[listener(), talks(7000, 5, 60)], &ours), None, "the gateway's flows tell more");
         assert_eq!(owed(&[talks(4000, 5, 60)], &ours), None, "it made this connection itself");
+        let half = |received, sent| Socket { kind: SocketKind::HalfClosed, ..talks(4000, received, sent) };
+        assert_eq!(owed(&[listener(), half(5, 60)], &ours), seconds(5), "it said all that it wants");
+        assert_eq!(owed(&[listener(), half(60, 5)], &ours), None, "it has only gone");
     }
 
     #[test]
     fn what_was_not_taken_is_mail() {
         let hour = Duration::from_secs(3600);
-        for kind in [SocketKind::Listening, SocketKind::Established, SocketKind::Datagrams] {
+        use SocketKind::{Datagrams, Established, HalfClosed, Listening};
+        for kind in [Listening, Established, HalfClosed, Datagrams] {
             assert!(!has_mail(&[socket(kind, None)], hour));
             assert!(has_mail(&[Socket { unread: 1, ..socket(kind, None) }], hour), "{kind:?}");
         }

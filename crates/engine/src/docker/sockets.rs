@@ -10,7 +10,8 @@ use model::EngineId;
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{
-    AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_LISTEN,
+    AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_LAST_ACK,
+    TCP_LISTEN,
 };
 use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags};
@@ -145,10 +146,11 @@ fn socket(told: &InetResponse, protocol: u8) -> Socket {
     }
 }
 
-/// To the kernel, an end that was not read yet is a byte; to whoever asks whether something waits, it is nothing.
+/// To the kernel, an end that was not read yet is a byte; to whoever asks whether something waits, it is nothing. It has come
+/// in these states, whether or not the application has ended its own side too.
 fn unread(told: &InetResponse) -> u32 {
-    let end = u32::from(told.header.state == TCP_CLOSE_WAIT);
-    told.header.recv_queue.saturating_sub(end)
+    let has_ended = matches!(told.header.state, TCP_CLOSE_WAIT | TCP_LAST_ACK | TCP_CLOSING);
+    told.header.recv_queue.saturating_sub(has_ended.into())
 }
 
 /// IPv4 through an IPv6 socket is IPv4.
@@ -161,6 +163,7 @@ fn kind(protocol: u8, state: u8) -> SocketKind {
         (IPPROTO_UDP, _) => SocketKind::Datagrams,
         (_, TCP_LISTEN) => SocketKind::Listening,
         (_, TCP_ESTABLISHED) => SocketKind::Established,
+        (_, TCP_CLOSE_WAIT) => SocketKind::HalfClosed,
         _ => SocketKind::Other,
     }
 }
@@ -213,7 +216,7 @@ mod tests {
         assert!(answered.last_sent.unwrap() < answered.last_received.unwrap(), "{answered:?}");
         client.write_all(b"bye").unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
-        while at(door, Some(peer)).unwrap().kind != SocketKind::Other {
+        while at(door, Some(peer)).unwrap().kind != SocketKind::HalfClosed {
             std::thread::yield_now();
         }
         assert_eq!(at(door, Some(peer)).unwrap().unread, 3);
@@ -221,7 +224,10 @@ mod tests {
         assert_eq!(at(door, Some(peer)).unwrap().unread, 0, "an end is no byte");
         server.read_to_end(&mut Vec::new()).unwrap();
         let half_closed = at(door, Some(peer)).unwrap();
-        assert!(half_closed.kind == SocketKind::Other && half_closed.last_sent.is_some(), "{half_closed:?}");
+        assert!(
+            half_closed.last_sent.unwrap() >= half_closed.last_received.unwrap(),
+            "its last words wait for an answer: {half_closed:?}"
+        );
     }
 
     #[test]
