@@ -12,7 +12,7 @@ if ($ENV{DIES_AFTER}) {
     $SIG{ALRM} = sub { exit 3 };
     alarm $ENV{DIES_AFTER};
 }
-my $server = IO::Socket::INET->new(LocalAddr => $ENV{LISTEN_ON} || '0.0.0.0', LocalPort => 8000, Listen => 128, ReuseAddr => 1) or die "cannot listen: $!";
+my $server = IO::Socket::INET->new(LocalAddr => $ENV{LISTEN_ON} || '0.0.0.0', LocalPort => 8000, Listen => 4096, ReuseAddr => 1) or die "cannot listen: $!";
 together() if $ENV{TOGETHER};
 while (1) {
     my $client = $server->accept or next;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("the docker CLI is installed");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "docker {args:?} failed: {errors}");
+    assert!(output.status.success(), "docker {args:?} failed, {}: {errors}", output.status);
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

@@ -43,7 +43,8 @@ fn ten_thousand_idle_connections_stay_open_to_one_that_sleeps_until_a_byte_comes
     assert_eq!(changed.status, 200, "{}", changed.text);
     daemon.client.until(&container, "depth", "frozen");
     throughout(Duration::from_secs(3), || assert!(is_frozen(id)));
-    assert!(open.iter().all(is_quiet));
+    let lost = open.iter().filter(|stream| !is_quiet(stream)).count();
+    assert_eq!(lost, 0, "all stay open");
 
     let begun = Instant::now();
     // One byte is a line, an empty one.
