@@ -397,7 +397,7 @@ mod tests {
             size_of::<T>()
         }
         assert!(waits(Supervisor::run) <= 512, "{}", waits(Supervisor::run));
-        assert!(size_of::<Supervisor>() <= 592, "{}", size_of::<Supervisor>());
+        assert!(size_of::<Supervisor>() <= 608, "{}", size_of::<Supervisor>());
         assert_eq!(size_of::<Command>(), 16);
     }
 }
