@@ -37,6 +37,9 @@ pub struct Sleeps {
     clock_moved: Duration,
     /// When something was last wrong.
     noisy: Duration,
+    /// Whether something was, and whether the engine was not followed, when it was last looked: it may have been so until now.
+    was_noisy: bool,
+    was_away: bool,
     unfollowed: Option<Duration>,
     /// When the engine was last not followed: nothing freezes then.
     away: Duration,
@@ -294,10 +297,11 @@ impl Sleeps {
         self.frozen.retain(|body, _| world.is_frozen(body));
         let follows = control.is_ready();
         self.unfollowed = if follows { None } else { self.unfollowed.or(Some(now)) };
-        if !follows {
+        let is_noisy = !world.weather.is_calm() || !follows;
+        if std::mem::replace(&mut self.was_away, !follows) || !follows {
             self.away = now;
         }
-        if !world.weather.is_calm() || !follows {
+        if std::mem::replace(&mut self.was_noisy, is_noisy) || is_noisy {
             self.noisy = now;
         }
         let late = self.waiting.values().filter(|(_, since)| *since + WOKEN_WITHIN < now);
