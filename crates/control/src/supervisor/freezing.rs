@@ -8,6 +8,7 @@ use model::{EngineId, Freezer, Input};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const FIRST_RETRY: Duration = Duration::from_millis(10);
@@ -18,8 +19,10 @@ pub(super) const NEEDED: &str =
     "a connection, or something that the engine does to it, needed it meanwhile; try again in a moment";
 
 /// What the engine and the kernel say of a container's use.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
+    /// When they were asked.
+    pub(crate) at: Instant,
     pub(crate) execs: usize,
     pub(crate) cpu: Option<Duration>,
     pub(crate) mail: bool,
@@ -65,10 +68,11 @@ impl Calls {
         let engine = Arc::clone(&self.shared.engine);
         self.spawn(async move {
             let found = async {
-                let (execs, cpu) = (engine.execs(&body).await?, engine.cpu(&body).await?);
+                let at = Instant::now();
+                let (cpu, execs) = (engine.cpu(&body).await?, engine.execs(&body).await?);
                 let sockets = engine.sockets(&body).await?.unwrap_or_default();
                 let (mail, owed) = (has_mail(&sockets, lying), owed(&sockets, &upstream));
-                Ok(Found { execs, cpu, mail, owed })
+                Ok(Found { at, execs, cpu, mail, owed })
             };
             Outcome::LookedInside { epoch, found: found.await }
         });

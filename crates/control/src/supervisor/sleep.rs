@@ -20,6 +20,8 @@ use tokio::time::Instant;
 const BRIEFLY: Duration = Duration::from_millis(300);
 /// After the engine said that it is about to do something: on a busy machine, a command that was announced begins later than that.
 const ANNOUNCED: Duration = Duration::from_secs(2);
+/// How long the engine and the kernel may take to say what a container does: a command may have begun, or work, since they were asked.
+const NEWS: Duration = Duration::from_secs(2);
 /// While something that may end at any time keeps it awake.
 const SOONEST: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(5);
@@ -204,6 +206,10 @@ impl Supervisor {
                 return self.check_in(LATEST);
             }
         };
+        if found.at.elapsed() > NEWS {
+            tracing::debug!(container = %self.name(), "a look inside took so long that it tells nothing of now");
+            return self.check_in(SOONEST);
+        }
         let (now, policy) = (self.catch_up(), self.policy());
         let inside = self.inside(found, &policy);
         if let Some(kept) = self.container.kept_awake(&self.seen_of_it(now), now, &policy) {
@@ -245,7 +251,7 @@ impl Supervisor {
     /// Nothing while its CPU was read only once: whether it works nobody knows yet.
     fn inside(&mut self, found: Found, policy: &IdlePolicy) -> Option<Inside> {
         let Found { execs, mail, owed, .. } = found;
-        let now = Instant::now();
+        let now = found.at;
         let (Some(used), Some(_)) = (found.cpu, policy.busy_cpu) else {
             return Some(Inside { execs, cpu: None, mail, owed });
         };

@@ -44,8 +44,10 @@ use sabotage::Sabotage;
 /// to be missing (500831). Since then: left frozen by an orderly end (65), a command (105) or work (169) overlooked, never
 /// considered again (602), frozen and thought awake (886, 1221, 1911), running on although stopped during its start (2035), stopped
 /// under pressure although awake by then (2205).
-const ONCE_FOUND: &[u64] =
-    &[30, 43, 54, 65, 105, 169, 340, 375, 402, 602, 886, 1221, 1911, 2035, 2205, 500_831, 800_053, 801_608];
+const ONCE_FOUND: &[u64] = &[
+    30, 43, 54, 65, 105, 169, 340, 375, 402, 602, 886, 1221, 1911, 2035, 2205, 500_831, 800_053, 801_608,
+    911_573, 911_977,
+];
 /// Each of the eight shards lives through so many seeds, of 200 steps each: 100,800 in all.
 const SEEDS: u64 = 63;
 /// Where a failure's trace begins to be of interest.
