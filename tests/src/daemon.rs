@@ -106,6 +106,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// The file of its own SSH key, which its containers take.
+    pub fn ssh_key(&self) -> PathBuf {
+        self.folder.path().join("ssh/id_ed25519")
+    }
+
     /// The name of its network.
     pub fn network(&self) -> String {
         format!("spin-docker-{}", self.instance)

@@ -36,6 +36,15 @@ pub fn web_image(kind: &str) -> String {
     name
 }
 
+/// One of the servers of `tests/protocols`, built if need be.
+pub fn protocol_image(server: &str) -> String {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = format!("spin-docker-test/{server}");
+    build(&name, "protocols", &["--target", server]);
+    name
+}
+
 fn build(name: &str, folder: &str, more: &[&str]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let built = Command::new("docker")

@@ -4,6 +4,7 @@
 //! whose name begins with `t-`, and takes everything of it off the engine when it is dropped, also by a panic.
 
 mod daemon;
+mod dialogue;
 mod docker;
 mod dockerd;
 pub mod freezer;
@@ -13,7 +14,8 @@ pub mod raw;
 mod tools;
 
 pub use daemon::{Daemon, Settings, program};
-pub use docker::{docker, docker_quietly, test_image, web_image};
+pub use dialogue::Dialogue;
+pub use docker::{docker, docker_quietly, protocol_image, test_image, web_image};
 pub use dockerd::{Dockerd, hide_control_groups, move_apart};
 pub use http::{Answer, Client};
 pub use postgres::Postgres;

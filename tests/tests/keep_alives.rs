@@ -1,0 +1,127 @@
+//! Keep-alives of real clients and servers, once a second: each is answered, and none keeps a container awake.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use serde_json::{Value, json};
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::time::Duration;
+use tests::{Daemon, Dialogue, protocol_image, text, throughout, until};
+use tungstenite::{Error, Message, WebSocket};
+
+/// A minute of these is a few KiB; one message of a person's is more. None comes as late as to let it freeze, if it were use.
+fn quick() -> Value {
+    json!({"freeze_after": "3s", "quiet_below": "10KiB/min", "owed_for": "1s", "activity": "traffic"})
+}
+
+fn count(daemon: &Daemon, container: &Value, wanted: &str) -> usize {
+    daemon.client.kinds(container).iter().filter(|kind| *kind == wanted).count()
+}
+
+/// While keep-alives go on, `between`, it freezes and wakes for each.
+fn freezes_in_spite(daemon: &Daemon, container: &Value, mut between: impl FnMut()) {
+    let before = (count(daemon, container, "froze"), count(daemon, container, "woke"));
+    until("it froze and woke for four keep-alives", Duration::from_secs(20), || {
+        between();
+        let (froze, woke) = (count(daemon, container, "froze"), count(daemon, container, "woke"));
+        (froze >= before.0 + 4 && woke >= before.1 + 4).then_some(())
+    });
+}
+
+fn depth(daemon: &Daemon, container: &Value) -> String {
+    text(&daemon.client.show(text(container, "uri")), "depth").to_owned()
+}
+
+#[test]
+fn an_ssh_session_is_kept_alive_by_a_container_that_freezes() {
+    let daemon = Daemon::start(&[]);
+    let container = daemon.client.create_as(&json!({"image": "spin-docker/sd-base", "policy": quick()}));
+    // It hangs up after three seconds without an answer.
+    let alive = ["-oServerAliveInterval=1", "-oServerAliveCountMax=3"];
+    let mut shell = Dialogue::over_ssh(&daemon, &container, &alive);
+    let id = shell.ask("echo $$");
+    freezes_in_spite(&daemon, &container, || {});
+    assert_eq!(shell.ask("echo $$"), id);
+}
+
+fn websocket(address: &str, host: &str) -> WebSocket<TcpStream> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    tungstenite::client(format!("ws://{host}/"), stream).unwrap().0
+}
+
+fn ping(socket: &mut WebSocket<TcpStream>) {
+    socket.send(Message::Ping("still there?".into())).unwrap();
+    assert_eq!(socket.read().unwrap(), Message::Pong("still there?".into()));
+}
+
+/// Whatever pings come in between are answered.
+fn echo(socket: &mut WebSocket<TcpStream>, text: &str) {
+    socket.send(text.into()).unwrap();
+    while socket.read().unwrap() != Message::text(text) {}
+}
+
+fn tornado(daemon: &Daemon, policy: &Value, env: &Value) -> Value {
+    let asked = json!({"image": protocol_image("tornado"), "policy": policy, "env": env});
+    daemon.client.create_as(&asked)
+}
+
+fn pings_are_no_use_and_messages_are(daemon: &Daemon, container: &Value, mut socket: WebSocket<TcpStream>) {
+    freezes_in_spite(daemon, container, || {
+        ping(&mut socket);
+        std::thread::sleep(Duration::from_secs(1));
+    });
+    let page = "a message ".repeat(3000);
+    echo(&mut socket, &page);
+    throughout(Duration::from_secs(5), || {
+        echo(&mut socket, &page);
+        assert_eq!(depth(daemon, container), "awake");
+    });
+    daemon.client.until(container, "depth", "frozen");
+    echo(&mut socket, "once more");
+}
+
+#[test]
+fn a_websocket_s_pings_are_answered_by_a_container_that_freezes() {
+    let daemon = Daemon::start(&[]);
+    let container = tornado(&daemon, &quick(), &json!({}));
+    let address = format!("127.0.0.1:{}", text(&container, "app_port"));
+    pings_are_no_use_and_messages_are(&daemon, &container, websocket(&address, &address));
+}
+
+#[test]
+fn a_websocket_s_pings_by_name_are_answered_by_a_container_that_freezes() {
+    let daemon = Daemon::start(&[]);
+    let container = tornado(&daemon, &quick(), &json!({}));
+    let address = daemon.base.strip_prefix("http://").unwrap();
+    let host = format!("{}.localhost", &text(&container, "container_id")[..12]);
+    pings_are_no_use_and_messages_are(&daemon, &container, websocket(address, &host));
+}
+
+/// Its own pings stop while it is frozen, and the pong to its last one looks like a question that is not answered. Tornado's patience
+/// is three pings where nobody says otherwise.
+#[test]
+fn a_server_that_pings_its_clients_freezes_and_hangs_up_on_none() {
+    let daemon = Daemon::start(&[]);
+    let policy = json!({"freeze_after": "1s", "quiet_below": "10KiB/min", "owed_for": "1s"});
+    let container = tornado(&daemon, &policy, &json!({"PING_INTERVAL": "2", "PING_TIMEOUT": "6"}));
+    let address = format!("127.0.0.1:{}", text(&container, "app_port"));
+    let mut socket = websocket(&address, &address);
+    for _ in 0..2 {
+        echo(&mut socket, "hello");
+        socket.get_ref().set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        until("it is frozen", Duration::from_secs(20), || {
+            match socket.read() {
+                Ok(Message::Ping(_)) => {}
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+                other => panic!("neither a ping nor silence: {other:?}"),
+            }
+            (depth(&daemon, &container) == "frozen").then_some(())
+        });
+        socket.get_ref().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        // Longer than its patience.
+        throughout(Duration::from_millis(6500), || assert_eq!(depth(&daemon, &container), "frozen"));
+    }
+    echo(&mut socket, "still connected");
+}

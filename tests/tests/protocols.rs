@@ -1,0 +1,136 @@
+//! Connections of real servers that stay open while their container is frozen, and are used again. None of these clients connects
+//! anew by itself.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+use tests::{Daemon, Dialogue, protocol_image, text};
+
+fn create(daemon: &Daemon, server: &str, policy: &Value) -> Value {
+    daemon.client.create_as(&json!({"image": protocol_image(server), "policy": policy}))
+}
+
+/// Frozen by hand alone.
+fn by_hand() -> Value {
+    json!({"freeze_after": "off"})
+}
+
+/// It froze so often, and a connection woke it each time.
+fn froze_and_woke(daemon: &Daemon, container: &Value, times: usize) {
+    let kinds = daemon.client.kinds(container);
+    let count = |wanted: &str| kinds.iter().filter(|kind| *kind == wanted).count();
+    assert_eq!((count("froze"), count("woke")), (times, times), "{kinds:?}");
+}
+
+fn connect(container: &Value) -> TcpStream {
+    let open = TcpStream::connect(format!("127.0.0.1:{}", text(container, "app_port"))).unwrap();
+    open.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    open
+}
+
+fn exchange(open: &mut TcpStream, line: &str, answer: &str) {
+    open.write_all(line.as_bytes()).unwrap();
+    hears(open, answer);
+}
+
+fn hears(open: &mut TcpStream, what: &str) {
+    let mut heard = vec![0; what.len()];
+    open.read_exact(&mut heard).unwrap();
+    assert_eq!(String::from_utf8_lossy(&heard), what);
+}
+
+#[test]
+fn a_redis_subscriber_hears_what_is_published_after_each_freeze() {
+    let daemon = Daemon::start(&[]);
+    let container = create(&daemon, "redis", &by_hand());
+    let mut subscriber = connect(&container);
+    exchange(&mut subscriber, "SUBSCRIBE news\r\n", "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
+    for _ in 0..20 {
+        daemon.client.freeze(&container);
+        exchange(&mut connect(&container), "PUBLISH news hello\r\n", ":1\r\n");
+        hears(&mut subscriber, "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
+    }
+    froze_and_woke(&daemon, &container, 20);
+}
+
+#[test]
+fn a_redis_subscriber_keeps_nothing_awake() {
+    let daemon = Daemon::start(&[]);
+    let container = create(&daemon, "redis", &json!({"freeze_after": "1s"}));
+    let mut subscriber = connect(&container);
+    exchange(&mut subscriber, "SUBSCRIBE news\r\n", "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
+    for _ in 0..3 {
+        daemon.client.until(&container, "depth", "frozen");
+        exchange(&mut connect(&container), "PUBLISH news hello\r\n", ":1\r\n");
+        hears(&mut subscriber, "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
+    }
+}
+
+#[test]
+fn a_mariadb_client_stays_connected_over_freezes_and_keeps_its_session() {
+    let daemon = Daemon::start(&[]);
+    let container = create(&daemon, "mariadb", &by_hand());
+    let image = protocol_image("mariadb");
+    let inside = ["docker", "run", "-i", "--rm", "--network=host", &image, "mariadb", "--skip-reconnect"];
+    let session = ["--host=127.0.0.1", "--batch", "--unbuffered", "--skip-column-names", "--port"];
+    let mut client = Dialogue::with(&[&inside[..], &session, &[text(&container, "app_port")]].concat());
+    let id = client.ask("SET @kept = 42; SELECT CONNECTION_ID();");
+    for _ in 0..20 {
+        daemon.client.freeze(&container);
+        assert_eq!(client.ask("SELECT CONCAT(CONNECTION_ID(), ' ', @kept);"), format!("{id} 42"));
+    }
+    froze_and_woke(&daemon, &container, 20);
+}
+
+#[test]
+fn a_shell_over_ssh_goes_on_after_each_freeze() {
+    let daemon = Daemon::start(&[]);
+    let container = daemon.client.create_as(&json!({"image": "spin-docker/sd-base", "policy": by_hand()}));
+    let mut shell = Dialogue::over_ssh(&daemon, &container, &[]);
+    let id = shell.ask("kept=42; echo $$");
+    for _ in 0..20 {
+        daemon.client.freeze(&container);
+        assert_eq!(shell.ask("echo $$ $kept"), format!("{id} 42"));
+    }
+    froze_and_woke(&daemon, &container, 20);
+}
+
+async fn page(client: &SendRequest<Bytes>) -> String {
+    let asked = http::Request::get("http://localhost/").body(()).unwrap();
+    let (answer, _) = client.clone().ready().await.unwrap().send_request(asked, true).unwrap();
+    let mut answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut page = String::new();
+    while let Some(part) = answer.body_mut().data().await {
+        page.push_str(&String::from_utf8_lossy(&part.unwrap()));
+    }
+    page
+}
+
+#[test]
+fn an_http_2_connection_without_tls_answers_after_each_freeze() {
+    let daemon = Daemon::start(&[]);
+    let container = create(&daemon, "http2", &by_hand());
+    let address = format!("127.0.0.1:{}", text(&container, "app_port"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let connecting = async {
+        let (client, connection) =
+            h2::client::handshake(tokio::net::TcpStream::connect(&address).await.unwrap()).await.unwrap();
+        tokio::spawn(connection);
+        client
+    };
+    let client = runtime.block_on(connecting);
+    let within = Duration::from_secs(30);
+    let answered = || runtime.block_on(async { tokio::time::timeout(within, page(&client)).await }).unwrap();
+    assert_eq!(answered(), "hello\n");
+    for _ in 0..20 {
+        daemon.client.freeze(&container);
+        assert_eq!(answered(), "hello\n");
+    }
+    froze_and_woke(&daemon, &container, 20);
+}
