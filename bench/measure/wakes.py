@@ -45,6 +45,8 @@ def sleeping(daemon, wakes):
     made = create(daemon, {"freeze_after": "off"})
     taken = {(name, depth): [] for name in (CONNECT, OPEN) for depth in ("awake", "frozen")}
     opened = connect(made)
+    # Until the application accepts, a connection that waits for it keeps waking the container.
+    line(opened)
     for _ in range(wakes):
         for name, act in ((CONNECT, lambda: line(connect(made))), (OPEN, lambda: line(opened))):
             for depth in ("awake", "frozen"):

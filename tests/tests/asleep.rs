@@ -73,39 +73,55 @@ fn a_pool_freezes_by_itself_answers_keep_alives_and_finishes_a_long_query() {
     daemon.client.until(&container, "depth", "frozen");
 }
 
+/// Four at a time: a command of the engine's over each of them, frozen, none of which waits out the grace of 10 s.
+fn over_each_frozen(daemon: &Daemon, made: &[Value], command: &[&str], words: &[&str]) {
+    std::thread::scope(|scope| {
+        for some in made.chunks(made.len().div_ceil(4)) {
+            scope.spawn(move || {
+                for container in some {
+                    daemon.client.freeze(container);
+                    let begun = Instant::now();
+                    docker(&[command, &[text(container, "container_id")], words].concat());
+                    let took = begun.elapsed();
+                    assert!(took < Duration::from_secs(8), "{command:?} took {took:?}");
+                }
+            });
+        }
+    });
+}
+
+/// How often PostgreSQL ended in good order, by its log.
+fn shut_downs(container: &Value) -> usize {
+    let logs = ["logs", text(container, "container_id")];
+    let logs = std::process::Command::new("docker").args(logs).output().unwrap();
+    let logs = [logs.stdout, logs.stderr].concat();
+    String::from_utf8_lossy(&logs).matches("database system is shut down").count()
+}
+
 #[test]
-fn what_the_engine_does_to_frozen_ones_ends_well() {
+fn what_the_engine_does_to_twenty_frozen_databases_ends_well() {
     let daemon = Daemon::start(&[]);
     let policy = json!({"freeze_after": "off"});
-    let made: Vec<Value> = (0..4).map(|_| create(&daemon, POSTGRES, &policy)).collect();
-    let [stopped, restarted, entered, removed] = &made[..] else { unreachable!() };
-    made.iter().for_each(|container| daemon.client.freeze(container));
-    let id = |container: &Value| text(container, "container_id").to_owned();
-    for arguments in [
-        &["exec", &id(entered), "true"][..],
-        &["stop", &id(stopped)],
-        &["restart", &id(restarted)],
-        &["rm", "-f", &id(removed)],
-    ] {
-        let begun = Instant::now();
-        docker(arguments);
-        // The grace is 10 s.
-        assert!(begun.elapsed() < Duration::from_secs(8), "{arguments:?} took {:?}", begun.elapsed());
+    let made: Vec<Value> = (0..20).map(|_| create(&daemon, POSTGRES, &policy)).collect();
+    let serves = |container: &Value| {
+        until("it serves", SECONDS, || Postgres::connect(text(container, "app_port")).ok());
+    };
+    over_each_frozen(&daemon, &made, &["exec"], &["true"]);
+    made.iter().for_each(serves);
+    let before: Vec<usize> = made.iter().map(shut_downs).collect();
+    over_each_frozen(&daemon, &made, &["restart"], &[]);
+    made.iter().for_each(serves);
+    over_each_frozen(&daemon, &made, &["stop"], &[]);
+    for (container, before) in made.iter().zip(before) {
+        assert_eq!(shut_downs(container), before + 2, "{container}");
+        daemon.client.until(container, "status", "stopped");
+        let asked = TcpStream::connect(format!("127.0.0.1:{}", text(container, "app_port")));
+        assert!(asked.is_err(), "a person stopped it");
+        let started = daemon.client.patch(text(container, "uri"), "status=running");
+        assert_eq!(started.status, 200, "{}", started.text);
     }
-    for container in [stopped, restarted] {
-        let logs = std::process::Command::new("docker").args(["logs", &id(container)]).output().unwrap();
-        let logs = [logs.stdout, logs.stderr].concat();
-        let logs = String::from_utf8_lossy(&logs);
-        assert!(logs.contains("database system is shut down"), "{logs}");
-    }
-    daemon.client.until(restarted, "status", "running");
-    until("it serves again", SECONDS, || Postgres::connect(text(restarted, "app_port")).ok());
-    daemon.client.until(stopped, "status", "stopped");
-    assert!(
-        TcpStream::connect(format!("127.0.0.1:{}", text(stopped, "app_port"))).is_err(),
-        "a person stopped it"
-    );
-    daemon.client.until(removed, "status", "stopped");
+    over_each_frozen(&daemon, &made, &["rm", "-f"], &[]);
+    made.iter().for_each(|container| daemon.client.until(container, "status", "stopped"));
 }
 
 #[test]

@@ -14,9 +14,11 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use model::EngineId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const AT_ONCE: usize = 16;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -125,10 +127,19 @@ async fn subscribe(shared: &Shared) -> Result<Events, EngineError> {
     Ok(events)
 }
 
-async fn follow(shared: &Shared, mut events: Events) {
+/// No call of ours stands between one event and the next: whoever is about to run a command in a frozen container waits for nobody.
+async fn follow(shared: &Shared, events: Events) {
+    let changed = Notify::new();
+    tokio::select! {
+        () = take_each(shared, events, &changed) => {}
+        never = look_at_networks(shared, &changed) => match never {},
+    }
+}
+
+async fn take_each(shared: &Shared, mut events: Events, networks: &Notify) {
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event { kind: EventKind::Networks, .. }) => networks_changed(shared).await,
+            Ok(Event { kind: EventKind::Networks, .. }) => networks.notify_one(),
             Ok(event) => apply(shared, &event),
             Err(error) => {
                 return tracing::warn!(error = %crate::chain(&error), "the engine's events broke off");
@@ -139,9 +150,12 @@ async fn follow(shared: &Shared, mut events: Events) {
 }
 
 /// Another spin-docker may have come. Our own network is made again when it is needed.
-async fn networks_changed(shared: &Shared) {
-    if let Err(error) = know_neighbours(shared).await {
-        tracing::warn!(error = %crate::chain(&error), "cannot look at the engine's networks");
+async fn look_at_networks(shared: &Shared, changed: &Notify) -> Infallible {
+    loop {
+        changed.notified().await;
+        if let Err(error) = know_neighbours(shared).await {
+            tracing::warn!(error = %crate::chain(&error), "cannot look at the engine's networks");
+        }
     }
 }
 

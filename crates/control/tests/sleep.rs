@@ -174,6 +174,20 @@ async fn whatever_the_engine_is_about_to_do_to_it_thaws_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_slow_call_of_ours_keeps_a_command_from_it() {
+    let (bench, control, of, _) = launched().await;
+    let handle = control.find(&of).unwrap();
+    let body = handle.view().container.engine_id.clone().unwrap();
+    handle.freeze().await.unwrap();
+    bench.fake.slow(Call::Subnets, MINUTE);
+    bench.fake.change_networks();
+    bench.fake.exec_by_hand(&body);
+    let begun = tokio::time::Instant::now();
+    until("the command runs", || depth(&control, &of) == Depth::Awake).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_with_nobody_connected_keeps_it_awake() {
     let (bench, control, of, _) = launched().await;
     let handle = control.find(&of).unwrap();

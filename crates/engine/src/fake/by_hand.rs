@@ -67,6 +67,11 @@ impl Fake {
         self.state().tell(id, EventKind::Signalled);
     }
 
+    /// As `docker network create` by hand, of a network that is nobody's concern.
+    pub fn change_networks(&self) {
+        self.state().tell_all(EventKind::Networks);
+    }
+
     /// Somebody is about to run a command in it, and takes his time.
     pub fn announce_exec(&self, id: &EngineId) {
         self.state().tell(id, EventKind::Exec);

@@ -50,6 +50,8 @@ pub enum Call {
     Inspect,
     /// [`Engine::list`].
     List,
+    /// [`Engine::our_subnets`].
+    Subnets,
     /// [`Engine::events`].
     Events,
     /// [`Engine::exec`].
@@ -211,7 +213,8 @@ impl Engine for Fake {
     }
 
     async fn our_subnets(&self) -> Result<Vec<Ipv4Net>> {
-        Ok(self.state().networks.values().map(|network| network.subnet).collect())
+        let subnets = |state: &mut State| Ok(state.networks.values().map(|network| network.subnet).collect());
+        self.call(Call::Subnets, "", subnets).await
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Created> {

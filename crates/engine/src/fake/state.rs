@@ -210,6 +210,11 @@ impl State {
         Ok(found.clone())
     }
 
+    pub(super) fn tell_all(&mut self, kind: EventKind) {
+        let event = || Event { engine_id: EngineId::new("network"), kind };
+        self.listeners.retain(|(_, listener)| listener.send(event()).is_ok());
+    }
+
     pub(super) fn tell(&mut self, id: &EngineId, kind: EventKind) {
         let instance = self.bodies.get(id).map(|body| body.spec.instance.clone()).unwrap_or_default();
         self.listeners.retain(|(of, listener)| {
