@@ -12,11 +12,15 @@ pub fn docker(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// The same, where failing is an answer too.
+/// The same, where failing is an answer too: whatever was said of it, on either output.
 pub fn docker_quietly(args: &[&str]) -> Result<String, String> {
     let output = Command::new("docker").args(args).output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&[output.stdout, output.stderr].concat()))
+    }
 }
 
 /// The image of `tests/image`, built if need be.

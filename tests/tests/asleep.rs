@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::freezer::is_frozen;
-use tests::{Daemon, Postgres, ask, docker, test_image, text, until};
+use tests::{Daemon, Postgres, ask, docker, docker_quietly, test_image, text, until};
 
 const POSTGRES: &str = "atbaker/sd-postgres";
 const SECONDS: Duration = Duration::from_secs(30);
@@ -53,41 +53,51 @@ fn a_pool_of_twenty_connections_outlives_a_hundred_freezes() {
 #[test]
 fn a_pool_freezes_by_itself_answers_keep_alives_and_finishes_a_long_query() {
     let daemon = Daemon::start(&[]);
-    let container = create(&daemon, POSTGRES, &json!({"freeze_after": "1s"}));
+    // Pools ask twice a minute, and this one ten times.
+    let policy = json!({"freeze_after": "8s", "quiet_below": "10KiB/min"});
+    let container = create(&daemon, POSTGRES, &policy);
     let mut open = Postgres::connect(text(&container, "app_port")).unwrap();
+    daemon.client.until(&container, "depth", "frozen");
     for _ in 0..5 {
-        daemon.client.until(&container, "depth", "frozen");
         open.query("SELECT 1").unwrap();
         let begun = Instant::now();
         daemon.client.until(&container, "depth", "frozen");
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "a keep-alive keeps nothing awake: {:?}",
-            begun.elapsed()
-        );
+        let awake = begun.elapsed();
+        assert!(awake < Duration::from_secs(6), "a keep-alive is no use: {awake:?}");
     }
     let froze = || daemon.client.kinds(&container).iter().filter(|kind| *kind == "froze").count();
     let before = froze();
-    open.query("SELECT pg_sleep(4)").unwrap();
+    open.query("SELECT pg_sleep(10)").unwrap();
     assert_eq!(froze(), before, "while an answer is owed");
     daemon.client.until(&container, "depth", "frozen");
 }
 
-/// Four at a time: a command of the engine's over each of them, frozen, none of which waits out the grace of 10 s.
-fn over_each_frozen(daemon: &Daemon, made: &[Value], command: &[&str], words: &[&str]) {
+/// Freezes them all, and then has the engine do this to each, four at a time. None waits out the grace of 10 s.
+fn over_frozen(daemon: &Daemon, made: &[Value], command: &[&str]) {
+    made.iter().for_each(|container| daemon.client.freeze(container));
     std::thread::scope(|scope| {
         for some in made.chunks(made.len().div_ceil(4)) {
             scope.spawn(move || {
                 for container in some {
-                    daemon.client.freeze(container);
                     let begun = Instant::now();
-                    docker(&[command, &[text(container, "container_id")], words].concat());
+                    docker(&[command, &[text(container, "container_id")]].concat());
                     let took = begun.elapsed();
                     assert!(took < Duration::from_secs(8), "{command:?} took {took:?}");
                 }
             });
         }
     });
+}
+
+/// The announcement of a command thaws its container. An engine that looks sooner refuses that one, and the next one runs.
+fn enter(daemon: &Daemon, container: &Value) {
+    let exec = ["exec", text(container, "container_id"), "true"];
+    if let Err(refused) = docker_quietly(&exec) {
+        assert!(refused.contains("cannot exec in a paused container"), "{refused}");
+        daemon.client.until(container, "depth", "awake");
+        docker(&exec);
+    }
+    assert_eq!(shows(daemon, container, "depth"), "awake");
 }
 
 /// How often PostgreSQL ended in good order, by its log.
@@ -106,12 +116,13 @@ fn what_the_engine_does_to_twenty_frozen_databases_ends_well() {
     let serves = |container: &Value| {
         until("it serves", SECONDS, || Postgres::connect(text(container, "app_port")).ok());
     };
-    over_each_frozen(&daemon, &made, &["exec"], &["true"]);
+    made.iter().for_each(|container| daemon.client.freeze(container));
+    made.iter().for_each(|container| enter(&daemon, container));
     made.iter().for_each(serves);
     let before: Vec<usize> = made.iter().map(shut_downs).collect();
-    over_each_frozen(&daemon, &made, &["restart"], &[]);
+    over_frozen(&daemon, &made, &["restart"]);
     made.iter().for_each(serves);
-    over_each_frozen(&daemon, &made, &["stop"], &[]);
+    over_frozen(&daemon, &made, &["stop"]);
     for (container, before) in made.iter().zip(before) {
         assert_eq!(shut_downs(container), before + 2, "{container}");
         daemon.client.until(container, "status", "stopped");
@@ -120,8 +131,20 @@ fn what_the_engine_does_to_twenty_frozen_databases_ends_well() {
         let started = daemon.client.patch(text(container, "uri"), "status=running");
         assert_eq!(started.status, 200, "{}", started.text);
     }
-    over_each_frozen(&daemon, &made, &["rm", "-f"], &[]);
+    over_frozen(&daemon, &made, &["rm", "-f"]);
     made.iter().for_each(|container| daemon.client.until(container, "status", "stopped"));
+}
+
+#[test]
+fn whoever_hangs_up_on_a_frozen_one_does_not_keep_it_from_its_stop() {
+    let daemon = Daemon::start(&[]);
+    let container = create(&daemon, test_image(), &restless(&[]));
+    let mut open = TcpStream::connect(format!("127.0.0.1:{}", text(&container, "app_port"))).unwrap();
+    open.write_all(b"hello\n").unwrap();
+    BufReader::new(&open).read_line(&mut String::new()).unwrap();
+    daemon.client.freeze(&container);
+    drop(open);
+    daemon.client.until(&container, "status", "stopped");
 }
 
 #[test]

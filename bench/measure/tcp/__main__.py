@@ -28,6 +28,8 @@ def main():
                 for name, load in LOADS.items():
                     seconds = chosen.connecting_seconds if name == "new" else chosen.load_seconds
                     for side in running:
+                        if name == "new" and side.name not in sides.COMPARED:
+                            continue
                         note(figures, name, side, load(side, seconds))
         for side in sides.ALL:
             with side(chosen) as running:

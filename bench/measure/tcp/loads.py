@@ -84,7 +84,8 @@ def idle(side, _):
     after = process.memory(side.pids), descriptors(side.pids)
     for stream in streams:
         stream.close()
-    return {"kib_each": (after[0] - before[0]) / 1024 / count, "descriptors_each": (after[1] - before[1]) / count}
+    kib, fds = (after[0] - before[0]) / 1024 / count, (after[1] - before[1]) / count
+    return {"connections": count, "kib_each": kib, "descriptors_each": fds}
 
 
 def wait_until_connected(side):

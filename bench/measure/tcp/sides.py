@@ -87,4 +87,6 @@ def direct(_):
     yield Side(DIRECT, HTTP_PORT, STREAM_PORT, [])
 
 
+# Under the longest load.
+COMPARED = [OURS, HAPROXY, NGINX_STREAM]
 ALL = [ours, haproxy, nginx, docker_proxy, direct]

@@ -96,6 +96,8 @@ pub enum GaveUp {
     NotAwake(Duration),
     /// It was, and its port did not accept within so long.
     NotAccepted(Duration),
+    /// No local port was left to reach it from.
+    OutOfPorts,
 }
 
 /// Who wants it awake.

@@ -86,6 +86,12 @@ impl Flow {
         !some || self.traffic.gate().pass(0)
     }
 
+    /// The client has ended its side, which is about to be passed on. Where this says no the container sleeps, and
+    /// [`Target::wake`](crate::Target::wake) has to return before: a connection that nobody ends keeps looking open.
+    pub fn hangs_up(&self) -> bool {
+        if self.state.ignored { self.traffic.gate().is_open() } else { self.traffic.hangs_up() }
+    }
+
     /// Counts bytes that are about to be forwarded to the client.
     pub fn outward(&self, bytes: usize) {
         self.state.mark(0, bytes);

@@ -34,6 +34,7 @@ pub struct Traffic {
     connections: AtomicU32,
     opened: AtomicU64,
     outward: AtomicU64,
+    hung_up: AtomicU64,
     flows: Mutex<Flows>,
     policy: RwLock<Option<Arc<IdlePolicy>>>,
     /// Where it had moved to when a use was last recorded: the pulse's own.
@@ -97,6 +98,12 @@ impl Traffic {
         self.list();
     }
 
+    /// Counts a client that has ended its side, before that is passed on. Where this says no the container sleeps, and would not hear of it.
+    pub(crate) fn hangs_up(&self) -> bool {
+        self.hung_up.fetch_add(1, Ordering::SeqCst);
+        self.gate.pass(0)
+    }
+
     /// It is about to sleep: clients' bytes wait from now on, until it is awake.
     pub fn shut(&self) {
         self.gate.close();
@@ -130,6 +137,11 @@ impl Traffic {
     /// A number that moves whenever something happened: connections opened plus bytes moved, so far.
     pub fn moved(&self) -> u64 {
         self.bytes().wrapping_add(self.opened())
+    }
+
+    /// The same, and clients that hung up: no use, but nothing to sleep over.
+    pub(crate) fn stirred(&self) -> u64 {
+        self.moved().wrapping_add(self.hung_up.load(Ordering::SeqCst))
     }
 
     /// When a byte moved last, or a connection was opened; none where none ever was since the daemon came up.

@@ -132,6 +132,15 @@ async fn refusals_are_told_at_once_and_then_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_no_local_port_is_left_is_told() {
+    let (_bench, control, of, target) = launched().await;
+    target.gave_up(&connect(&target), GaveUp::OutOfPorts);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = last(&control, &of).await;
+    assert!(told.contains("no local port is left towards it; net.ipv4.tcp_tw_reuse=1"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_listens_on_its_own_loopback_alone_is_told_what_to_change() {
     let (bench, control, of, target) = launched().await;
     let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();

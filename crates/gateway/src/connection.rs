@@ -60,6 +60,9 @@ pub(crate) fn attend(
             Err(cut) => Err(cut),
         };
         if let Err(cut) = served {
+            if matches!(&cut, Cut::Unreachable(error) if is_out_of_ports(error)) {
+                client.target.gave_up(&client.flow, GaveUp::OutOfPorts);
+            }
             report(&cut, &client);
             reset(&client.stream);
         }
@@ -80,11 +83,16 @@ async fn reach(
         () = lane::broken(&client.stream) => return Err(Cut::Broken(ErrorKind::ConnectionReset.into())),
     };
     connected.unwrap_or_else(|_| {
-        let is_awake = course.borrow().reach == Reach::Forward && !client.flow.is_asleep();
-        let why = if is_awake { GaveUp::NotAccepted } else { GaveUp::NotAwake };
-        client.target.gave_up(&client.flow, why(wake_timeout));
+        let reach = course.borrow().reach;
+        client.target.gave_up(&client.flow, gave_up(reach, &client.flow, wake_timeout));
         Err(Cut::TooLate)
     })
+}
+
+/// What a connection waited for in vain.
+pub(crate) fn gave_up(reach: Reach, flow: &Flow, waited: Duration) -> GaveUp {
+    let is_awake = reach == Reach::Forward && !flow.is_asleep();
+    if is_awake { GaveUp::NotAccepted(waited) } else { GaveUp::NotAwake(waited) }
 }
 
 /// Follows the course until the container accepts, or will not.

@@ -5,7 +5,7 @@
 mod bench;
 
 use bench::{Bench, SECONDS, answer, application, until};
-use control::{Endpoints, WakeError};
+use control::{Endpoints, GaveUp, WakeError};
 use model::{IdlePolicy, Reach};
 use socket2::SockRef;
 use std::io::{ErrorKind, Read, Write};
@@ -49,6 +49,43 @@ fn what_a_client_sends_over_an_open_connection_waits_until_the_container_is_awak
     sleeper.wakes(Ok(()));
     has_only(&mut container, b"firstsecond");
     assert_eq!(sleeper.callers().len(), 1);
+}
+
+/// A connection that nobody ends would look open until the next thaw, and keep the container from being stopped.
+#[test]
+fn whoever_hangs_up_on_a_container_that_sleeps_has_it_hear_of_it() {
+    let (listener, address) = application();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Forward);
+    let client = bench.connect();
+    let (mut container, _) = listener.accept().unwrap();
+    let traffic = &bench.target.traffic;
+    until("it is open", || traffic.connections() == 1);
+    traffic.shut();
+    let moved = traffic.moved();
+    drop(client);
+    until("it is woken", || sleeper.callers().len() == 1);
+    has_only(&mut container, b"");
+    traffic.reopen();
+    sleeper.wakes(Ok(()));
+    assert_eq!(container.read(&mut [0; 1]).unwrap(), 0, "the client's end");
+    drop(container);
+    until("it is over", || traffic.connections() == 0);
+    assert_eq!(traffic.moved(), moved, "no use");
+}
+
+#[test]
+fn a_client_that_is_reset_after_its_end_is_gone_though_the_container_says_nothing() {
+    let (listener, address) = application();
+    let (bench, _sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Forward);
+    let client = bench.connect();
+    let (mut container, _) = listener.accept().unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(container.read(&mut [0; 1]).unwrap(), 0);
+    SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    until("it is over", || bench.target.traffic.connections() == 0);
 }
 
 #[test]
@@ -203,14 +240,30 @@ fn where_only_a_byte_wakes_it_a_bare_connection_does_not() {
 fn a_wake_that_takes_too_long_ends_with_the_timeout() {
     let (_listener, address) = application();
     for reach in [Reach::Wake, Reach::Forward] {
-        let (bench, _sleeper) = Bench::asleep(address, Duration::from_millis(300));
+        let (bench, sleeper) = Bench::asleep(address, Duration::from_millis(300));
         bench.target.traffic.shut();
         bench.set(reach);
         let (mut client, begun) = (bench.connect(), Instant::now());
         assert!(client.read(&mut [0; 1]).is_err(), "it is reset");
         let expected = Duration::from_millis(250)..Duration::from_secs(3);
         assert!(expected.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        assert_eq!(sleeper.gave_up(), [GaveUp::NotAwake(Duration::from_millis(300))]);
     }
+}
+
+#[test]
+fn an_open_connection_whose_container_does_not_thaw_ends_with_the_timeout_and_says_so() {
+    let (listener, address) = application();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS * 6);
+    let policy = IdlePolicy { wake_timeout: Duration::from_millis(300), ..IdlePolicy::DEFAULT };
+    bench.target.traffic.follow(&Arc::new(policy));
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    let (_container, _) = listener.accept().unwrap();
+    bench.target.traffic.shut();
+    client.write_all(b"anybody there?").unwrap();
+    assert!(client.read(&mut [0; 1]).is_err(), "it is reset");
+    assert_eq!(sleeper.gave_up(), [GaveUp::NotAwake(Duration::from_millis(300))]);
 }
 
 #[test]

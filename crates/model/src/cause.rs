@@ -145,6 +145,8 @@ pub enum Refusal {
         /// How long was waited.
         seconds: u64,
     },
+    /// Every local port towards it is in use or in TIME_WAIT.
+    OutOfPorts,
 }
 
 impl Cause {
@@ -257,6 +259,9 @@ impl fmt::Display for Refusal {
             Self::NotAccepted { seconds } => {
                 write!(f, "its port did not accept within {seconds} s (wake_timeout)")
             }
+            Self::OutOfPorts => f.write_str(
+                "no local port is left towards it; net.ipv4.tcp_tw_reuse=1 lets those in TIME_WAIT be used again",
+            ),
         }
     }
 }

@@ -50,8 +50,8 @@ pub(super) struct Sleeper {
     pub(super) undone: Option<Box<str>>,
     /// It froze since nothing kept it awake, not because somebody said so.
     pub(super) by_itself: bool,
-    /// What had moved when it was last looked at, before it freezes.
-    moved: u64,
+    /// What had happened on its connections when it was last looked at, before it freezes.
+    stirred: u64,
     /// Since when it is frozen.
     pub(super) frozen_at: Option<Timestamp>,
     /// Connections that wait for it to be awake.
@@ -142,7 +142,7 @@ impl Supervisor {
             return self.consider_later();
         }
         let (now, policy) = (self.catch_up(), self.policy());
-        self.sleeper.moved = self.handle.traffic().moved();
+        self.sleeper.stirred = self.handle.traffic().stirred();
         let kept = self.container.kept_awake(&self.seen_of_it(now), now, &policy);
         self.gives_up(kept);
         if kept.is_none() || self.wants_reading(&policy) {
@@ -297,7 +297,7 @@ impl Supervisor {
         self.ports.quiet();
         let because = self.what_is_quiet();
         self.fact_because(Input::Freeze, Some(because)).await;
-        if self.handle.traffic().moved() != self.sleeper.moved {
+        if self.handle.traffic().stirred() != self.sleeper.stirred {
             self.fact(Input::Wake(Waker::Need)).await;
         }
     }
@@ -332,7 +332,10 @@ impl Supervisor {
             }
             (Phase::Running { .. }, Phase::Running { .. }) => {}
             (_, Phase::Running { .. }) => self.begins(),
-            (Phase::Running { .. } | Phase::Starting { .. }, Phase::Stopped { reason }) => {
+            // What stood in the way of its start is no end of its own.
+            (Phase::Running { .. } | Phase::Starting { .. }, Phase::Stopped { reason })
+                if self.hindrance.is_none() =>
+            {
                 self.sleeper.crashes.ended(*reason);
             }
             _ => {}

@@ -102,6 +102,7 @@ impl Supervisor {
             match why {
                 GaveUp::NotAllowed => Refusal::NotAllowed,
                 GaveUp::NotAwake(waited) => Refusal::Late { seconds: waited.as_secs() },
+                GaveUp::OutOfPorts => Refusal::OutOfPorts,
                 GaveUp::NotAccepted(waited) => Refusal::NotAccepted { seconds: waited.as_secs() },
             },
         );

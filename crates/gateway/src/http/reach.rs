@@ -4,9 +4,10 @@ use super::Client;
 use super::exchange::Exchange;
 use super::page::{Asked, Trouble};
 use super::site::{Link, Site};
-use crate::dial::{Unreached, dial};
+use crate::connection::gave_up;
+use crate::dial::{Unreached, dial, is_out_of_ports};
 use crate::{Course, Gateway};
-use control::{Flow, Target};
+use control::{Flow, GaveUp, Target};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use model::Reach;
@@ -69,8 +70,14 @@ impl Attempt {
     async fn run(self) -> Result<Link, Trouble> {
         let in_time = tokio::time::timeout_at(self.deadline, self.reach());
         let stream = self.site.released.run_until_cancelled(in_time).await.ok_or(Trouble::Unknown)?;
-        let stream = stream.map_err(|_| Trouble::TooLate)??;
+        let stream = stream.map_err(|_| self.is_too_late())??;
         handshake(&self.site, &self.gateway, stream).await
+    }
+
+    fn is_too_late(&self) -> Trouble {
+        let reach = self.site.course.borrow().reach;
+        self.target.gave_up(&self.flow, gave_up(reach, &self.flow, self.wake_timeout));
+        Trouble::TooLate
     }
 
     /// Follows the course until the container accepts, or will not.
@@ -104,7 +111,12 @@ impl Attempt {
         let dialled = dial(&self.target, &self.flow, course, self.wake_timeout, &mut None).await;
         dialled.map_err(|why| match why {
             Unreached::Asleep(error) => Trouble::NotAwake(error),
-            Unreached::Unreachable(error) => Trouble::Unreachable(error.to_string()),
+            Unreached::Unreachable(error) => {
+                if is_out_of_ports(&error) {
+                    self.target.gave_up(&self.flow, GaveUp::OutOfPorts);
+                }
+                Trouble::Unreachable(error.to_string())
+            }
         })
     }
 

@@ -29,8 +29,11 @@ pub(super) async fn forward<C: Client>(
     let (Some((mut client, early)), Some((mut container, late))) = (client, container) else {
         return tracing::error!("an upgraded connection is held by somebody else");
     };
-    // The answer that has just come keeps it awake for as long as this takes.
-    flow.inward(early.len());
+    if !flow.inward(early.len())
+        && let Err(error) = target.wake(flow).await
+    {
+        return tracing::debug!(%error, "an upgraded connection did not wake its container");
+    }
     flow.outward(late.len());
     let passed = async { tokio::try_join!(container.write_all(&early), client.write_all(&late)) };
     if let Err(error) = passed.await {

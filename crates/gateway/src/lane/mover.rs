@@ -3,7 +3,7 @@
 
 use super::direction::{Direction, Went};
 use crate::connection::Cut;
-use control::{Flow, Target};
+use control::{Flow, GaveUp, Target};
 use socket2::SockRef;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
@@ -62,15 +62,15 @@ impl Mover<'_> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Cut>> {
         let inward = self.poll_inward(context);
         let outward = self.poll_outward(context);
-        if self.is_broken(context) {
-            return Poll::Ready(Err(Cut::Broken(ErrorKind::ConnectionReset.into())));
-        }
         match (inward?, outward?) {
             // Both are closed next: that the second has ended need not be said before.
             (Poll::Ready(()), Poll::Ready(())) => return Poll::Ready(Ok(())),
             (Poll::Ready(()), Poll::Pending) => pass_on_end(self.container, &mut self.passed_on[0])?,
             (Poll::Pending, Poll::Ready(())) => pass_on_end(self.client, &mut self.passed_on[1])?,
             (Poll::Pending, Poll::Pending) => {}
+        }
+        if self.is_broken(context) {
+            return Poll::Ready(Err(Cut::Broken(ErrorKind::ConnectionReset.into())));
         }
         Poll::Pending
     }
@@ -86,7 +86,10 @@ impl Mover<'_> {
             // What waits for room in one that freezes meanwhile would wait for good: nothing more is read that would wake it.
             let is_stuck = !self.flow.holds(self.inward.is_blocked());
             match went {
-                Poll::Ready(Went::ToTheEnd) => return Poll::Ready(Ok(())),
+                // One that sleeps would never close its side.
+                Poll::Ready(Went::ToTheEnd) if self.passed_on[0] || self.flow.hangs_up() => {
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Pending if !is_stuck => return Poll::Pending,
                 _ => self.waking = Some(Box::pin(wake(self.target, self.flow))),
             }
@@ -102,9 +105,9 @@ impl Mover<'_> {
         Poll::Ready(Ok(()))
     }
 
-    /// While nothing more is read from the client, its reset shows nowhere else.
+    /// While nothing more is read from the client, and once it has ended its side, its reset shows nowhere else.
     fn is_broken(&mut self, context: &mut Context<'_>) -> bool {
-        if !self.inward.is_blocked() {
+        if !self.inward.is_blocked() && !self.passed_on[0] {
             self.broken = None;
             return false;
         }
@@ -114,7 +117,9 @@ impl Mover<'_> {
 }
 
 async fn wake(target: &Target, flow: &Flow) -> Result<(), Cut> {
-    let woken = tokio::time::timeout(target.traffic.wake_timeout(), target.wake(flow)).await;
+    let patience = target.traffic.wake_timeout();
+    let woken = tokio::time::timeout(patience, target.wake(flow)).await;
+    let woken = woken.inspect_err(|_| target.gave_up(flow, GaveUp::NotAwake(patience)));
     woken.map_err(|_| Cut::TooLate)?.map_err(Cut::Asleep)
 }
 

@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use control::{Caller, Endpoints, Target, Traffic, Wake, WakeError};
+use control::{Caller, Endpoints, GaveUp, Target, Traffic, Wake, WakeError};
 use gateway::{Gateway, Options};
 use model::Reach;
 use std::io::{Read, Write};
@@ -49,6 +49,7 @@ impl Bench {
         let sleeper = Arc::new(Sleeper {
             traffic: Arc::clone(&bench.target.traffic),
             callers: Mutex::default(),
+            gave_up: Mutex::default(),
             wakes: watch::Sender::new(None),
         });
         bench.target.wake = Arc::clone(&sleeper) as Arc<dyn Wake>;
@@ -86,12 +87,17 @@ impl Wake for Awake {
 pub struct Sleeper {
     traffic: Arc<Traffic>,
     callers: Mutex<Vec<Caller>>,
+    gave_up: Mutex<Vec<GaveUp>>,
     wakes: watch::Sender<Option<Result<(), WakeError>>>,
 }
 
 impl Sleeper {
     pub fn callers(&self) -> Vec<Caller> {
         self.callers.lock().unwrap().clone()
+    }
+
+    pub fn gave_up(&self) -> Vec<GaveUp> {
+        self.gave_up.lock().unwrap().clone()
     }
 
     pub fn wakes(&self, result: Result<(), WakeError>) {
@@ -108,6 +114,10 @@ impl Wake for Sleeper {
             self.traffic.reopen();
         }
         result
+    }
+
+    fn gave_up(&self, _: Caller, why: GaveUp) {
+        self.gave_up.lock().unwrap().push(why);
     }
 }
 
