@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Speaks to one daemon.
 #[derive(Clone, Debug)]
@@ -117,9 +117,13 @@ impl Client {
     /// The field of this container becomes this value within half a minute, or the test fails.
     pub fn until(&self, container: &Value, field: &str, value: &str) {
         let uri = crate::text(container, "uri");
-        crate::until(&format!("its {field} is {value}"), Duration::from_secs(30), || {
-            (self.show(uri)[field] == value).then_some(())
-        });
+        let so = || self.show(uri)[field] == value;
+        let begun = Instant::now();
+        while !so() {
+            let why = || self.get(&format!("{uri}/why")).text;
+            assert!(begun.elapsed() < Duration::from_secs(30), "its {field} is never {value}: {}", why());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Freezes it by hand, or the test fails. Whoever has not yet read what it was sent, a connection's end too, is left awake by

@@ -51,10 +51,9 @@ fn a_pool_of_twenty_connections_outlives_a_hundred_freezes() {
 }
 
 #[test]
-fn a_pool_freezes_by_itself_answers_keep_alives_and_finishes_a_long_query() {
+fn a_pool_freezes_by_itself_answers_again_and_finishes_a_long_query() {
     let daemon = Daemon::start(&[]);
-    // Pools ask twice a minute, and this one ten times.
-    let policy = json!({"freeze_after": "8s", "quiet_below": "10KiB/min"});
+    let policy = json!({"freeze_after": "1s"});
     let container = create(&daemon, POSTGRES, &policy);
     let mut open = Postgres::connect(text(&container, "app_port")).unwrap();
     daemon.client.until(&container, "depth", "frozen");
@@ -63,11 +62,11 @@ fn a_pool_freezes_by_itself_answers_keep_alives_and_finishes_a_long_query() {
         let begun = Instant::now();
         daemon.client.until(&container, "depth", "frozen");
         let awake = begun.elapsed();
-        assert!(awake < Duration::from_secs(6), "a keep-alive is no use: {awake:?}");
+        assert!(awake < Duration::from_secs(5), "one query keeps it awake for {awake:?}");
     }
     let froze = || daemon.client.kinds(&container).iter().filter(|kind| *kind == "froze").count();
     let before = froze();
-    open.query("SELECT pg_sleep(10)").unwrap();
+    open.query("SELECT pg_sleep(4)").unwrap();
     assert_eq!(froze(), before, "while an answer is owed");
     daemon.client.until(&container, "depth", "frozen");
 }
@@ -149,7 +148,7 @@ fn whoever_hangs_up_on_a_frozen_one_does_not_keep_it_from_its_stop() {
 
 #[test]
 fn a_daemon_that_is_killed_over_frozen_ones_finds_them_and_one_that_ends_leaves_none() {
-    let mut daemon = Daemon::start(&[]);
+    let mut daemon = Daemon::start(&[("endpoint_ports", "51800-51839")]);
     let policy = json!({"freeze_after": "off"});
     let made: Vec<Value> = (0..5).map(|_| create(&daemon, test_image(), &policy)).collect();
     let open: Vec<TcpStream> = made
