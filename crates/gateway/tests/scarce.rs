@@ -25,7 +25,8 @@ const DESCRIPTORS: u64 = 600;
 
 #[test]
 fn out_of_descriptors_it_goes_on_listening() {
-    let bench = Bench::new(echo());
+    let (mut application, address) = application_apart();
+    let bench = Bench::new(address);
     bench.set(Reach::Forward);
     let before = getrlimit(Resource::Nofile);
     let in_use = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
@@ -38,6 +39,8 @@ fn out_of_descriptors_it_goes_on_listening() {
     setrlimit(Resource::Nofile, before).unwrap();
     drop(open);
     assert_eq!(answer(&mut bench.connect(), b"still here"), b"still here");
+    drop(application.stdin.take());
+    application.wait().unwrap();
 }
 
 /// Asks, and stays until it may leave.
