@@ -95,6 +95,36 @@ impl Dockerd {
         self.end(Signal::KILL);
     }
 
+    /// Ends everything of it as a host that loses its power does: containers, mounts, networks and what stood below `/run`.
+    pub fn lose_power(&mut self) {
+        self.kill();
+        self.end_processes();
+        drop(self.containerd.wait());
+        self.unmount();
+        for state in ["exec", "containerd-state"] {
+            drop(std::fs::remove_dir_all(self.path(state)));
+        }
+        let bridges = Command::new("ip").args(["-o", "link", "show", "type", "bridge"]).output();
+        let bridges = String::from_utf8_lossy(&bridges.expect("iproute2 is installed").stdout).into_owned();
+        for bridge in bridges.lines().filter_map(|line| line.split(": ").nth(1)) {
+            run("ip", &["link", "delete", bridge]);
+        }
+        self.containerd = start_containerd(self.folder.path());
+    }
+
+    /// Until none is left.
+    fn end_processes(&self) {
+        let begun = Instant::now();
+        loop {
+            let left = self.processes();
+            left.iter().for_each(|pid| send(*pid, Signal::KILL));
+            if left.is_empty() || begun.elapsed() > END_WITHIN {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn end(&mut self, signal: Signal) {
         let Some(mut child) = self.child.take() else { return };
         send(child.id(), signal);
@@ -184,15 +214,7 @@ impl Drop for Dockerd {
         }
         send(self.containerd.id(), Signal::TERM);
         drop(self.containerd.wait());
-        let begun = Instant::now();
-        loop {
-            let left = self.processes();
-            left.iter().for_each(|pid| send(*pid, Signal::KILL));
-            if left.is_empty() || begun.elapsed() > END_WITHIN {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.end_processes();
         self.unmount();
         remove_cgroup(&self.cgroup);
     }

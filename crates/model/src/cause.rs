@@ -68,6 +68,8 @@ pub enum Cause {
     },
     /// Somebody removed its body from the engine.
     Removal,
+    /// It ended while nobody watched, and its policy has it started again.
+    Restart,
     /// Something failed.
     Error {
         /// What, and why.
@@ -208,6 +210,7 @@ impl fmt::Display for Cause {
             Self::Removal => {
                 f.write_str("somebody removed it from the engine, as `docker rm` does, and its data with it")
             }
+            Self::Restart => f.write_str("it had ended while spin-docker or the engine was away (restart)"),
             Self::Error { text } => f.write_str(text),
             Self::Owed { peer, seconds } => {
                 write!(

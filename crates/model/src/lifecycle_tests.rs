@@ -59,6 +59,22 @@ fn seen_frozen() -> Observation {
     Observation::Running { name: "/b".into(), frozen: Some(BY) }
 }
 
+#[test]
+fn only_what_ran_and_ended_unseen_is_started_again_and_only_where_the_policy_says_so() {
+    let restart = IdlePolicy { restart: true, ..IdlePolicy::DEFAULT };
+    let of = container;
+    let (unseen, seen) = (seen_exited(Ending::Unseen), seen_exited(Ending::ByItself));
+    assert!(of(running()).restarts_after(&unseen, &restart));
+    assert!(of(asleep(FROZEN)).restarts_after(&unseen, &restart));
+    assert!(!of(running()).restarts_after(&unseen, &IdlePolicy::DEFAULT));
+    for phase in [STOPPED, Phase::Stopped { reason: StopReason::Exited }, LOST] {
+        assert!(!of(phase).restarts_after(&unseen, &restart), "it rested already");
+    }
+    for other in [seen, seen_exited(Ending::ByHand), seen_running(), Observation::Missing] {
+        assert!(!of(running()).restarts_after(&other, &restart), "{other:?}");
+    }
+}
+
 fn ending() -> impl Strategy<Value = Ending> {
     prop_oneof![Just(Ending::ByItself), Just(Ending::ByHand), Just(Ending::Unseen)]
 }

@@ -38,6 +38,8 @@ pub struct IdlePolicy {
     pub wake: WakeOn,
     /// How long a connection waits for a start.
     pub wake_timeout: Duration,
+    /// Started again, before anybody needs it, where it ended while the engine or the daemon was away.
+    pub restart: bool,
     /// Who may wake it; nobody named means everybody.
     pub wake_from: Vec<IpNet>,
     /// Who neither wakes it nor keeps it awake.
@@ -129,6 +131,7 @@ impl IdlePolicy {
         check_in_ttl: None,
         wake: WakeOn::Connect,
         wake_timeout: Duration::from_secs(60),
+        restart: false,
         wake_from: Vec::new(),
         ignore_from: Vec::new(),
         ignore_paths: Vec::new(),

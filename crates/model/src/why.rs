@@ -236,7 +236,7 @@ fn source_of(event: &Event) -> Source {
         Some(Cause::Connection { .. } | Cause::NoBytes { .. } | Cause::KeepAlives { .. }) => Source::Gateway,
         Some(Cause::Refusal { .. } | Cause::Owed { .. }) => Source::Gateway,
         Some(Cause::NoReports { .. } | Cause::CheckIn) => Source::CheckIn,
-        Some(Cause::Looks | Cause::Expiry { .. }) => Source::Policy,
+        Some(Cause::Looks | Cause::Expiry { .. } | Cause::Restart) => Source::Policy,
         Some(Cause::Pressure | Cause::Mail | Cause::OnlyInside { .. }) => Source::Kernel,
         _ => Source::Engine,
     }

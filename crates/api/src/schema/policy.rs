@@ -65,9 +65,11 @@ fn of_text(term: Term) -> Option<String> {
         Term::FreezeAfter | Term::CheckInTtl | Term::ExpiresAfter | Term::DeleteAfterIdle => {
             format!("{DURATION}|off")
         }
-        Term::DisableTimeouts | Term::StopWithConnections | Term::Reclaim | Term::ProxyProtocol => {
-            "true|false|yes|no|on|off|1|0".to_owned()
-        }
+        Term::DisableTimeouts
+        | Term::StopWithConnections
+        | Term::Restart
+        | Term::Reclaim
+        | Term::ProxyProtocol => "true|false|yes|no|on|off|1|0".to_owned(),
         Term::Activity => "traffic|check-in|any".to_owned(),
         Term::Wake => "connect|first-byte|api".to_owned(),
         Term::BusyCpu => r"0\.(00[1-9]|0[1-9]|[1-9])|[1-9][0-9]{0,2}|off".to_owned(),
@@ -88,9 +90,11 @@ fn beside_texts(term: Term) -> Option<Schema> {
         | Term::CheckInTtl
         | Term::ExpiresAfter
         | Term::DeleteAfterIdle => of_type(Type::Integer).minimum(Some(1)).maximum(Some(LONGEST)).into(),
-        Term::DisableTimeouts | Term::StopWithConnections | Term::Reclaim | Term::ProxyProtocol => {
-            of_type(Type::Boolean).into()
-        }
+        Term::DisableTimeouts
+        | Term::StopWithConnections
+        | Term::Restart
+        | Term::Reclaim
+        | Term::ProxyProtocol => of_type(Type::Boolean).into(),
         Term::BusyCpu => of_type(Type::Number).minimum(Some(0.001)).maximum(Some(1000)).into(),
         Term::QuietBelow => of_type(Type::Integer).enum_values(Some([0])).into(),
         Term::WakeFrom | Term::IgnoreFrom => {

@@ -1,9 +1,10 @@
 //! Keeps what we know of a container true to what the engine has. While a call of ours is under way its result is what
 //! counts; a look that fell into it, told old news or failed is made up for, so that nothing that happened is missed.
 
+use super::crashes::Crashes;
 use super::{Done, Supervisor};
 use engine::Listed;
-use model::{Container, Ending, Input, Observation, Phase, StopReason};
+use model::{Cause, Container, Ending, Input, Observation, Phase, StopReason};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -55,7 +56,9 @@ impl Supervisor {
                 self.owes_look |= !self.container.phase.is_settled();
                 let seen = self.with_hand(seen);
                 let was = self.container.phase.depth();
+                let ended = self.unseen_end(&seen);
                 self.fact(Input::Observed(seen)).await;
+                self.after_unseen(ended).await;
                 if was != self.container.phase.depth() {
                     self.sleep_known();
                 }
@@ -99,6 +102,7 @@ impl Supervisor {
 
     /// The first thing that is known of it since the daemon came up.
     async fn resume(&mut self, seen: Observation) {
+        let ended = self.unseen_end(&seen);
         let input = Input::Resumed(seen);
         if self.is_first_start(&input) {
             self.first_started(input).await;
@@ -106,6 +110,22 @@ impl Supervisor {
             self.fact(input).await;
         }
         self.take_up();
+        self.after_unseen(ended).await;
+    }
+
+    /// Where it ran and ended while nobody watched: whether it is started again.
+    fn unseen_end(&self, seen: &Observation) -> Option<bool> {
+        let ran = matches!(self.container.phase, Phase::Running { .. });
+        (ran && seen.is_unseen_end()).then(|| self.container.restarts_after(seen, &self.policy()))
+    }
+
+    /// Its end may not have been its own doing: whoever needs it next need not wait.
+    async fn after_unseen(&mut self, ended: Option<bool>) {
+        let Some(again) = ended else { return };
+        self.sleeper.crashes = Crashes::default();
+        if again {
+            self.fact_because(Input::Start, Some(Cause::Restart)).await;
+        }
     }
 
     fn take_up(&mut self) {

@@ -7,6 +7,10 @@ use crate::freezer::Freezer;
 use crate::policy::IdlePolicy;
 use crate::time::Timestamp;
 
+/// The exit code of what SIGKILL ended. Not every engine sees that the kernel sent it: over control groups of version 1, Docker 20.10 on
+/// Linux 6.18 does not.
+const KILLED: i64 = 137;
+
 /// What an inspect shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
@@ -39,6 +43,11 @@ impl Observation {
             Self::Running { frozen, .. } => *frozen,
             _ => None,
         }
+    }
+
+    /// It ended, and nobody saw how.
+    pub fn is_unseen_end(&self) -> bool {
+        matches!(self, Self::Exited { ending: Ending::Unseen, .. })
     }
 }
 
@@ -81,6 +90,11 @@ impl Container {
             _ => {}
         }
         None
+    }
+
+    /// Whether it is started again, once this is seen of it: it ran, and ended while nobody watched.
+    pub fn restarts_after(&self, seen: &Observation, policy: &IdlePolicy) -> bool {
+        policy.restart && seen.is_unseen_end() && matches!(self.phase, Phase::Running { .. })
     }
 
     /// Its owner is told, and decides: it stays listed, with its ports, until it is deleted.
@@ -170,6 +184,11 @@ fn how_it_ended(code: i64, out_of_memory: bool, ending: Ending) -> String {
         format!(
             "it ended with exit code {code} while spin-docker or the engine was away: with the engine, by hand or by \
              itself; start it again, or see `docker logs` for its last words"
+        )
+    } else if code == KILLED {
+        format!(
+            "it was killed (exit code {code}), by the kernel for want of memory unless somebody on the host did so; \
+             `docker logs` shows its last words"
         )
     } else {
         format!("it ended by itself with exit code {code}; `docker logs` shows its last words")

@@ -70,6 +70,8 @@ terms! {
     CheckInTtl = "check_in_ttl", A_DURATION_OR_OFF;
     /// What starts it when it is stopped: a connection, the first byte of one, or a request of the API alone.
     Wake = "wake", "connect, first-byte or api";
+    /// Start it again, before anybody needs it, where it ended while the engine or spin-docker was away, as at a reboot of the host.
+    Restart = "restart", A_SWITCH;
     /// How long a connection waits for a start.
     WakeTimeout = "wake_timeout", A_DURATION;
     /// Who may wake it. None named means everybody.
@@ -105,7 +107,11 @@ impl Term {
     pub const fn is_switch(self) -> bool {
         matches!(
             self,
-            Self::DisableTimeouts | Self::StopWithConnections | Self::Reclaim | Self::ProxyProtocol
+            Self::DisableTimeouts
+                | Self::StopWithConnections
+                | Self::Restart
+                | Self::Reclaim
+                | Self::ProxyProtocol
         )
     }
 
@@ -262,6 +268,7 @@ impl IdlePolicy {
             Term::IgnoreAgents => self.ignore_agents = list(text, pattern)?,
             Term::ExpiresAfter => self.expires_after = or_off(text, duration)?,
             Term::DeleteAfterIdle => self.delete_after_idle = or_off(text, duration)?,
+            Term::Restart => self.restart = switch(text)?,
             Term::Reclaim => self.reclaim = switch(text)?,
             Term::ProxyProtocol => self.proxy_protocol = switch(text)?,
         }
@@ -293,6 +300,7 @@ impl IdlePolicy {
             Term::IgnoreAgents => listed(&self.ignore_agents),
             Term::ExpiresAfter => self.expires_after.map_or_else(off, seconds),
             Term::DeleteAfterIdle => self.delete_after_idle.map_or_else(off, seconds),
+            Term::Restart => self.restart.to_string(),
             Term::Reclaim => self.reclaim.to_string(),
             Term::ProxyProtocol => self.proxy_protocol.to_string(),
         }

@@ -143,6 +143,7 @@ settings! {
         term QuietBelow = Default::Text("1KiB/min");
         term CheckInTtl = Default::Text("off");
         term Wake = Default::Text("connect");
+        term Restart = Default::Switch("false");
         term WakeTimeout = Default::Text("60");
         term WakeFrom = Default::List("");
         term IgnoreFrom = Default::List("");
