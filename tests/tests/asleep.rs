@@ -2,14 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+use deadpool_postgres::{Manager, Pool};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::freezer::is_frozen;
 use tests::{Daemon, Postgres, ask, docker, docker_quietly, test_image, text, until};
+use tokio_postgres::NoTls;
 
 const POSTGRES: &str = "atbaker/sd-postgres";
+const POOLED: usize = 20;
 const SECONDS: Duration = Duration::from_secs(30);
 
 fn create(daemon: &Daemon, image: &str, policy: &Value) -> Value {
@@ -36,18 +41,33 @@ fn restless(more: &[(&str, &str)]) -> Value {
     policy
 }
 
-#[test]
-fn a_pool_of_twenty_connections_outlives_a_hundred_freezes() {
+/// A driver's own pool. It lends the connection that was given back last: all are asked for, so that all are open.
+async fn backends(pool: &Pool) -> BTreeSet<i32> {
+    let open = join_all((0..POOLED).map(|_| pool.get())).await;
+    let mut backends = BTreeSet::new();
+    for connection in open {
+        let row = connection.unwrap().query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
+        backends.insert(row.get(0));
+    }
+    backends
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_twenty_connections_outlives_a_hundred_freezes() {
     let daemon = Daemon::start(&[]);
     let container = create(&daemon, POSTGRES, &json!({"freeze_after": "off"}));
-    let port = text(&container, "app_port");
-    let mut pool: Vec<Postgres> = (0..20).map(|_| Postgres::connect(port).unwrap()).collect();
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(text(&container, "app_port").parse().unwrap()).user("postgres");
+    let pool = Pool::builder(Manager::new(config, NoTls)).max_size(POOLED).build().unwrap();
+    let before = backends(&pool).await;
+    assert_eq!(before.len(), POOLED);
     for cycle in 0..100 {
-        daemon.client.freeze(&container);
-        pool[cycle % 20].query("SELECT 1").unwrap();
-        assert_eq!(shows(&daemon, &container, "depth"), "awake");
+        tokio::task::block_in_place(|| daemon.client.freeze(&container));
+        let connection = pool.get().await.unwrap();
+        let row = connection.query_one("SELECT $1 + 1", &[&cycle]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), cycle + 1);
     }
-    pool.iter_mut().for_each(|open| open.query("SELECT 1").unwrap());
+    assert_eq!(backends(&pool).await, before, "none was opened anew");
 }
 
 #[test]
