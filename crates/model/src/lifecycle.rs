@@ -142,7 +142,7 @@ impl Container {
             Input::Observed(seen) => self.observed(seen, now, policy),
             Input::StoppedByHand => self.stopped_by_hand(),
             Input::Resumed(seen) => self.resumed(seen, now, policy),
-            Input::CheckIn(value) => self.checked_in(value, now),
+            Input::CheckIn(value) => self.checked_in(value, now, policy),
             Input::Used(at) => self.used(at.min(now)),
             Input::Look(evidence) => self.looked(evidence, now, policy),
             Input::Expired => self.expired(now, policy),
@@ -315,9 +315,9 @@ impl Container {
     }
 
     /// An application may report before the engine's start has returned.
-    fn checked_in(&mut self, value: String, now: Timestamp) -> Option<Effect> {
+    fn checked_in(&mut self, value: String, now: Timestamp, policy: &IdlePolicy) -> Option<Effect> {
         if matches!(self.phase, Phase::Running { .. } | Phase::Starting { .. }) {
-            if value != NO_CHECK_IN {
+            if value != NO_CHECK_IN && policy.activity.check_ins() {
                 self.last_activity = now;
             }
             self.check_in = value;

@@ -377,6 +377,16 @@ fn a_check_in_before_the_start_has_returned_counts() {
     assert_eq!(failed.check_in, NO_CHECK_IN);
 }
 
+/// sd-postgres reports its connections every minute, and says that only bytes count.
+#[test]
+fn a_report_that_does_not_count_is_no_use() {
+    let deaf = IdlePolicy { activity: crate::policy::Counts::Traffic, ..POLICY };
+    let later = NOW.plus(Duration::from_secs(60));
+    let used =
+        |policy| step(&container(running()), Input::CheckIn("3".into()), later, policy).0.last_activity;
+    assert_eq!((used(&deaf), used(&POLICY)), (container(running()).last_activity, later));
+}
+
 #[test]
 fn a_shifted_clock_keeps_the_distance_and_begins_the_looks_anew() {
     let looks = Looks { stage: Stage::Last, since: NOW, next: NOW.plus(Duration::from_secs(10)) };
