@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # Answers each line on port 8000 with "HOSTNAME: LINE" after START_DELAY seconds. Ends STOP_DELAY seconds after SIGTERM, and with 3 after
-# DIES_AFTER seconds. SIGUSR1 makes it take memory until there is none. Listens on LISTEN_ON alone, where that is given. TOGETHER: all connections in one process, for very many.
+# DIES_AFTER seconds. SIGUSR1 makes it take memory until there is none. A process of it works for
+# the first WORKS seconds. Listens on LISTEN_ON alone, where that is given. TOGETHER: all connections in one process, for very many.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -9,6 +10,11 @@ $SIG{TERM} = sub { sleep $ENV{STOP_DELAY} if $ENV{STOP_DELAY}; exit 0 };
 $SIG{USR1} = sub { my @held; push @held, 'x' x 1e7 while 1 };
 $SIG{CHLD} = 'IGNORE';
 sleep $ENV{START_DELAY} if $ENV{START_DELAY};
+if ($ENV{WORKS} && !fork) {
+    $SIG{ALRM} = 'DEFAULT';
+    alarm $ENV{WORKS};
+    1 while 1;
+}
 if ($ENV{DIES_AFTER}) {
     $SIG{ALRM} = sub { exit 3 };
     alarm $ENV{DIES_AFTER};

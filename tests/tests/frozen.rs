@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use serde_json::{Value, json};
-use std::time::Duration;
-use tests::{Daemon, Dockerd, Postgres, docker, test_image, text, throughout};
+use std::time::{Duration, Instant};
+use tests::{Daemon, Dockerd, Postgres, ask, docker, docker_quietly, test_image, text, throughout, until};
 
 fn on(engine: &Dockerd) -> Daemon {
     Daemon::start(&[("engine_host", &engine.host())])
@@ -63,4 +63,70 @@ fn a_command_that_runs_in_one_keeps_it_awake() {
         assert_eq!(daemon.client.show(text(&container, "uri"))["depth"], "awake");
     });
     daemon.client.until(&container, "depth", "frozen");
+}
+
+#[test]
+fn one_that_works_for_nobody_stays_awake_until_it_is_done() {
+    let daemon = Daemon::start(&[]);
+    let create = |works: &str| {
+        let policy = json!({"freeze_after": "1s"});
+        daemon.client.create_as(&json!({"image": test_image(), "env": {"WORKS": works}, "policy": policy}))
+    };
+    let (works, rests) = (create("8"), create("0"));
+    daemon.client.until(&rests, "depth", "frozen");
+    throughout(Duration::from_secs(3), || {
+        assert_eq!(daemon.client.show(text(&works, "uri"))["depth"], "awake");
+    });
+    let why = daemon.client.get(&format!("{}/why", text(&works, "uri"))).text;
+    assert!(why.contains("of a core"), "{why}");
+    daemon.client.until(&works, "depth", "frozen");
+}
+
+#[test]
+fn over_control_groups_of_version_2_it_sleeps_and_wakes_alike() {
+    let engine = Dockerd::start_unified();
+    let daemon = on(&engine);
+    let container =
+        daemon.client.create_as(&json!({"image": test_image(), "policy": {"freeze_after": "1s"}}));
+    let answers = || assert!(ask(text(&container, "app_port"), "hello").unwrap().ends_with(": hello"));
+    let frozen = || daemon.client.until(&container, "depth", "frozen");
+    let id = text(&container, "container_id");
+    answers();
+    frozen();
+    assert!(is_frozen(id, &engine), "the kernel has it so");
+    let why = daemon.client.get(&format!("{}/why", text(&container, "uri"))).text;
+    assert!(why.contains("by cgroup"), "{why}");
+    answers();
+    frozen();
+    assert_eq!(engine.docker(&["exec", id, "echo", "inside"]).trim(), "inside");
+    frozen();
+    let begun = Instant::now();
+    engine.docker(&["stop", id]);
+    assert!(begun.elapsed() < Duration::from_secs(8), "it was thawed for its end");
+    daemon.client.until(&container, "status", "stopped");
+}
+
+/// As the kernel has it, of version 2.
+fn is_frozen(id: &str, engine: &Dockerd) -> bool {
+    let pid = engine.docker(&["inspect", "-f", "{{.State.Pid}}", id]);
+    let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", pid.trim())).unwrap();
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+    std::fs::read_to_string(format!("/sys/fs/cgroup/{group}/cgroup.freeze")).unwrap().trim() == "1"
+}
+
+/// Either may be refused: the engine does not know that it is frozen. Nothing is left of it.
+#[test]
+fn a_pause_and_an_unpause_of_a_frozen_one_leave_it_as_usable_as_it_was() {
+    let daemon = Daemon::start(&[]);
+    let container = frozen(&daemon, test_image(), 1).remove(0);
+    let id = text(&container, "container_id");
+    for command in ["unpause", "pause", "unpause"] {
+        let done = docker_quietly(&[command, id]);
+        eprintln!("docker {command}: {done:?}");
+    }
+    until("it answers", Duration::from_secs(30), || {
+        ask(text(&container, "app_port"), "hello").ok().filter(|answer| answer.ends_with(": hello"))
+    });
+    assert_eq!(docker(&["inspect", "-f", "{{.State.Paused}}", id]), "false");
+    assert_eq!(daemon.client.show(text(&container, "uri"))["depth"], "awake");
 }

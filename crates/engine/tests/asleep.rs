@@ -260,6 +260,28 @@ async fn a_restart_behind_our_back_is_noticed(bench: &Bench) {
     assert_eq!(frozen(bench, &id).await, Some(by));
 }
 
+/// What a file was read into is the kernel's to take.
+#[tokio::test]
+async fn docker_gives_back_what_the_kernel_can_take() {
+    const WRITTEN: u64 = 32 << 20;
+    let bench = Bench::docker().await;
+    let id = bench.running().await;
+    bench.docker_cli(&[
+        "exec",
+        id.as_str(),
+        "dd",
+        "if=/dev/zero",
+        "of=/file",
+        "bs=1M",
+        "count=32",
+        "conv=fsync",
+    ]);
+    let by = bench.engine.freeze(&id).await.unwrap();
+    let Some(taken) = bench.engine.reclaim(&id).await.unwrap() else { panic!("its control group is seen") };
+    assert!(taken > WRITTEN / 2, "{taken} bytes");
+    assert_eq!(frozen(&bench, &id).await, Some(by), "it is frozen still");
+}
+
 /// The tests of a module are run one for one; those of an engine of their own, which is slow to start, in one.
 macro_rules! everywhere {
     (the fake too { $($any:ident)* } real ones { $($real:ident)* }) => {
