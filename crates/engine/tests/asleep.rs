@@ -199,6 +199,18 @@ async fn commands_of_others_are_counted_and_told(bench: &Bench) {
     assert_eq!(told, [EventKind::Exec, EventKind::Signalled]);
 }
 
+/// Before anybody is told of it: the engine waits for nobody. By its own pause, whoever is told does it.
+async fn what_the_engine_announces_thaws(bench: &Bench) {
+    let id = bench.running().await;
+    let _events = bench.engine.events(&bench.instance).await.unwrap();
+    for _ in 0..3 {
+        if bench.engine.freeze(&id).await.unwrap() == Freezer::Cgroup {
+            bench.docker_cli(&["kill", "-s", "WINCH", id.as_str()]);
+            until("it is thawed", async || frozen(bench, &id).await.is_none()).await;
+        }
+    }
+}
+
 async fn a_pause_of_somebodys_is_the_engines(bench: &Bench) {
     let id = bench.running().await;
     bench.docker_cli(&["pause", id.as_str()]);
@@ -338,6 +350,7 @@ everywhere! {
         a_frozen_program_does_nothing
         what_makes_processes_all_the_time_freezes
         commands_of_others_are_counted_and_told
+        what_the_engine_announces_thaws
         a_pause_of_somebodys_is_the_engines
         what_came_in_while_it_was_frozen_is_seen
         a_restart_behind_our_back_is_noticed

@@ -58,6 +58,11 @@ impl Bodies {
         Arc::clone(lock(&self.all).entry(id.clone()).or_default())
     }
 
+    /// The same, if something is held of it.
+    pub(super) fn known(&self, id: &EngineId) -> Option<Arc<Body>> {
+        lock(&self.all).get(id).cloned()
+    }
+
     /// It is gone for good.
     pub(super) fn forget(&self, id: &EngineId) {
         lock(&self.all).remove(id);
@@ -84,7 +89,7 @@ impl Body {
         *lock(&self.run) = None;
     }
 
-    fn run(&self) -> Option<Arc<Run>> {
+    pub(super) fn run(&self) -> Option<Arc<Run>> {
         lock(&self.run).clone()
     }
 }

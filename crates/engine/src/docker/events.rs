@@ -28,10 +28,17 @@ impl Docker {
 
     fn pump(&self, instance: &str) -> BoxStream<'static, Result<Event>> {
         let (sender, events) = mpsc::channel(WAITING);
-        let messages = self.messages(instance);
+        let (docker, messages) = (self.clone(), self.messages(instance));
         let pump = AbortOnDropHandle::new(tokio::spawn(async move {
             let mut messages = std::pin::pin!(messages);
             while let Some(event) = messages.next().await {
+                if let Ok(Event {
+                    engine_id,
+                    kind: EventKind::Killed | EventKind::Signalled | EventKind::Exec,
+                }) = &event
+                {
+                    docker.thaw_at_once(engine_id);
+                }
                 if sender.send(event).await.is_err() {
                     return;
                 }

@@ -99,6 +99,17 @@ impl Docker {
         thawed.map(drop).map_err(|error| failed("thaw the container", error))
     }
 
+    /// By its control group, as soon as the engine says that it is about to do something to it: the engine waits for nobody. Whoever is
+    /// told of that makes sure of it.
+    pub(super) fn thaw_at_once(&self, id: &EngineId) {
+        let Some(body) = self.bodies.known(id) else { return };
+        let Some(place) = body.run().and_then(|run| run.freezer.clone()) else { return };
+        body.thaws.notify_waiters();
+        if let Err(error) = body.take_turn().act_now(|| cgroup::thaw(&place)) {
+            tracing::debug!(body = %id, %error, "it could not be thawed as soon as it was needed");
+        }
+    }
+
     /// Whatever froze it: for what the engine is about to do to it. What comes next tells better what is wrong with it.
     pub(super) async fn thaw_first(&self, id: &EngineId) {
         let thawed = match self.frozen_by(id).await {
