@@ -111,6 +111,11 @@ impl Daemon {
         self.folder.path().join("ssh/id_ed25519")
     }
 
+    /// Its `data_dir`.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
     /// The name of its network.
     pub fn network(&self) -> String {
         format!("spin-docker-{}", self.instance)

@@ -26,6 +26,15 @@ pub(crate) enum Command {
     /// that runs notices at its next look, and later freezes again what nobody uses. Where `serve` is given flags, give the same
     /// here.
     Thaw(ThawArgs),
+    /// Write the state of `data_dir` to a file, whether the daemon runs or not.
+    ///
+    /// Holds what spin-docker knows of its containers and its own SSH key: keep it as secret as that. What containers have written is the
+    /// engine's, and is not in it.
+    Backup(BackupArgs),
+    /// Make `data_dir` that of a backup. The daemon must not run.
+    ///
+    /// A file that is damaged, not ours, or of a later version is refused whole, and so is a `data_dir` that has a store.
+    Restore(RestoreArgs),
     /// Print the completions for a shell.
     Completions {
         /// Whose.
@@ -60,6 +69,30 @@ pub(crate) struct ThawArgs {
     /// The engine's ids of containers, or the beginnings of them.
     #[arg(value_name = "ID")]
     pub(crate) containers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: Whereabouts,
+}
+
+/// `backup …`.
+#[derive(Args)]
+pub(crate) struct BackupArgs {
+    /// The file to write.
+    pub(crate) file: PathBuf,
+    /// Overwrite it, where it is there.
+    #[arg(long)]
+    pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) settings: Whereabouts,
+}
+
+/// `restore …`.
+#[derive(Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    pub(crate) file: PathBuf,
+    /// Where `data_dir` has a store, keep that beside it as `spin-docker.db.replaced`; overwrite another SSH key.
+    #[arg(long)]
+    pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) settings: Whereabouts,
 }

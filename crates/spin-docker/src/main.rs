@@ -1,6 +1,7 @@
 //! The program. This file only orders: command line, settings, log, runtime, and then the daemon or one of the small
 //! commands. Exit codes: 0 done, 1 failed (a mistake in the settings too), 2 not understood.
 
+mod backup;
 mod cli;
 mod config;
 mod policy_page;
@@ -37,6 +38,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             let config = load(args.settings.0)?;
             thaw::run(&config.settings, thaw::Chosen::of(args.all, args.containers))
         }
+        Command::Backup(args) => backup::back_up(&load(args.settings.0)?.settings, &args.file, args.replace),
+        Command::Restore(args) => backup::restore(&load(args.settings.0)?.settings, &args.file, args.replace),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "spin-docker", &mut script);

@@ -5,47 +5,87 @@ use super::StoreError;
 use super::sqlite::{FILE, classify, database};
 use model::EngineId;
 use rusqlite::Connection;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::time::SystemTime;
 
-/// How often it is copied anew, where the database changed meanwhile.
-const TRIES: usize = 5;
+/// How often it is copied anew, where its log began anew meanwhile.
+const TRIES: usize = 20;
+/// The beginning of a log: two numbers in it are others each time that the log begins anew.
+const LOG_HEADER: u64 = 32;
+
+/// What a store says of its containers, whatever else a later version keeps of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The engine's ids of their bodies, ascending.
+    pub bodies: Vec<EngineId>,
+    /// Their host ports, ascending.
+    pub ports: Vec<u16>,
+    /// How many there are.
+    pub containers: usize,
+}
 
 /// The engine's ids of every container in this folder's store, as of a moment ago.
 pub fn bodies(folder: &Path) -> Result<Vec<EngineId>, StoreError> {
+    Ok(known(folder)?.bodies)
+}
+
+/// What this folder's store says, as of a moment ago.
+pub fn known(folder: &Path) -> Result<Known, StoreError> {
+    let original = folder.join(FILE);
+    beside(folder, |copy| read(copy).map_err(|error| classify("read a copy of", &original, error)))
+}
+
+/// Reads a copy of this folder's store, which may be changed at will and is gone afterwards.
+pub(super) fn beside<T>(
+    folder: &Path,
+    read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let original = folder.join(FILE);
     let aside = tempfile::tempdir().map_err(|error| database("make room for a copy of", &original, error))?;
     copy(&original, aside.path()).map_err(|error| database("copy", &original, error))?;
-    read(&aside.path().join(FILE)).map_err(|error| classify("read a copy of", &original, error))
+    let copy = Connection::open(aside.path().join(FILE));
+    read(&copy.map_err(|error| classify("open a copy of", &original, error))?)
 }
 
-/// What is appended to the log meanwhile does no harm; the database itself must not change between the two.
+/// Whatever changes in the database meanwhile comes from the log, which is copied after it: together they are whole, unless
+/// the log began anew in between.
 fn copy(original: &Path, aside: &Path) -> io::Result<()> {
+    let log = original.with_extension("db-wal");
     for _ in 0..TRIES {
-        let before = changed(original)?;
+        let before = generation(&log)?;
         std::fs::copy(original, aside.join(FILE))?;
-        let log = original.with_extension("db-wal");
-        if log.exists() {
-            std::fs::copy(log, aside.join(FILE).with_extension("db-wal"))?;
+        if before.is_some() {
+            std::fs::copy(&log, aside.join(FILE).with_extension("db-wal"))?;
         }
-        if changed(original)? == before {
+        if generation(&log)? == before {
             return Ok(());
         }
     }
     Err(io::Error::new(io::ErrorKind::ResourceBusy, "it changes all the time"))
 }
 
-fn changed(path: &Path) -> io::Result<SystemTime> {
-    std::fs::metadata(path)?.modified()
+fn generation(log: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut header = Vec::new();
+    match File::open(log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok(file) => file.take(LOG_HEADER).read_to_end(&mut header).map(|_| Some(header)),
+    }
 }
 
-/// Whatever else a later version keeps of a container.
-fn read(copy: &Path) -> rusqlite::Result<Vec<EngineId>> {
-    let connection = Connection::open(copy)?;
-    let mut bodies = connection.prepare(
-        "SELECT record ->> 'engine_id' FROM containers WHERE record ->> 'engine_id' IS NOT NULL ORDER BY 1",
-    )?;
-    let ids = bodies.query_map([], |row| Ok(EngineId::new(row.get::<_, String>(0)?)))?;
-    ids.collect()
+fn read(copy: &Connection) -> rusqlite::Result<Known> {
+    let bodies =
+        "SELECT record ->> 'engine_id' FROM containers WHERE record ->> 'engine_id' IS NOT NULL ORDER BY 1";
+    let ports = "SELECT value ->> 'host_port' FROM containers, json_each(record, '$.endpoints')
+                 WHERE value ->> 'host_port' IS NOT NULL ORDER BY 1";
+    Ok(Known {
+        bodies: column(copy, bodies)?.into_iter().map(|id: String| EngineId::new(id)).collect(),
+        ports: column(copy, ports)?,
+        containers: copy.query_row("SELECT count(*) FROM containers", [], |row| row.get(0))?,
+    })
+}
+
+fn column<T: rusqlite::types::FromSql>(connection: &Connection, query: &str) -> rusqlite::Result<Vec<T>> {
+    connection.prepare(query)?.query_map([], |row| row.get(0))?.collect()
 }

@@ -4,14 +4,17 @@
 //! [`Sqlite`] is the one that the program has.
 
 mod aside;
+pub mod backup;
 mod events;
+mod holder;
 mod journal;
 mod newer;
 mod reserve;
 mod sqlite;
 mod told;
 
-pub use aside::bodies;
+pub use aside::{Known, bodies, known};
+pub use holder::holder;
 pub use journal::{Journal, Writing};
 pub use sqlite::Sqlite;
 

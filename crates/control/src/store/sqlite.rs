@@ -1,7 +1,7 @@
 //! The embedded database, in WAL mode with `synchronous=FULL`: what was committed is on disk. One process at a time holds it.
 
 use super::reserve::Reserve;
-use super::{Change, Contents, Store, StoreError, Wanted, events, newer};
+use super::{Change, Contents, Store, StoreError, Wanted, backup, events, newer};
 use model::Event;
 use model::next_fit::Trail;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
@@ -30,6 +30,9 @@ impl Sqlite {
         make_private(folder).map_err(|source| database("make the folder of", &path, source))?;
         make_ours(&path).map_err(|source| database("open", &path, source))?;
         let (mut connection, version) = newer::open(&path)?;
+        if (1..STEPS.len()).contains(&version) {
+            back_up(&connection, folder, &path)?;
+        }
         prepare(&mut connection).map_err(|e| classify("open", &path, e))?;
         Migrations::from_slice(STEPS).to_latest(&mut connection).map_err(|e| match e {
             rusqlite_migration::Error::RusqliteError { err, .. } => classify("migrate", &path, err),
@@ -138,6 +141,16 @@ pub(super) fn put_meta(connection: &Connection, name: &str, value: &str) -> rusq
         .map(drop)
 }
 
+/// An older program can be gone back to: with this, and with nothing else.
+fn back_up(connection: &Connection, folder: &Path, path: &Path) -> Result<(), StoreError> {
+    match backup::before_migration(connection, folder, STEPS.len()) {
+        Ok(file) => tracing::info!(file = %file.display(), "backed up before the migration of the store"),
+        Err(backup::BackupError::Store(error)) => return Err(error),
+        Err(error) => return Err(database("back up, before its migration,", path, error)),
+    }
+    Ok(())
+}
+
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")
@@ -170,7 +183,7 @@ pub(super) fn database(
     StoreError::Database { doing, path: path.to_owned(), source: Box::new(source) }
 }
 
-fn make_private(folder: &Path) -> std::io::Result<()> {
+pub(super) fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
