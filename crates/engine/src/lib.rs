@@ -6,9 +6,11 @@
 pub mod docker;
 mod error;
 pub mod fake;
+mod limit;
 mod socket;
 
 pub use error::{EngineError, Result};
+pub use limit::Limit;
 pub use socket::{Socket, SocketKind};
 
 use async_trait::async_trait;
@@ -133,9 +135,10 @@ pub struct Description {
     pub api_version: String,
     /// Where it keeps images and containers, if that is on this host.
     pub root: Option<PathBuf>,
-    /// What we cannot do here and why, each a full sentence with what to do about it. Rootless engines, engines in a
-    /// virtual machine, a missing `br_netfilter`.
-    pub limits: Vec<String>,
+    /// The version of control groups that its containers are in, if it says.
+    pub cgroup_version: Option<u8>,
+    /// What we cannot do here and why.
+    pub limits: Vec<Limit>,
 }
 
 /// The network that we want.

@@ -26,6 +26,11 @@ pub(crate) enum Command {
     /// that runs notices at its next look, and later freezes again what nobody uses. Where `serve` is given flags, give the same
     /// here.
     Thaw(ThawArgs),
+    /// Look at this machine: what is right, what is degraded, and what to do.
+    ///
+    /// Changes nothing; the daemon may run or not. The exit code is 1 if something is wrong, so that spin-docker cannot serve as its settings
+    /// say, and 0 otherwise. Where `serve` is given flags, give the same here.
+    Doctor(DoctorArgs),
     /// Write the state of `data_dir` to a file, whether the daemon runs or not.
     ///
     /// Holds what spin-docker knows of its containers and its own SSH key: keep it as secret as that. What containers have written is the
@@ -69,6 +74,16 @@ pub(crate) struct ThawArgs {
     /// The engine's ids of containers, or the beginnings of them.
     #[arg(value_name = "ID")]
     pub(crate) containers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: Whereabouts,
+}
+
+/// `doctor …`.
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) settings: Whereabouts,
 }

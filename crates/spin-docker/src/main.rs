@@ -4,6 +4,7 @@
 mod backup;
 mod cli;
 mod config;
+mod doctor;
 mod policy_page;
 mod serve;
 mod telemetry;
@@ -37,6 +38,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Thaw(args) => {
             let config = load(args.settings.0)?;
             thaw::run(&config.settings, thaw::Chosen::of(args.all, args.containers))
+        }
+        Command::Doctor(args) => {
+            doctor::run(config::load(args.settings.0, &Variables::of_this_process()), args.json)
         }
         Command::Backup(args) => backup::back_up(&load(args.settings.0)?.settings, &args.file, args.replace),
         Command::Restore(args) => backup::restore(&load(args.settings.0)?.settings, &args.file, args.replace),

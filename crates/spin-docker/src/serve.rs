@@ -4,7 +4,7 @@ mod again;
 mod by_name;
 mod check_in_door;
 mod host;
-mod room;
+pub(crate) mod room;
 mod ssh_key;
 
 use crate::config::{Config, Environment, Flags, Settings};
@@ -87,7 +87,7 @@ impl Daemon {
             at = engine.host(),
             "engine found"
         );
-        degraded.extend(described.limits);
+        degraded.extend(described.limits.iter().map(ToString::to_string));
         let room = room::Host::new(&settings.data_dir, described.root);
         if let Err(error) = reserves(settings).check(&room, 0) {
             tracing::warn!("every create will be refused: {error}");
@@ -247,7 +247,7 @@ fn limits(settings: &Settings) -> engine::Limits {
     }
 }
 
-fn reserves(settings: &Settings) -> Reserves {
+pub(crate) fn reserves(settings: &Settings) -> Reserves {
     let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
     Reserves { memory: bytes(settings.memory_reserve.0), disk: bytes(settings.disk_reserve.0) }
 }

@@ -16,7 +16,7 @@ mod told;
 pub use aside::{Known, bodies, known};
 pub use holder::holder;
 pub use journal::{Journal, Writing};
-pub use sqlite::Sqlite;
+pub use sqlite::{FILE, Sqlite};
 
 use ipnet::Ipv4Net;
 use model::next_fit::Trail;

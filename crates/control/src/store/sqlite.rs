@@ -9,7 +9,7 @@ use rusqlite_migration::{M, Migrations};
 use std::path::{Path, PathBuf};
 
 /// The database's name within its folder.
-pub(super) const FILE: &str = "spin-docker.db";
+pub const FILE: &str = "spin-docker.db";
 
 /// The schema's version is how many of them were taken.
 pub(super) const STEPS: &[M<'static>] =

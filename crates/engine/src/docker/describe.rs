@@ -2,7 +2,7 @@
 
 use super::cgroups::Version;
 use super::{Docker, QUICK};
-use crate::{Description, Result};
+use crate::{Description, Limit, Result};
 use bollard::models::{SystemInfo, SystemInfoCgroupVersionEnum};
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,12 @@ impl Docker {
     pub(super) async fn describe_engine(&self) -> Result<Description> {
         let info = self.call("describe itself", QUICK, self.client.info()).await?;
         let mut limits = limits(&info, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
-        limits.extend(self.why_slow(&info).await.map(|why| slow_freezer(&why)));
+        limits.extend(self.why_slow(&info).await.map(Limit::SlowFreezer));
         Ok(Description {
             name: format!("Docker {}", info.server_version.as_deref().unwrap_or("of no version")),
             api_version: self.client.client_version().to_string(),
             root: root(&info),
+            cgroup_version: cgroup_version(&info),
             limits,
         })
     }
@@ -26,21 +27,19 @@ impl Docker {
         if is_desktop(info) {
             return Some("they are in Docker Desktop's virtual machine".to_owned());
         }
-        let version = match info.cgroup_version {
-            Some(SystemInfoCgroupVersionEnum::_1) => Version::One,
-            _ => Version::Two,
-        };
+        let version = if cgroup_version(info) == Some(1) { Version::One } else { Version::Two };
         // A rootless engine's are its user's own, which shows at the first freeze.
         let known = if is_rootless(info) { None } else { self.why_not_by_cgroup(version).await };
         known.or_else(|| self.why_by_engine())
     }
 }
 
-fn slow_freezer(why: &str) -> String {
-    format!(
-        "containers are frozen by the engine's pause, so that waking one takes some 15 ms instead of 0.2 ms: {why}; run \
-         spin-docker as root on the engine's host, with /sys/fs/cgroup writable"
-    )
+fn cgroup_version(info: &SystemInfo) -> Option<u8> {
+    match info.cgroup_version {
+        Some(SystemInfoCgroupVersionEnum::_1) => Some(1),
+        Some(SystemInfoCgroupVersionEnum::_2) => Some(2),
+        _ => None,
+    }
 }
 
 /// Docker Desktop names a folder of its virtual machine.
@@ -57,26 +56,11 @@ fn is_rootless(info: &SystemInfo) -> bool {
     info.security_options.iter().flatten().any(|option| option.contains("name=rootless"))
 }
 
-fn limits(info: &SystemInfo, bridge_filter: Option<&str>) -> Vec<String> {
-    let rootless = is_rootless(info);
-    let desktop = is_desktop(info);
-    let mut limits = Vec::new();
-    if rootless {
-        limits.push(
-            "the engine is rootless: its containers' addresses may not be reachable from here".to_owned(),
-        );
-    }
-    if desktop {
-        limits.push("the engine runs in Docker Desktop's virtual machine: its containers' addresses are not reachable from here".to_owned());
-    }
-    if !rootless && !desktop && bridge_filter.is_none_or(|value| value.trim() != "1") {
-        limits.push(
-            "containers may reach each other: the kernel does not filter bridged traffic; `modprobe br_netfilter && sysctl -w \
-             net.bridge.bridge-nf-call-iptables=1` puts it right"
-                .to_owned(),
-        );
-    }
-    limits
+fn limits(info: &SystemInfo, bridge_filter: Option<&str>) -> Vec<Limit> {
+    let (rootless, desktop) = (is_rootless(info), is_desktop(info));
+    let unfiltered = !rootless && !desktop && bridge_filter.is_none_or(|value| value.trim() != "1");
+    let all = [(rootless, Limit::Rootless), (desktop, Limit::Desktop), (unfiltered, Limit::Unfiltered)];
+    all.into_iter().filter_map(|(is_so, limit)| is_so.then_some(limit)).collect()
 }
 
 #[cfg(test)]
@@ -86,15 +70,15 @@ mod tests {
     #[test]
     fn each_limit_is_a_sentence() {
         let plain = SystemInfo::default();
-        assert_eq!(limits(&plain, Some("1\n")), Vec::<String>::new());
+        assert_eq!(limits(&plain, Some("1\n")), []);
         for without in [None, Some("0\n")] {
-            assert!(limits(&plain, without)[0].contains("modprobe br_netfilter"));
+            assert!(limits(&plain, without)[0].to_string().contains("modprobe br_netfilter"));
         }
         let rootless =
             SystemInfo { security_options: Some(vec!["name=rootless".into()]), ..Default::default() };
-        assert!(limits(&rootless, None)[0].contains("rootless"));
+        assert!(limits(&rootless, None)[0].to_string().contains("rootless"));
         let desktop = SystemInfo { operating_system: Some("Docker Desktop".into()), ..Default::default() };
-        assert!(limits(&desktop, None)[0].contains("virtual machine"));
+        assert!(limits(&desktop, None)[0].to_string().contains("virtual machine"));
     }
 
     #[test]

@@ -186,7 +186,13 @@ fn name(call: Call) -> String {
 impl Engine for Fake {
     async fn describe(&self) -> Result<Description> {
         self.state().reachable()?;
-        Ok(Description { name: "Fake 1".into(), api_version: "1.41".into(), root: None, limits: Vec::new() })
+        Ok(Description {
+            name: "Fake 1".into(),
+            api_version: "1.41".into(),
+            root: None,
+            cgroup_version: None,
+            limits: Vec::new(),
+        })
     }
 
     async fn images(&self) -> Result<Vec<String>> {

@@ -4,13 +4,13 @@ use control::Room;
 use std::path::{Path, PathBuf};
 
 /// This host.
-pub(super) struct Host {
+pub(crate) struct Host {
     folders: Vec<PathBuf>,
 }
 
 impl Host {
     /// With the disks of our own data, and of the engine's where they are on this host.
-    pub(super) fn new(data: &Path, engine: Option<PathBuf>) -> Self {
+    pub(crate) fn new(data: &Path, engine: Option<PathBuf>) -> Self {
         Self { folders: [data.to_owned()].into_iter().chain(engine).collect() }
     }
 }

@@ -1,0 +1,55 @@
+//! What an engine cannot do for us, why, and what to do about it.
+
+use std::fmt;
+
+/// One of them. As text it is a full sentence, with the advice behind a semicolon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The engine is not root's.
+    Rootless,
+    /// It runs in a virtual machine of Docker Desktop's.
+    Desktop,
+    /// Containers on our network may reach each other.
+    Unfiltered,
+    /// Freezes go by the engine's pause, for this reason.
+    SlowFreezer(String),
+}
+
+impl Limit {
+    /// What is so.
+    pub fn finding(&self) -> String {
+        match self {
+            Self::Rootless => {
+                "the engine is rootless: its containers' addresses may not be reachable from here".to_owned()
+            }
+            Self::Desktop => "the engine runs in Docker Desktop's virtual machine: its containers' addresses are not reachable from here"
+                .to_owned(),
+            Self::Unfiltered => {
+                "containers may reach each other: the kernel does not filter bridged traffic".to_owned()
+            }
+            Self::SlowFreezer(why) => format!(
+                "containers are frozen by the engine's pause, so that waking one takes some 15 ms instead of 0.2 ms: {why}"
+            ),
+        }
+    }
+
+    /// What helps.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Rootless => "run a Docker Engine as root on this host",
+            Self::Desktop => "run spin-docker on Linux, beside a Docker Engine",
+            Self::Unfiltered => {
+                "`modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1` puts it right"
+            }
+            Self::SlowFreezer(_) => {
+                "run spin-docker as root on the engine's host, with /sys/fs/cgroup writable"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.finding(), self.advice())
+    }
+}

@@ -1,0 +1,87 @@
+//! The engine: whether it answers, what it is, and how it lets us freeze; with it, the network that only it knows of.
+
+use super::{Check, network};
+use crate::config::Settings;
+use control::chain;
+use engine::docker::Docker;
+use engine::{Description, Engine, EngineError, Limit};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long it may take to answer all that is asked.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Gives the engine's own folder, where it is on this host.
+pub(super) async fn check(settings: &Settings, checks: &mut Vec<Check>) -> Option<PathBuf> {
+    let asked = async {
+        let engine = Docker::connect(settings.engine_host.as_deref()).await?;
+        let described = engine.describe().await?;
+        let subnets = engine.our_subnets().await?;
+        Ok::<_, EngineError>((engine.host().to_owned(), described, subnets))
+    };
+    let advice = "is it started, and may this user use its socket? `docker version` tells; `engine_host` says where it is";
+    match tokio::time::timeout(WITHIN, asked).await {
+        Ok(Ok((host, described, subnets))) => {
+            checks.extend(found(&host, &described));
+            checks.extend(network::check(settings, &subnets, &described.limits));
+            described.root
+        }
+        Ok(Err(error)) => {
+            checks.push(Check::wrong("engine", chain(&error), advice));
+            None
+        }
+        Err(_) => {
+            checks.push(Check::wrong("engine", format!("no answer within {WITHIN:?}"), advice));
+            None
+        }
+    }
+}
+
+fn found(host: &str, described: &Description) -> Vec<Check> {
+    let Description { name, api_version, limits, .. } = described;
+    let answers = format!("{name} answers at {host}, API {api_version}");
+    let apart = limits.iter().find(|limit| matches!(limit, Limit::Rootless | Limit::Desktop));
+    let engine = match apart {
+        None => Check::right("engine", answers),
+        Some(limit) => Check::wrong("engine", format!("{answers}; {}", limit.finding()), limit.advice()),
+    };
+    vec![engine, freezer(described)]
+}
+
+fn freezer(described: &Description) -> Check {
+    let version =
+        described.cgroup_version.map_or_else(String::new, |version| format!(" of version {version}"));
+    match described.limits.iter().find(|limit| matches!(limit, Limit::SlowFreezer(_))) {
+        None => Check::right("freezer", format!("containers are frozen by their control groups{version}")),
+        Some(limit) => Check::degraded(
+            "freezer",
+            format!("control groups{version}; {}", limit.finding()),
+            limit.advice(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::State;
+
+    #[test]
+    fn each_limit_is_one_checks() {
+        let described = |limits: Vec<Limit>| Description {
+            name: "Docker 1".into(),
+            api_version: "1.41".into(),
+            root: None,
+            cgroup_version: Some(2),
+            limits,
+        };
+        let states = |limits| {
+            found("unix:///s", &described(limits)).into_iter().map(|check| check.state).collect::<Vec<_>>()
+        };
+        assert_eq!(states(vec![]), [State::Right, State::Right]);
+        assert_eq!(states(vec![Limit::Unfiltered]), [State::Right, State::Right]);
+        assert_eq!(states(vec![Limit::Rootless]), [State::Wrong, State::Right]);
+        assert_eq!(states(vec![Limit::SlowFreezer("why".into())]), [State::Right, State::Degraded]);
+        assert!(freezer(&described(vec![])).finding.contains("version 2"));
+    }
+}
