@@ -87,7 +87,9 @@ fn bytes_that_wait_for_room_are_seen_by_who_freezes_or_see_that_it_sleeps() {
 #[test]
 fn a_client_that_hangs_up_is_seen_by_who_freezes_or_sees_that_it_sleeps() {
     said_beside_the_gate::<AtomicU64>(
-        |hung_up| drop(hung_up.fetch_add(1, Ordering::SeqCst)),
+        |hung_up| {
+            hung_up.fetch_add(1, Ordering::SeqCst);
+        },
         |hung_up| hung_up.load(Ordering::SeqCst) > 0,
     );
 }
