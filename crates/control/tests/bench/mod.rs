@@ -227,9 +227,11 @@ pub fn status(control: &Control, id: &str) -> Status {
 
 /// Waits until it is so; a paused clock runs on meanwhile, and a minute of real time ends it.
 pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let begun = std::time::Instant::now();
+    let (begun, waits_since) = (std::time::Instant::now(), tokio::time::Instant::now());
     while !so() {
         assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        // Hours of a paused clock in 5 ms each would take a minute of everybody's.
+        let pause = waits_since.elapsed() / 1000;
+        tokio::time::sleep(pause.clamp(Duration::from_millis(5), Duration::from_secs(1))).await;
     }
 }
