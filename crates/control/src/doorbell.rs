@@ -2,24 +2,21 @@
 
 use crate::endpoints::{Caller, GaveUp, Wake, WakeError};
 use crate::handle::Command;
+use crate::mailbox::Mailbox;
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
-
-/// The way to one container's supervisor.
-#[derive(Debug)]
-pub(crate) struct Doorbell(pub(crate) mpsc::Sender<Command>);
+use tokio::sync::oneshot;
 
 #[async_trait]
-impl Wake for Doorbell {
+impl Wake for Mailbox {
     async fn wake(&self, caller: Caller) -> Result<(), WakeError> {
         let (answer, result) = oneshot::channel();
         // A crowd waits for a place in the queue; each has its own deadline.
-        self.0.send(Command::Wake(Box::new((caller, answer)))).await.map_err(|_| WakeError::Gone)?;
+        self.send(Command::Wake(Box::new((caller, answer)))).await.map_err(|_| WakeError::Gone)?;
         result.await.unwrap_or(Err(WakeError::Gone))
     }
 
     fn gave_up(&self, caller: Caller, why: GaveUp) {
-        if self.0.try_send(Command::GaveUp(Box::new((caller, why)))).is_err() {
+        if self.try_send(Command::GaveUp(Box::new((caller, why)))).is_err() {
             tracing::debug!(peer = %caller.peer, "nobody has time to hear that a connection was closed");
         }
     }

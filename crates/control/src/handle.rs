@@ -3,6 +3,7 @@
 use crate::Traffic;
 use crate::endpoints::{Caller, GaveUp};
 use crate::flow::Shown;
+use crate::mailbox::{Mailbox, NotTaken};
 use crate::pulse::USE_RECORDED_EVERY;
 use crate::room::NoRoom;
 use crate::store::StoreError;
@@ -13,10 +14,7 @@ use model::container::NO_CHECK_IN;
 use model::{Amendment, Awake, Container, Depth, IdlePolicy, Key, Phase, Status, Timestamp};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::sync::{mpsc, oneshot};
-
-/// How many commands may wait for one container.
-pub(crate) const COMMANDS: usize = 64;
+use tokio::sync::oneshot;
 
 /// A container, to look at and to command. Clones are cheap and stay valid when it is gone.
 #[derive(Clone, Debug)]
@@ -26,7 +24,7 @@ pub struct Handle(Arc<Inner>);
 struct Inner {
     key: Key,
     view: RwLock<Arc<View>>,
-    commands: mpsc::Sender<Command>,
+    mailbox: Arc<Mailbox>,
     traffic: Arc<Traffic>,
     /// The last report, until it shows in the view.
     report: Mutex<Option<Box<str>>>,
@@ -179,12 +177,12 @@ pub(crate) enum Need {
 
 impl Handle {
     /// To a container that looks like this at first, and whose supervisor takes the commands.
-    pub(crate) fn new(view: View, commands: mpsc::Sender<Command>) -> Self {
+    pub(crate) fn new(view: View, mailbox: Arc<Mailbox>) -> Self {
         let (key, traffic) = (view.container.key.clone(), Arc::clone(&view.traffic));
         Self(Arc::new(Inner {
             key,
             view: RwLock::new(Arc::new(view)),
-            commands,
+            mailbox,
             traffic,
             report: Mutex::default(),
         }))
@@ -279,19 +277,17 @@ impl Handle {
     }
 
     pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
-        self.0.commands.try_send(command).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
+        self.0.mailbox.try_send(command).map_err(|error| match error {
+            NotTaken::Full => CommandError::Busy,
             // A supervisor ends with its container, or with the program.
-            mpsc::error::TrySendError::Closed(_) if self.view().container.phase == Phase::Gone => {
-                CommandError::Gone(None)
-            }
-            mpsc::error::TrySendError::Closed(_) => CommandError::Ending,
+            NotTaken::Closed if self.view().container.phase == Phase::Gone => CommandError::Gone(None),
+            NotTaken::Closed => CommandError::Ending,
         })
     }
 
     /// Waits for a place in the queue. A container that is gone meanwhile needs no telling.
     pub(crate) async fn send_waiting(&self, command: Command) {
-        self.0.commands.send(command).await.unwrap_or_default();
+        self.0.mailbox.send(command).await.unwrap_or_default();
     }
 
     /// Compares with the engine, or with what a list says of it, and waits until that is done.
@@ -301,7 +297,7 @@ impl Handle {
             Some(listed) => Command::Listed(Box::new((listed, done))),
             None => Command::Compare(Some(done)),
         };
-        if self.0.commands.send(command).await.is_ok() {
+        if self.0.mailbox.send(command).await.is_ok() {
             // An error means that the supervisor ended: then there is nothing left to compare.
             wait.await.unwrap_or_default();
         }

@@ -16,6 +16,7 @@ pub mod flow;
 mod gate;
 mod handle;
 mod ledger;
+mod mailbox;
 mod measured;
 mod measures;
 mod neighbours;

@@ -33,7 +33,8 @@ const LATE_BODY_CHECK: Duration = Duration::from_secs(2);
 
 pub(crate) struct Calls {
     pub(super) shared: Arc<Shared>,
-    running: JoinSet<Outcome>,
+    /// None while nothing is: a set takes space when it is empty, too.
+    running: Option<JoinSet<Outcome>>,
     inspecting: bool,
     /// The inspect that is under way may have seen it before it froze, or thawed.
     inspect_is_old: bool,
@@ -102,7 +103,7 @@ impl Calls {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            running: JoinSet::new(),
+            running: None,
             inspecting: false,
             inspect_is_old: false,
             epoch: 0,
@@ -116,8 +117,9 @@ impl Calls {
     /// The next result; never while nothing is under way. Cancel safe.
     pub(crate) async fn result(&mut self) -> Outcome {
         loop {
-            match self.running.join_next().await {
-                None => std::future::pending().await,
+            let Some(running) = &mut self.running else { return std::future::pending().await };
+            match running.join_next().await {
+                None => self.running = None,
                 Some(Ok(Outcome::Inspected { seen, done, fresh })) => {
                     self.inspecting = false;
                     let fresh = fresh && self.inspected_epoch == self.epoch && !self.inspect_is_old;
@@ -146,7 +148,9 @@ impl Calls {
 
     /// Gives up whatever is under way.
     pub(crate) async fn end(&mut self) {
-        self.running.shutdown().await;
+        if let Some(running) = &mut self.running {
+            running.shutdown().await;
+        }
     }
 
     /// An inspect that is under way would tell old news of its sleep. Whatever else is under way goes on.
@@ -159,7 +163,7 @@ impl Calls {
     }
 
     pub(super) fn spawn(&mut self, call: impl Future<Output = Outcome> + Send + 'static) {
-        self.running.spawn(call);
+        self.running.get_or_insert_default().spawn(call);
     }
 
     /// Looks at the engine's side. Asked for again meanwhile, it looks again: an event may be newer than the answer.
@@ -175,7 +179,7 @@ impl Calls {
     pub(crate) fn ask_whether_ready(&mut self, body: EngineId, address: Ipv4Addr, ready: Ready) {
         let shared = Arc::clone(&self.shared);
         let epoch = self.epoch;
-        self.running.spawn(async move {
+        self.spawn(async move {
             readiness::wait(&shared, &body, address, &ready).await;
             Outcome::Ready { epoch }
         });
@@ -185,7 +189,7 @@ impl Calls {
         (self.inspecting, self.inspect_is_old) = (true, false);
         self.inspected_epoch = self.epoch;
         let engine = Arc::clone(&self.shared.engine);
-        self.running.spawn(async move {
+        self.spawn(async move {
             match engine.inspect(&body).await {
                 Ok(seen) => Outcome::Inspected { seen: Some(seen), fresh: true, done },
                 Err(error) => {
@@ -198,7 +202,7 @@ impl Calls {
 
     pub(crate) fn create(&mut self, spec: ContainerSpec) {
         let engine = Arc::clone(&self.shared.engine);
-        self.running.spawn(async move {
+        self.spawn(async move {
             match engine.create(&spec).await {
                 Err(error) if error.is_unreachable() => {
                     Outcome::CreateUnanswered { why: crate::chain(&error), hindrance: Hindrance::of(&error) }
@@ -214,7 +218,7 @@ impl Calls {
     pub(crate) fn start(&mut self, body: Option<EngineId>, address: Ipv4Addr, priority: Priority) {
         let Some(body) = body else { return };
         let shared = Arc::clone(&self.shared);
-        self.running.spawn(async move {
+        self.spawn(async move {
             let _permit = shared.starts.permit(priority).await;
             if let Err(none) = shared.check_room_for(priority) {
                 let why = crate::chain(&none);
@@ -231,7 +235,7 @@ impl Calls {
     pub(crate) fn stop(&mut self, body: Option<EngineId>) {
         let Some(body) = body else { return };
         let engine = Arc::clone(&self.shared.engine);
-        self.running.spawn(async move {
+        self.spawn(async move {
             let stop = || engine.stop(&body, GRACE);
             let pause =
                 ExponentialBuilder::default().with_min_delay(FIRST_RETRY).with_max_times(STOP_RETRIES);
@@ -252,7 +256,7 @@ impl Calls {
     pub(crate) fn remove(&mut self, body: Option<EngineId>, key: Key) {
         let shared = Arc::clone(&self.shared);
         let unborn_until = self.unborn_until;
-        self.running.spawn(async move {
+        self.spawn(async move {
             let pause = ExponentialBuilder::default()
                 .with_min_delay(FIRST_RETRY)
                 .with_max_delay(LONGEST_RETRY)

@@ -16,9 +16,9 @@ mod transition;
 mod waking;
 
 use crate::control::Shared;
-use crate::doorbell::Doorbell;
 use crate::handle::{Answer, Command, CommandError, Handle, Need, Rendered, View};
-use crate::{Traffic, Wake, handle};
+use crate::mailbox::{self, Mailbox};
+use crate::{Traffic, Wake};
 use calls::{Calls, Hindrance};
 use engine::ContainerSpec;
 use model::{Awake, Cause, Container, Ending, Evidence, IdlePolicy, Input, Keeper, Phase, Timestamp, step};
@@ -26,7 +26,7 @@ use ports::Ports;
 use sleep::Sleeper;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use transition::reply;
 pub(crate) use waking::WakeAnswer;
 
@@ -45,7 +45,7 @@ pub(crate) struct Supervisor {
     shared: Arc<Shared>,
     container: Arc<Container>,
     handle: Handle,
-    commands: mpsc::Receiver<Command>,
+    commands: mailbox::Receiver,
     ports: Ports,
     calls: Calls,
     waiting: Vec<Answer>,
@@ -74,8 +74,8 @@ impl Supervisor {
     /// Enters the container into the registry and starts its task.
     pub(crate) fn spawn(shared: Arc<Shared>, container: Arc<Container>, beginning: Beginning) -> Handle {
         let traffic = Arc::new(Traffic::of(&container.key, &shared.in_use));
-        let (sender, commands) = mpsc::channel(handle::COMMANDS);
-        let wake: Arc<dyn Wake> = Arc::new(Doorbell(sender.clone()));
+        let (mailbox, commands) = Mailbox::new();
+        let wake: Arc<dyn Wake> = Arc::clone(&mailbox) as _;
         let ports = Ports::new(&container, &shared.endpoints, &traffic, &wake);
         let view = View {
             container: Arc::clone(&container),
@@ -88,7 +88,7 @@ impl Supervisor {
             traffic,
             rendered: Rendered::default(),
         };
-        let handle = Handle::new(view, sender);
+        let handle = Handle::new(view, mailbox);
         shared.registry.enter(&handle);
         let calls = Calls::new(Arc::clone(&shared));
         let resumed = matches!(beginning, Beginning::Create(..));
@@ -130,7 +130,7 @@ impl Supervisor {
                 biased;
                 () = ending.cancelled() => return Box::pin(self.pause()).await,
                 result = self.calls.result() => Box::pin(self.take_result(result)).await,
-                Some(command) = self.commands.recv() => Box::pin(self.take(command)).await,
+                command = self.commands.recv() => Box::pin(self.take(command)).await,
                 () = at(due) => Box::pin(self.come_due()).await,
                 () = at(self.look_again) => self.make_up(),
                 () = self.ports.retry() => self.publish(),
@@ -347,7 +347,7 @@ impl Supervisor {
 
     fn turn_away(&mut self) {
         self.commands.close();
-        while let Ok(command) = self.commands.try_recv() {
+        while let Some(command) = self.commands.try_recv() {
             match command {
                 Command::Start(answer)
                 | Command::Stop(answer)
