@@ -119,7 +119,7 @@ pub(crate) struct ConfigArgs {
     pub(crate) command: ConfigCommand,
 }
 
-/// What can be asked about settings. Both take the flags of `serve`, so that they judge what it would.
+/// What can be asked about settings. `check` and `show` take the flags of `serve`, so that they judge what it would.
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Say `ok`, or every mistake.
@@ -127,3 +127,5 @@ pub(crate) enum ConfigCommand {
     /// Print the settings in effect, as a file, each with where it comes from. Secrets are hidden.
     Show(Flags),
 }
+    /// Print a settings file in which every setting stands as a comment, with its default.
+    Example,

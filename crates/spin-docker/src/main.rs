@@ -35,6 +35,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             ConfigCommand::Check(flags) => load(flags).and_then(|_| print("ok\n")),
             ConfigCommand::Show(flags) => print(&load(flags)?.show()),
         },
+            ConfigCommand::Example => print(&config::example()),
         Command::Thaw(args) => {
             let config = load(args.settings.0)?;
             thaw::run(&config.settings, thaw::Chosen::of(args.all, args.containers))

@@ -24,7 +24,14 @@ impl File {
             Ok(text) => Ok(Some(Self { path, text })),
             Err(error) if is_optional && error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => {
-                Err(Mistake::new(format!("{}: the settings file cannot be read: {error}", path.display())))
+                let advice = match error.kind() {
+                    ErrorKind::PermissionDenied => {
+                        "; run this as root, or name a file of your own with --config"
+                    }
+                    _ => "",
+                };
+                let path = path.display();
+                Err(Mistake::new(format!("{path}: the settings file cannot be read: {error}{advice}")))
             }
         }
     }

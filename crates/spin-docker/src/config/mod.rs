@@ -5,6 +5,7 @@
 
 mod again;
 mod agreement;
+mod example;
 mod file;
 mod flags;
 mod given;
@@ -16,6 +17,7 @@ mod table;
 mod values;
 mod variables;
 
+pub(crate) use example::example;
 pub(crate) use flags::{Flags, Whereabouts};
 pub(crate) use mistake::Mistakes;
 pub(crate) use reference::{default_of, reference};

@@ -24,6 +24,12 @@ impl Variables {
         Self(variables)
     }
 
+    /// Of a process that has none.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// One variable. An empty one is as good as none.
     pub(super) fn get(&self, name: &str) -> Option<&OsString> {
         self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value)
