@@ -31,6 +31,10 @@ use tokio_util::sync::CancellationToken;
 /// The longest request head. A longer one is 431.
 const MAX_HEAD: usize = 32 * 1024;
 
+/// When the program ends, how long a connection may take to say the request that its client has on the way. hyper would close one that
+/// was accepted a moment ago, and to its client that is an empty answer.
+const LAST_REQUEST: Duration = Duration::from_millis(100);
+
 /// One connection, from its accept to its end.
 pub(crate) struct Visit {
     pub(crate) routes: Routes,
@@ -73,6 +77,9 @@ impl Visit {
         );
         let served = async {
             if let Some(ended) = ending.run_until_cancelled(connection.as_mut()).await {
+                return ended;
+            }
+            if let Ok(ended) = tokio::time::timeout(LAST_REQUEST, connection.as_mut()).await {
                 return ended;
             }
             connection.as_mut().graceful_shutdown();
