@@ -66,8 +66,9 @@ fn load(flags: Flags) -> anyhow::Result<Config> {
 fn serve(flags: Flags) -> anyhow::Result<()> {
     let config = load(flags.clone())?;
     let log = telemetry::begin(&config.settings)?;
+    let passed = serve::Passed::take()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(config, flags, log))
+    runtime.block_on(serve::run(config, flags, log, passed))
 }
 
 /// To a reader who went away, as `head` does, nothing more need be said.

@@ -5,7 +5,10 @@ mod by_name;
 mod check_in_door;
 mod host;
 pub(crate) mod room;
+mod service_manager;
 mod ssh_key;
+
+pub(crate) use service_manager::Passed;
 
 use crate::config::{Config, Environment, Flags, Settings};
 use crate::telemetry::Log;
@@ -31,7 +34,7 @@ const WAKE_TIMEOUT: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until it is told to end, and then ends well. Told to, it reads its settings again.
-pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::Result<()> {
+pub(crate) async fn run(mut config: Config, flags: Flags, log: Log, passed: Passed) -> anyhow::Result<()> {
     let mut told = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
@@ -40,7 +43,7 @@ pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::R
     let mut degraded = host::prepare();
     // An engine that hangs would make it deaf for as long.
     let daemon = tokio::select! {
-        started = Daemon::start(&config.settings, &mut degraded) => Some(started?),
+        started = Daemon::start(&config.settings, passed, &mut degraded) => Some(started?),
         _ = told.recv() => None,
         _ = interrupted.recv() => None,
     };
@@ -51,13 +54,19 @@ pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::R
     if !degraded.is_empty() {
         tracing::warn!("degraded: {}", degraded.join("; "));
     }
+    service_manager::ready(daemon.address, &degraded);
     loop {
         tokio::select! {
             _ = told.recv() => break tracing::info!("told to end; draining"),
             _ = interrupted.recv() => break tracing::info!("interrupted; draining"),
-            _ = hung_up.recv() => again::read(&mut config, flags.clone(), &daemon, &log).await,
+            _ = hung_up.recv() => {
+                service_manager::reloading();
+                again::read(&mut config, flags.clone(), &daemon, &log).await;
+                service_manager::reloaded();
+            }
         }
     }
+    service_manager::stopping();
     tokio::select! {
         () = daemon.end(config.settings.shutdown_grace) => {}
         _ = interrupted.recv() => tracing::warn!("interrupted again; ending at once"),
@@ -67,6 +76,8 @@ pub(crate) async fn run(mut config: Config, flags: Flags, log: Log) -> anyhow::R
 
 struct Daemon {
     app: Arc<App>,
+    /// Where the API is served.
+    address: SocketAddr,
     control: Arc<Control>,
     gateway: Gateway,
     /// Where the API and what is asked for by name are served.
@@ -76,8 +87,9 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(settings: &Settings, degraded: &mut Vec<String>) -> anyhow::Result<Self> {
-        let listener = bind(settings.listen)?;
+    async fn start(settings: &Settings, passed: Passed, degraded: &mut Vec<String>) -> anyhow::Result<Self> {
+        let listener = passed.at(settings.listen)?.map_or_else(|| bind(settings.listen), Ok)?;
+        let address = listener.local_addr()?;
         let store = Sqlite::open(&settings.data_dir)?;
         let engine = Docker::connect(settings.engine_host.as_deref()).await?;
         let described = engine.describe().await?;
@@ -109,7 +121,7 @@ impl Daemon {
         let control = Control::launch(parts).await?;
         let (servers, ending) = (TaskTracker::new(), CancellationToken::new());
         let app = Arc::new(app(settings, &control, ending.clone()));
-        let daemon = Self { app, control, gateway, threads, servers, ending };
+        let daemon = Self { app, address, control, gateway, threads, servers, ending };
         daemon.open(settings, listener, degraded).await?;
         Ok(daemon)
     }
@@ -138,14 +150,13 @@ impl Daemon {
             );
         }
         self.servers.spawn(server::keep_records(self.ending.clone()));
-        let address = listener.local_addr()?;
-        let (routes, hosts) = (server::api(&self.app), Hosts::of(address, &self.app.public_host));
+        let (routes, hosts) = (server::api(&self.app), Hosts::of(self.address, &self.app.public_host));
         let trusted = Trusted(settings.trusted_proxies.clone());
         let names = Some(by_name::names(&settings.domain, trusted, &self.app, &self.gateway));
         let threads = self.threads.handles().to_vec();
         let limits = Limits::API;
         self.serve(Listening { listener, routes, limits, hosts, names, refused, threads }, settings);
-        tracing::info!("listening on http://{address} (version {})", env!("CARGO_PKG_VERSION"));
+        tracing::info!("listening on http://{} (version {})", self.address, env!("CARGO_PKG_VERSION"));
         Ok(())
     }
 
