@@ -24,6 +24,7 @@ mod network;
 mod policy;
 mod pressure;
 mod pulse;
+pub mod purge;
 mod reconcile;
 mod registry;
 pub mod room;

@@ -36,6 +36,11 @@ pub struct Settings {
 impl Settings {
     /// The name of our network.
     pub fn network(&self) -> String {
-        format!("spin-docker-{}", self.instance)
+        Self::network_of(&self.instance)
+    }
+
+    /// The name of an instance's network.
+    pub(crate) fn network_of(instance: &str) -> String {
+        format!("spin-docker-{instance}")
     }
 }

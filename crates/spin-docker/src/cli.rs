@@ -40,6 +40,11 @@ pub(crate) enum Command {
     ///
     /// A file that is damaged, not ours, or of a later version is refused whole, and so is a `data_dir` that has a store.
     Restore(RestoreArgs),
+    /// Remove every container, network and file of ours, for good; the daemon must not run.
+    ///
+    /// Ours are the containers that the store in `data_dir` knows and that carry its owner id. Images and named volumes stay, and
+    /// everything of anybody else's. Without `--yes`, it only says what would go. Where `serve` is given flags, give the same here.
+    Purge(PurgeArgs),
     /// Print the completions for a shell.
     Completions {
         /// Whose.
@@ -112,6 +117,16 @@ pub(crate) struct RestoreArgs {
     pub(crate) settings: Whereabouts,
 }
 
+/// `purge …`.
+#[derive(Args)]
+pub(crate) struct PurgeArgs {
+    /// Do it.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) settings: Whereabouts,
+}
+
 /// `config …`.
 #[derive(Args)]
 pub(crate) struct ConfigArgs {
@@ -126,6 +141,6 @@ pub(crate) enum ConfigCommand {
     Check(Flags),
     /// Print the settings in effect, as a file, each with where it comes from. Secrets are hidden.
     Show(Flags),
-}
     /// Print a settings file in which every setting stands as a comment, with its default.
     Example,
+}

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod doctor;
 mod policy_page;
+mod purge;
 mod serve;
 mod telemetry;
 mod thaw;
@@ -34,8 +35,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(args) => match args.command {
             ConfigCommand::Check(flags) => load(flags).and_then(|_| print("ok\n")),
             ConfigCommand::Show(flags) => print(&load(flags)?.show()),
-        },
             ConfigCommand::Example => print(&config::example()),
+        },
         Command::Thaw(args) => {
             let config = load(args.settings.0)?;
             thaw::run(&config.settings, thaw::Chosen::of(args.all, args.containers))
@@ -45,6 +46,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Backup(args) => backup::back_up(&load(args.settings.0)?.settings, &args.file, args.replace),
         Command::Restore(args) => backup::restore(&load(args.settings.0)?.settings, &args.file, args.replace),
+        Command::Purge(args) => purge::run(&load(args.settings.0)?.settings, args.yes),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "spin-docker", &mut script);
@@ -64,9 +66,9 @@ fn load(flags: Flags) -> anyhow::Result<Config> {
 }
 
 fn serve(flags: Flags) -> anyhow::Result<()> {
+    let passed = serve::Passed::take()?;
     let config = load(flags.clone())?;
     let log = telemetry::begin(&config.settings)?;
-    let passed = serve::Passed::take()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve::run(config, flags, log, passed))
 }

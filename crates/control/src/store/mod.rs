@@ -21,8 +21,13 @@ pub use sqlite::{FILE, Sqlite};
 use ipnet::Ipv4Net;
 use model::next_fit::Trail;
 use model::{After, Container, Event, Key, Phase};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Whether there is a store in this folder.
+pub fn is_in(folder: &Path) -> bool {
+    folder.join(sqlite::FILE).exists()
+}
 
 /// One thing to write.
 #[derive(Clone, Debug)]

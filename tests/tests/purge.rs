@@ -1,0 +1,52 @@
+//! `spin-docker purge`: everything of ours goes, nothing of anybody else's, and not while a daemon runs.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use tests::{Daemon, docker, docker_quietly, test_image, text};
+
+fn is_there(what: &str, name: &str) -> bool {
+    docker_quietly(&[what, "inspect", name]).is_ok()
+}
+
+#[test]
+fn everything_of_ours_goes_and_nothing_of_anybody_elses() {
+    let mut daemon = Daemon::start(&[]);
+    let container = daemon.client.create(test_image());
+    let id = text(&container, "container_id");
+    let label =
+        |name: &str| docker(&["inspect", "-f", &format!("{{{{index .Config.Labels \"{name}\"}}}}"), id]);
+    let (instance, owner) = (label("spin-docker.instance"), label("spin-docker.owner"));
+    let networks = docker(&["network", "ls", "-q", "--filter", &format!("label=spin-docker.owner={owner}")]);
+    // A copy has all our labels but no place in the store.
+    let labels = ["instance", "owner", "id"]
+        .map(|name| format!("--label=spin-docker.{name}={}", label(&format!("spin-docker.{name}"))));
+    let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+    let copy = docker(&[&["create", "--network", "none"], labels.as_slice(), &[test_image()]].concat());
+
+    let output = daemon.run(&["purge", "--yes"]);
+    assert!(
+        !output.status.success()
+            && String::from_utf8_lossy(&output.stderr).contains("is in use by another spin-docker"),
+        "{output:?}"
+    );
+    daemon.kill();
+    let nowhere = daemon.run(&["purge", "--yes", "--engine-host", "unix:///no/such/socket"]);
+    assert!(
+        String::from_utf8_lossy(&nowhere.stderr).contains("containers of ours may be left on the engine"),
+        "{nowhere:?}"
+    );
+    let said = daemon.run(&["purge"]);
+    assert!(
+        String::from_utf8_lossy(&said.stdout).contains(&format!("would remove container {id}")),
+        "{said:?}"
+    );
+    assert!(is_there("container", id) && is_there("network", &networks), "nothing went yet");
+
+    let said = daemon.run(&["purge", "--yes"]);
+    assert!(said.status.success(), "{said:?}");
+    assert!(!is_there("container", id) && !is_there("network", &networks), "{said:?}");
+    assert!(is_there("container", &copy), "the copy is somebody's: {instance}");
+    docker(&["rm", "-fv", &copy]);
+    let said = daemon.run(&["purge", "--yes"]);
+    assert!(String::from_utf8_lossy(&said.stdout).starts_with("nothing of ours in "), "{said:?}");
+}
