@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check engine images coverage docs bench clean
+.PHONY: help run test check engine images coverage docs deb bench clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,6 +25,9 @@ coverage: ## What the tests reach: a table, and HTML in target/llvm-cov/html
 
 docs: ## The documentation of the code, in target/doc
 	@cargo doc --workspace --no-deps --document-private-items
+
+deb: ## A Debian package, in target/debian
+	@scripts/deb
 
 bench: ## Side by side with what else there is, into bench/REPORT.md
 	@bench/run
