@@ -101,6 +101,13 @@ impl Daemon {
         command.args(arguments).output().expect("the program runs")
     }
 
+    /// The variables that give another command of the program its settings, but for those that only `serve` minds.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let data = self.folder.path().display().to_string();
+        let all = [("instance", self.instance.as_str()), ("data_dir", data.as_str())].into_iter();
+        all.map(|(name, value)| (variable(name), value.to_owned())).collect()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -9,6 +9,7 @@ mod docker;
 mod dockerd;
 pub mod freezer;
 mod http;
+pub mod pages;
 mod postgres;
 pub mod raw;
 mod tools;
