@@ -24,6 +24,17 @@ fn families(scrape: &str) -> BTreeMap<String, String> {
     said.lines().map(family).collect()
 }
 
+/// What a reference's row is of: the metric, its kind, its labels.
+fn rows() -> BTreeMap<String, (String, Vec<String>)> {
+    let page = include_str!("../../docs/metrics.md");
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<_> = line.strip_prefix("| `")?.split('|').map(str::trim).collect();
+        let labels = cells[2].split(',').map(|label| label.trim().trim_matches('`').to_owned());
+        Some((cells[0].trim_matches('`').to_owned(), (cells[1].to_owned(), labels.collect())))
+    });
+    rows.collect()
+}
+
 /// The number behind a series, 0 where it is not there.
 fn value(scrape: &str, series: &str) -> f64 {
     let line = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -63,10 +74,34 @@ fn what_happens_is_counted_and_the_reference_tells_it_all() {
         (value(&scrape, stops) == 1.0 && stopped == 1.0).then_some(())
     });
 
-    let page = include_str!("../../docs/metrics.md");
-    let rows = page.lines().filter_map(|line| {
-        let cells: Vec<_> = line.strip_prefix("| `")?.split('|').map(str::trim).collect();
-        Some((cells[0].trim_matches('`').to_owned(), cells[1].to_owned()))
-    });
-    assert_eq!(families(&answer.text), rows.collect(), "what is shown is what docs/metrics.md tells");
+    let told = rows().into_iter().map(|(name, (kind, _))| (name, kind)).collect();
+    assert_eq!(families(&answer.text), told, "what is shown is what docs/metrics.md tells");
+}
+
+/// Every metric is on the dashboard, and it asks for none that there is not, nor for a label that a metric has not.
+#[test]
+fn the_dashboard_shows_every_metric_and_no_other() {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(include_str!("../../deploy/grafana/spin-docker.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let rows = rows();
+    let metric = regex::Regex::new(r"spin_docker_\w+").unwrap();
+    let labels = regex::Regex::new(r#"by \(([^)]*)\)|(\w+)!?="|\{\{(\w+)\}\}"#).unwrap();
+    let mut shown = std::collections::BTreeSet::new();
+    for target in targets {
+        let asked = format!("{} {}", text(target, "expr"), text(target, "legendFormat"));
+        let name = metric.find(&asked).unwrap_or_else(|| panic!("no metric of ours in {asked}")).as_str();
+        let family = ["_bucket", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let (kind, known) = rows.get(family).unwrap_or_else(|| panic!("docs/metrics.md has no {family}"));
+        assert_eq!(name != family, kind == "histogram", "{asked}");
+        for found in labels.captures_iter(&asked) {
+            let words = found.iter().skip(1).flatten().flat_map(|group| group.as_str().split(", "));
+            for word in words.filter(|word| *word != "le") {
+                assert!(known.iter().any(|label| label == word), "{family} has no label {word}: {asked}");
+            }
+        }
+        shown.insert(family.to_owned());
+    }
+    assert_eq!(shown, rows.into_keys().collect(), "what the dashboard shows is what there is");
 }
