@@ -1,6 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help run test check engine images coverage docs deb bench clean
+.PHONY: help run test check engine images coverage docs book bench clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +29,8 @@ docs: ## The documentation of the code, in target/doc
 
 deb: ## A Debian package, in target/debian
 	@scripts/deb
+book: ## The book, in target/book
+	@scripts/book
 
 bench: ## Side by side with what else there is, into bench/REPORT.md
 	@bench/run

@@ -88,7 +88,7 @@ impl Reader<'_> {
                 _ => vec![Command { line: line + 1, text: self.text.clone(), ..Command::default() }],
             };
             if commands.is_empty() {
-                mistake("a `console` block whose first line does not begin with `$ `");
+                mistake("a `console` block whose first line does not begin with `$ ` or `# `");
             }
             self.blocks.push(comments.around(line, commands));
         }
@@ -127,12 +127,13 @@ impl<'a> Comments<'a> {
     }
 }
 
-/// What a terminal shows, taken apart. Empty where it does not begin with a prompt.
+/// What a terminal shows, taken apart. Empty where it does not begin with a prompt, `$ ` or, as root, `# `.
 fn session(text: &str, first_line: usize) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     let mut goes_on = false;
+    let prompt = if text.starts_with("# ") { "# " } else { "$ " };
     for (number, line) in text.lines().enumerate() {
-        if let Some(text) = line.strip_prefix("$ ") {
+        if let Some(text) = line.strip_prefix(prompt) {
             let text = text.to_owned();
             goes_on = text.ends_with('\\');
             commands.push(Command { line: first_line + number, text, ..Command::default() });
@@ -201,6 +202,13 @@ mod tests {
             assert!(mistakes[0].starts_with(&format!("line {line}: ")), "{page}: {mistakes:?}");
             assert!(mistakes[0].contains(what), "{page}: {mistakes:?}");
         }
+    }
+
+    #[test]
+    fn root_has_another_prompt() {
+        let found = blocks("```console\n# id\n0\n# who\n```\n").expect("no mistake");
+        let texts: Vec<_> = found[0].commands.iter().map(|command| command.text.as_str()).collect();
+        assert_eq!(texts, ["id", "who"]);
     }
 
     #[test]
