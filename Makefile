@@ -1,7 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check engine images coverage docs deb bench clean
-.PHONY: help run test check engine images coverage docs book bench clean
+.PHONY: help run test check engine images coverage docs book deb bench clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +28,7 @@ docs: ## The documentation of the code, in target/doc
 
 deb: ## A Debian package, in target/debian
 	@scripts/deb
+
 book: ## The book, in target/book
 	@scripts/book
 
