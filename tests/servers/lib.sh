@@ -5,12 +5,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 scratch=$(mktemp -d)
 machine=
 
-# Made anew, and gone at the end of the script.
+# Made anew, with the options of tests/machine/machine, and gone at the end of the script.
 begin() {
     machine=$1
     trap end EXIT
     trap 'exit 130' INT TERM
-    tests/machine/machine start "$machine"
+    tests/machine/machine start "$@"
 }
 
 end() {
