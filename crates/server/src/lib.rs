@@ -22,6 +22,7 @@ mod openapi;
 mod origin;
 mod places;
 mod problems;
+mod reference;
 mod routes;
 mod unread;
 mod visit;
@@ -33,6 +34,7 @@ pub use listen::{Limits, Listening};
 pub use metrics::{keep_records, metrics_reference, record};
 pub use names::{Names, Pages};
 pub use openapi::openapi;
+pub use reference::api_reference;
 pub use routes::{Routes, api, check_in_only};
 
 use control::Control;

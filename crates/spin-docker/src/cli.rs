@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Print docs/metrics.md.
     #[command(hide = true)]
     MetricsReference,
+    /// Print docs/api-reference.md.
+    #[command(hide = true)]
+    ApiReference,
     /// Print docs/openapi.json.
     #[command(hide = true)]
     Openapi,

@@ -57,6 +57,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::SettingsReference => print(&config::reference()),
         Command::PolicyReference => print(&policy_page::policy_reference()),
         Command::MetricsReference => print(&server::metrics_reference()),
+        Command::ApiReference => print(&server::api_reference()),
         Command::Openapi => print(&(server::openapi().to_pretty_json()? + "\n")),
     }
 }
