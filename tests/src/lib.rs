@@ -12,6 +12,7 @@ mod http;
 pub mod pages;
 mod postgres;
 pub mod raw;
+mod redis;
 mod tools;
 
 pub use daemon::{Daemon, Settings, program};
@@ -20,6 +21,7 @@ pub use docker::{docker, docker_quietly, protocol_image, test_image, web_image};
 pub use dockerd::{Dockerd, hide_control_groups, move_apart};
 pub use http::{Answer, Client};
 pub use postgres::Postgres;
+pub use redis::Redis;
 pub use tools::{succeeds, tool};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -3,6 +3,7 @@
 use crate::admission::Admission;
 use crate::check_in::CheckInDoor;
 use crate::events::Events;
+use crate::footing::Footing;
 use crate::handle::{Handle, View};
 use crate::ledger::Ledger;
 use crate::measured::Measured;
@@ -12,11 +13,11 @@ use crate::reconcile::{self, Reconciler};
 use crate::registry::{FindError, Registry};
 use crate::room::{NoRoom, Room};
 use crate::starts::{Priority, Starts};
-use crate::store::{Change, Contents, Journal, Store, StoreError, Writing};
+use crate::store::{Journal, Store, StoreError, Writing};
 use crate::supervisor::{Beginning, Supervisor};
 use crate::traffic::InUse;
 use crate::{Clock, Endpoints, Settings, policy, pressure, pulse};
-use engine::{Engine, EngineError, Network, NetworkSpec};
+use engine::{Engine, EngineError, Network};
 use ipnet::Ipv4Net;
 use std::sync::Arc;
 use tokio::runtime;
@@ -114,23 +115,12 @@ impl Control {
     pub async fn launch(parts: Parts) -> Result<Arc<Self>, LaunchError> {
         let Parts { engine, endpoints, room, mut store, writing, clock, settings, mint } = parts;
         let engine: Arc<dyn Engine> = Arc::new(Measured(engine));
-        let contents = store.read(&mint)?;
-        check_openness(&settings, &contents)?;
-        let ground = Ground::prepare(&*engine, network_spec(&settings, &contents)?).await?;
-        let network = ground.now();
-        // Nothing new is not written: a full disk is no reason not to start.
-        if contents.subnet != Some(network.subnet) {
-            store.commit(&[Change::Subnet(network.subnet)])?;
-        }
-        if contents.on_loopback != Some(settings.on_loopback) {
-            store.commit(&[Change::OnLoopback(settings.on_loopback)])?;
-        }
-        let trails = (contents.ports, contents.addresses);
-        let range = &settings.endpoint_ports;
+        let Footing { contents, ground, ledger } =
+            Footing::take(&*engine, &mut *store, &endpoints, &settings, &mint).await?;
         let journal = Journal::start(store, writing, contents.last_event);
         let shared = Arc::new(Shared {
             runtime: runtime::Handle::current(),
-            ledger: Ledger::new(range, network.subnet, network.gateway, trails, Arc::clone(&endpoints)),
+            ledger,
             events: Events::new(&journal),
             journal,
             admission: Admission::default(),
@@ -154,7 +144,6 @@ impl Control {
             neighbours: Neighbours::default(),
         });
         for container in contents.containers {
-            shared.ledger.enter(&container);
             Supervisor::spawn(Arc::clone(&shared), Arc::new(container), Beginning::Restore);
         }
         reconcile::begin(&shared).await?;
@@ -232,28 +221,6 @@ impl Shared {
         let takes = u64::try_from(self.settings.limits.memory).unwrap_or_default();
         self.settings.reserves.check_memory(self.room.as_ref(), takes)
     }
-}
-
-fn check_openness(settings: &Settings, contents: &Contents) -> Result<(), LaunchError> {
-    match (contents.on_loopback, settings.on_loopback, contents.containers.len()) {
-        (Some(true), false, containers @ 1..) => Err(LaunchError::Opened { containers }),
-        _ => Ok(()),
-    }
-}
-
-fn network_spec(settings: &Settings, contents: &Contents) -> Result<NetworkSpec, LaunchError> {
-    if let (Some(wanted), Some(had), containers @ 1..) =
-        (settings.subnet, contents.subnet, contents.containers.len())
-        && wanted != had
-    {
-        return Err(LaunchError::SubnetChanged { wanted, had, containers });
-    }
-    Ok(NetworkSpec {
-        name: settings.network(),
-        instance: settings.instance.clone(),
-        owner: contents.owner.clone(),
-        subnet: settings.subnet.or(contents.subnet),
-    })
 }
 
 /// 128 random bits, as 32 hex digits.

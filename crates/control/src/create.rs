@@ -1,17 +1,18 @@
 //! A create, from the request to the running container: look at the image, allot, write the intent down, then ask the
 //! engine. A crash after any step is finished at the next start and never orphaned.
 
+use crate::Settings;
 use crate::admission::{Admitted, TooMany};
 use crate::control::Control;
 use crate::handle::{CommandError, View};
-use crate::ledger::LedgerError;
+use crate::ledger::{Allotment, LedgerError};
 use crate::room::NoRoom;
 use crate::store::{Change, StoreError};
 use crate::supervisor::{Beginning, Supervisor};
-use engine::{ContainerSpec, EngineError, File};
+use engine::{ContainerSpec, Engine, EngineError, File};
 use model::container::{MAX_ENDPOINTS, NO_CHECK_IN};
 use model::image::{AUTHORIZED_KEYS_LABEL, is_reference};
-use model::{Container, Endpoint, Image, Key, Phase, Protocol, Said};
+use model::{Container, Endpoint, Image, Key, Phase, Protocol, Said, Timestamp};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -109,16 +110,7 @@ impl Control {
     }
 
     async fn usable_image(&self, name: &str) -> Result<Image, CreateError> {
-        let image = self.shared.engine.image(name).await.map_err(|error| match error {
-            error if error.is_not_found() => CreateError::ImageNotFound(name.to_owned()),
-            error if error.is_invalid() => CreateError::InvalidReference(name.to_owned()),
-            error => CreateError::Engine(error),
-        })?;
-        match image.tcp_ports().len() {
-            0 => Err(CreateError::NoPorts),
-            1..=MAX_ENDPOINTS => Ok(image),
-            count => Err(CreateError::TooManyPorts { image: name.to_owned(), count }),
-        }
+        usable_image(&*self.shared.engine, name).await
     }
 
     /// Those that are under way may not have taken yet what they may take.
@@ -130,52 +122,89 @@ impl Control {
     }
 
     fn allot(&self, request: &CreateRequest, image: &Image) -> Result<Container, LedgerError> {
-        let (image_says, warnings) = policy_of(&request.image, image);
         let now = self.shared.clock.now();
         let allotment = self.shared.ledger.allot(image.tcp_ports().len(), now)?;
-        Ok(Container {
-            key: Key::new((self.shared.mint)()),
-            container_id: None,
-            engine_id: None,
-            name: String::new(),
-            image: request.image.clone(),
-            address: allotment.address,
-            endpoints: endpoints(image, &allotment.ports),
-            app_port: image.app_port(),
-            ready: image.ready(),
-            image_says,
-            owner_says: request.policy.clone(),
-            warnings,
-            created_at: now,
-            lives_since: None,
-            last_activity: now,
-            check_in: NO_CHECK_IN.to_owned(),
-            checked_in_at: None,
-            failure: None,
-            phase: Phase::Creating,
-        })
+        Ok(conceive(Key::new((self.shared.mint)()), request, image, &allotment, now))
     }
 
     fn spec(&self, container: &Container, image: &Image, env: Vec<String>) -> ContainerSpec {
-        let settings = &self.shared.settings;
-        ContainerSpec {
-            key: container.key.as_str().to_owned(),
-            owner: self.shared.owner.clone(),
-            instance: settings.instance.clone(),
-            image: container.image.clone(),
-            network: self.network().name,
-            address: Some(container.address),
-            env: settings.env.iter().cloned().chain(env).collect(),
-            files: self.authorized_keys(image).into_iter().collect(),
-            limits: settings.limits.clone(),
-        }
+        spec(&self.shared.settings, &self.shared.owner, self.network().name, container, image, env)
     }
+}
 
-    fn authorized_keys(&self, image: &Image) -> Option<File> {
-        let path = image.labels.get(AUTHORIZED_KEYS_LABEL)?;
-        let content = self.shared.settings.authorized_keys.clone().into_bytes();
-        (!content.is_empty()).then(|| File { path: path.clone(), content, mode: 0o600 })
+/// The image, if a container of it can be reached.
+pub(crate) async fn usable_image(engine: &dyn Engine, name: &str) -> Result<Image, CreateError> {
+    let image = engine.image(name).await.map_err(|error| match error {
+        error if error.is_not_found() => CreateError::ImageNotFound(name.to_owned()),
+        error if error.is_invalid() => CreateError::InvalidReference(name.to_owned()),
+        error => CreateError::Engine(error),
+    })?;
+    match image.tcp_ports().len() {
+        0 => Err(CreateError::NoPorts),
+        1..=MAX_ENDPOINTS => Ok(image),
+        count => Err(CreateError::TooManyPorts { image: name.to_owned(), count }),
     }
+}
+
+/// A container that is to be made.
+pub(crate) fn conceive(
+    key: Key,
+    request: &CreateRequest,
+    image: &Image,
+    allotment: &Allotment,
+    now: Timestamp,
+) -> Container {
+    let (image_says, warnings) = policy_of(&request.image, image);
+    Container {
+        key,
+        container_id: None,
+        engine_id: None,
+        name: String::new(),
+        image: request.image.clone(),
+        address: allotment.address,
+        endpoints: endpoints(image, &allotment.ports),
+        app_port: image.app_port(),
+        ready: image.ready(),
+        image_says,
+        owner_says: request.policy.clone(),
+        warnings,
+        created_at: now,
+        lives_since: None,
+        last_activity: now,
+        check_in: NO_CHECK_IN.to_owned(),
+        checked_in_at: None,
+        failure: None,
+        phase: Phase::Creating,
+    }
+}
+
+/// The body that it is to have.
+pub(crate) fn spec(
+    settings: &Settings,
+    owner: &str,
+    network: String,
+    container: &Container,
+    image: &Image,
+    env: Vec<String>,
+) -> ContainerSpec {
+    ContainerSpec {
+        key: container.key.as_str().to_owned(),
+        owner: owner.to_owned(),
+        instance: settings.instance.clone(),
+        image: container.image.clone(),
+        network,
+        address: Some(container.address),
+        env: settings.env.iter().cloned().chain(env).collect(),
+        files: authorized_keys(settings, image).into_iter().collect(),
+        limits: settings.limits.clone(),
+        ..ContainerSpec::default()
+    }
+}
+
+fn authorized_keys(settings: &Settings, image: &Image) -> Option<File> {
+    let path = image.labels.get(AUTHORIZED_KEYS_LABEL)?;
+    let content = settings.authorized_keys.clone().into_bytes();
+    (!content.is_empty()).then(|| File { path: path.clone(), content, mode: 0o600 })
 }
 
 /// What can be said of a name without asking the engine.

@@ -5,6 +5,7 @@
 //! above it, and what it needs of them is the trait [`Endpoints`].
 
 mod admission;
+mod adopt;
 mod check_in;
 mod clock;
 mod control;
@@ -13,6 +14,7 @@ mod doorbell;
 pub mod endpoints;
 mod events;
 pub mod flow;
+mod footing;
 mod gate;
 mod handle;
 mod ledger;
@@ -38,6 +40,7 @@ mod why;
 use std::sync::atomic;
 
 pub use admission::TooMany;
+pub use adopt::{Adopted, Adopter};
 pub use check_in::{DOOR_PORT, Door};
 pub use clock::Clock;
 pub use control::{Control, LaunchError, Parts, mint};

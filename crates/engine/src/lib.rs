@@ -192,6 +192,10 @@ pub struct ContainerSpec {
     pub files: Vec<File>,
     /// What it may not.
     pub limits: Limits,
+    /// Its name on the engine, without a slash; none lets the engine make one up.
+    pub name: Option<String>,
+    /// A container whose volumes it shares.
+    pub volumes_from: Option<EngineId>,
 }
 
 /// A small file to put into a container.

@@ -45,6 +45,13 @@ pub(crate) enum Command {
     /// Ours are the containers that the store in `data_dir` knows and that carry its owner id. Images and named volumes stay, and
     /// everything of anybody else's. Without `--yes`, it only says what would go. Where `serve` is given flags, give the same here.
     Purge(PurgeArgs),
+    /// Move the containers of the spin-docker of 2014 here, out of its Redis.
+    ///
+    /// The daemon must not run, and nor should the old program. Redis is only read. A container that is stopped gets a new body with what it has
+    /// written, its id, its name and its volumes, and then sleeps here until somebody connects; the old body stays on the engine as NAME-2014.
+    /// One that runs is left alone, unless --stop is said. Run it again at will: what is here already is passed over. docs/moving-from-2014.md
+    /// says more. The exit code is 1 if a key was damaged or a container could not be moved. Where `serve` is given flags, give the same here.
+    ImportRedis(ImportArgs),
     /// Print the completions for a shell.
     Completions {
         /// Whose.
@@ -126,6 +133,20 @@ pub(crate) struct PurgeArgs {
     /// Do it.
     #[arg(long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) settings: Whereabouts,
+}
+
+/// `import-redis …`.
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    /// Where the Redis is, such as `redis://127.0.0.1:6379/0`. It may hold a password, which every user of this machine sees in
+    /// a command line: rather use the environment.
+    #[arg(env = "REDIS_URL", hide_env_values = true)]
+    pub(crate) url: String,
+    /// Stop those that run, with ten seconds of grace, and move them too.
+    #[arg(long)]
+    pub(crate) stop: bool,
     #[command(flatten)]
     pub(crate) settings: Whereabouts,
 }

@@ -5,6 +5,7 @@ mod backup;
 mod cli;
 mod config;
 mod doctor;
+mod import_redis;
 mod policy_page;
 mod purge;
 mod serve;
@@ -47,6 +48,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Backup(args) => backup::back_up(&load(args.settings.0)?.settings, &args.file, args.replace),
         Command::Restore(args) => backup::restore(&load(args.settings.0)?.settings, &args.file, args.replace),
         Command::Purge(args) => purge::run(&load(args.settings.0)?.settings, args.yes),
+        Command::ImportRedis(args) => {
+            import_redis::run(&load(args.settings.0)?.settings, &args.url, args.stop)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "spin-docker", &mut script);

@@ -223,7 +223,7 @@ fn shows_causes(settings: &Settings) -> bool {
     settings.environment == Environment::Development
 }
 
-fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
+pub(crate) fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
     let own_key = ssh_key::own_public_key(&settings.data_dir)?;
     let keys = settings.ssh_authorized_keys.iter().cloned().chain([own_key]);
     let on_loopback = is_loopback(settings.endpoint_address);

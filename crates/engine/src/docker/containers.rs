@@ -10,8 +10,8 @@ use bollard::models::{
     HostConfigLogConfig, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StartContainerOptions,
-    StopContainerOptions,
+    CreateContainerOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
+    StartContainerOptions, StopContainerOptions,
 };
 use model::{Ending, EngineId, Freezer, Observation};
 use std::collections::HashMap;
@@ -25,8 +25,9 @@ const REMOVAL_CHECK: Duration = Duration::from_millis(100);
 
 impl Docker {
     pub(super) async fn create_container(&self, spec: &ContainerSpec) -> Result<Created> {
-        let made =
-            self.call("create the container", SLOW, self.client.create_container(None, body(spec))).await?;
+        let named = |name: &String| CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
+        let create = self.client.create_container(spec.name.as_ref().map(named), body(spec));
+        let made = self.call("create the container", SLOW, create).await?;
         let engine_id = EngineId::new(made.id);
         match self.furnish(&engine_id, spec).await {
             Ok(name) => Ok(Created { engine_id, name }),
@@ -200,6 +201,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         nano_cpus: some_unless_0(milli_cpus.saturating_mul(1_000_000)),
         security_opt: no_new_privileges.then(|| vec!["no-new-privileges".into()]),
         log_config: log_config(&spec.limits),
+        volumes_from: spec.volumes_from.as_ref().map(|id| vec![id.as_str().to_owned()]),
         ..Default::default()
     }
 }

@@ -9,6 +9,7 @@ mod describe;
 mod errors;
 mod events;
 mod exec;
+mod foreign;
 mod freezer;
 mod hosts;
 mod images;
@@ -21,6 +22,7 @@ mod redirect;
 mod sockets;
 mod version;
 
+pub use foreign::Foreign;
 pub use freezer::{Resident, residents};
 
 use crate::{

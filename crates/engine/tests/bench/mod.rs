@@ -61,6 +61,7 @@ impl Bench {
             env: vec!["A=b".into()],
             files: vec![],
             limits: Limits { pids: 64, log_size: "1m".into(), log_files: 2, ..Limits::default() },
+            ..ContainerSpec::default()
         }
     }
 

@@ -1,0 +1,66 @@
+//! One container, as the 2014 program kept it.
+
+use model::ContainerId;
+use model::image::is_reference;
+use std::collections::HashMap;
+
+/// The eight fields.
+const FIELDS: [&str; 8] =
+    ["status", "name", "active", "ssh_port", "image", "container_id", "uri", "app_port"];
+const ID_DIGITS: usize = 64;
+
+/// What of them is still of use. Its ports were new at each start; its name is the engine's; whoever was active then is not now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) id: ContainerId,
+    pub(super) image: String,
+}
+
+impl Record {
+    /// Reads the hash of the key `containers:KEY`; or says what is wrong with it.
+    pub(super) fn of(key: &str, fields: &HashMap<String, String>) -> Result<Self, String> {
+        let missing: Vec<_> = FIELDS.into_iter().filter(|field| !fields.contains_key(*field)).collect();
+        if !missing.is_empty() {
+            return Err(format!("it has no {}", missing.join(", ")));
+        }
+        let (id, image) = (&fields["container_id"], &fields["image"]);
+        if key.len() != ID_DIGITS || !key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err("its name holds no id of 64 hex digits".to_owned());
+        }
+        if id != key {
+            return Err(format!("its container_id is {id:?}"));
+        }
+        if !is_reference(image) {
+            return Err(format!("its image is {image:?}, which no image can be called"));
+        }
+        Ok(Self { id: ContainerId::new(key), image: image.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_container_is_read_and_each_damage_is_named() {
+        let id = "2cd8a1b037d8752a481b373f225ac72ced9ec89ba784b7868dbb784072358f0e";
+        let uri = format!("/v1/containers/{id}");
+        let values = ["running", "/hungry_bell", "1", "49155", "atbaker/sd-postgres", id, &uri, "49156"];
+        let fields: HashMap<String, String> = FIELDS
+            .into_iter()
+            .zip(values)
+            .map(|(field, value)| (field.to_owned(), value.to_owned()))
+            .collect();
+        let record = Record { id: ContainerId::new(id), image: "atbaker/sd-postgres".into() };
+        assert_eq!(Record::of(id, &fields), Ok(record));
+        let with = |field: &str, value: &str| {
+            let mut damaged = fields.clone();
+            damaged.insert(field.to_owned(), value.to_owned());
+            Record::of(id, &damaged).unwrap_err()
+        };
+        assert!(with("container_id", "1337").contains("1337"));
+        assert!(with("image", "").contains("image"));
+        assert!(Record::of("1337", &fields).unwrap_err().contains("64 hex digits"));
+        assert_eq!(Record::of(id, &HashMap::new()).unwrap_err(), format!("it has no {}", FIELDS.join(", ")));
+    }
+}

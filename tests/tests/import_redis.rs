@@ -1,0 +1,200 @@
+//! A move from the spin-docker of 2014: its Redis, its containers on the engine's own bridge, and what damage there may be.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use std::process::Output;
+use std::time::Duration;
+use tests::{Daemon, Redis, ask, docker, docker_quietly, test_image, text, until};
+
+/// A container as the 2014 program made it: no label of ours, the engine's bridge, its ports published. To be dropped after the
+/// daemon, whose bodies share its volumes.
+struct Old {
+    id: String,
+    name: String,
+}
+
+impl Old {
+    fn run(name: &str) -> Self {
+        let name = format!("t-2014-{}-{name}", std::process::id());
+        let id = docker(&["run", "-d", "-P", "--name", &name, test_image()]);
+        let write = format!("echo of {name} >/root/file; echo of {name} >/anonymous/file");
+        let old = Self { id, name };
+        docker(&["exec", &old.id, "sh", "-c", &write]);
+        old
+    }
+
+    /// Into Redis, as the old program has it.
+    fn record(&self, redis: &Redis, status: &str) {
+        let key = format!("containers:{}", self.id);
+        let (name, uri) = (format!("/{}", self.name), format!("/v1/containers/{}", self.id));
+        let fields = [
+            ("status", status),
+            ("name", &name),
+            ("active", "0"),
+            ("ssh_port", "49155"),
+            ("image", test_image()),
+            ("container_id", &self.id),
+            ("uri", &uri),
+            ("app_port", "49156"),
+        ];
+        let fields = fields.iter().flat_map(|(field, value)| [field.as_bytes(), value.as_bytes()]);
+        redis.run(&[b"HSET".as_slice(), key.as_bytes()].into_iter().chain(fields).collect::<Vec<_>>());
+    }
+}
+
+impl Drop for Old {
+    fn drop(&mut self) {
+        if let Err(error) = docker_quietly(&["rm", "-fv", &self.id]) {
+            eprintln!("left over: {}: {error}", self.id);
+        }
+        let label = format!("label=spin-docker.moved_from={}", self.id);
+        drop(docker_quietly(&["image", "prune", "-f", "--filter", &label]));
+    }
+}
+
+fn said(output: &Output) -> String {
+    [output.stdout.as_slice(), &output.stderr]
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        .concat()
+}
+
+/// A daemon's settings and data, without the daemon.
+fn nobody() -> Daemon {
+    let mut daemon = Daemon::start(&[]);
+    daemon.end();
+    daemon
+}
+
+/// What the import says, and its exit code.
+fn import(daemon: &Daemon, arguments: &[&str]) -> (String, Option<i32>) {
+    let output = daemon.run(&[&["import-redis"], arguments].concat());
+    (said(&output), output.status.code())
+}
+
+/// The line about it.
+fn line<'a>(told: &'a str, about: &str) -> &'a str {
+    told.lines().find(|line| line.contains(about)).unwrap_or_else(|| panic!("nothing of {about} in\n{told}"))
+}
+
+/// The port that a line of the import ends with.
+fn port(line: &str) -> &str {
+    line.split("app_port ").nth(1).unwrap().split_whitespace().next().unwrap()
+}
+
+#[test]
+fn what_was_stopped_moves_with_all_it_has_and_what_runs_once_it_may_be_stopped() {
+    let (sleeper, runner) = (Old::run("sleeper"), Old::run("runner"));
+    let (redis, mut daemon) = (Redis::start(), nobody());
+    docker(&["stop", "-t", "1", &sleeper.id]);
+    sleeper.record(&redis, "stopped");
+    runner.record(&redis, "running");
+    let gone = Old { id: "a".repeat(64), name: "t-gone".into() };
+    gone.record(&redis, "stopped");
+    std::mem::forget(gone);
+    redis.run(&[b"SET", b"ips:172.17.0.2", sleeper.id.as_bytes()]);
+    let before = redis.everything();
+
+    let (told, code) = import(&daemon, &[&redis.url()]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(line(&told, &sleeper.id).starts_with("moved, app_port "), "{told}");
+    assert!(line(&told, &runner.id).starts_with("runs, and is left so"), "{told}");
+    assert!(line(&told, &"a".repeat(64)).starts_with("gone from the engine"), "{told}");
+    assert!(told.contains("1 moved, 0 here already or before, 1 left running, 1 gone"), "{told}");
+    assert_eq!(docker(&["inspect", "-f", "{{.State.Running}}", &runner.id]), "true");
+    assert_eq!(docker(&["inspect", "-f", "{{.Name}}", &sleeper.id]), format!("/{}-2014", sleeper.name));
+
+    let (again, _) = import(&daemon, &[&redis.url(), "--stop"]);
+    assert!(line(&again, &sleeper.id).starts_with("here already"), "{again}");
+    assert!(line(&again, &runner.id).starts_with("moved, app_port "), "{again}");
+    let (third, _) = import(&daemon, &[&redis.url(), "--stop"]);
+    assert!(third.contains("0 moved, 2 here already or before, 0 left running, 1 gone"), "{third}");
+    assert_eq!(redis.everything(), before, "it is only read");
+
+    daemon.start_again(&[]);
+    for (old, told) in [(&sleeper, &told), (&runner, &again)] {
+        let uri = format!("/v1/containers/{}", old.id);
+        let shown = daemon.client.show(&uri);
+        assert_eq!((text(&shown, "status"), text(&shown, "image")), ("stopped", test_image()));
+        assert_eq!(
+            (text(&shown, "name"), text(&shown, "uri")),
+            (format!("/{}", old.name).as_str(), uri.as_str())
+        );
+        assert!(ask(port(line(told, &old.id)), "are you there").is_ok(), "a connection wakes it");
+        let body = daemon.client.show(&uri);
+        assert_ne!(text(&body, "engine_id"), old.id);
+        assert!(body["warnings"].as_array().is_none_or(Vec::is_empty), "{body}");
+        for file in ["/root/file", "/anonymous/file"] {
+            assert_eq!(docker(&["exec", text(&body, "engine_id"), "cat", file]), format!("of {}", old.name));
+        }
+        assert_eq!(daemon.client.delete(&uri).status, 204);
+        until("its body is gone", Duration::from_secs(20), || {
+            docker_quietly(&["inspect", text(&body, "engine_id")]).is_err().then_some(())
+        });
+        let volumes = docker(&["inspect", "-f", "{{range .Mounts}}{{.Name}}{{end}}", &old.id]);
+        assert!(docker_quietly(&["volume", "inspect", &volumes]).is_ok(), "the old one has all that it had");
+    }
+    daemon.end();
+    let (after, _) = import(&daemon, &[&redis.url()]);
+    assert!(line(&after, &sleeper.id).starts_with("moved before, and deleted here since"), "{after}");
+}
+
+#[test]
+fn each_damaged_key_is_told_and_skipped_and_the_rest_moves() {
+    let (old, redis, daemon) = (Old::run("whole"), Redis::start(), nobody());
+    docker(&["stop", "-t", "1", &old.id]);
+    old.record(&redis, "stopped");
+    let damage: [(&[&[u8]], &str, &str); 8] = [
+        (&[b"HSET", b"containers:1337", b"status", b"running"], "containers:1337", "it has no name, active"),
+        (&[b"SET", b"containers:text", b"x"], "containers:text", "WRONGTYPE"),
+        (&[b"HSET", b"containers:bytes", b"image", b"\xff\xfe"], "containers:bytes", "skipped"),
+        (&[b"HSET", b"containers:\xff", b"image", b"i"], "containers:", "it has no status"),
+        (&[b"SET", b"ips:nowhere", b"x"], "ips:nowhere", "holds no address"),
+        (&[b"SET", b"ips:172.17.0.9", b"1337"], "ips:172.17.0.9", "names no container"),
+        (&[b"RPUSH", b"ips:172.17.0.8", b"x"], "ips:172.17.0.8", "WRONGTYPE"),
+        (&[b"SET", b"somebody:else", b"x"], "", ""),
+    ];
+    for (command, ..) in &damage {
+        redis.run(command);
+    }
+    let (told, code) = import(&daemon, &[&redis.url()]);
+    assert_eq!(code, Some(1), "{told}");
+    for (_, key, what) in &damage[..7] {
+        assert!(
+            told.lines().any(|line| line.starts_with("skipped") && line.contains(key) && line.contains(what)),
+            "{key} in\n{told}"
+        );
+    }
+    assert!(told.contains("7 damaged keys skipped") && !told.contains("somebody:else"), "{told}");
+    assert!(line(&told, &old.id).starts_with("moved"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_begun_is_one_clear_message() {
+    let (redis, mut daemon) = (Redis::start(), Daemon::start(&[]));
+    let refused = |daemon: &Daemon, url: &str, word: &str| {
+        let (told, code) = import(daemon, &[url]);
+        assert_eq!((code, told.lines().count()), (Some(1), 1), "{told}");
+        assert!(told.contains(word), "{told}");
+    };
+    refused(&daemon, &redis.url(), "in use by another spin-docker");
+    daemon.end();
+    refused(&daemon, "redis://127.0.0.1:1/0", "cannot read the Redis at 127.0.0.1:1");
+    refused(&daemon, "http://:secret@nowhere/", "one is such as redis://");
+    let (told, _) = import(&daemon, &["redis://:secret@127.0.0.1:1/0"]);
+    assert!(!told.contains("secret"), "{told}");
+    assert!(import(&daemon, &[&redis.url()]).0.starts_with("0 moved"), "an empty Redis is no mistake");
+}
+
+/// The engine refuses the new body: the old one is as it was, and the store knows of nothing.
+#[test]
+fn a_move_that_fails_leaves_all_as_it_was() {
+    let (old, redis, daemon) = (Old::run("failing"), Redis::start(), nobody());
+    docker(&["stop", "-t", "1", &old.id]);
+    old.record(&redis, "stopped");
+    let limit = ["--memory", "6m", "--cpus", "512"];
+    let (told, code) = import(&daemon, &[&[redis.url().as_str()], limit.as_slice()].concat());
+    assert_eq!(code, Some(1), "{told}");
+    assert!(line(&told, &old.id).starts_with("failed, and is as it was (the engine cannot create"), "{told}");
+    assert_eq!(docker(&["inspect", "-f", "{{.Name}}", &old.id]), format!("/{}", old.name));
+    assert_eq!(import(&daemon, &[&redis.url()]).1, Some(0), "and it can be moved later");
+}
