@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-const START_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const START_WITHIN: Duration = Duration::from_secs(60);
 /// Its own stop gives containers 15 s.
 const END_WITHIN: Duration = Duration::from_secs(40);
 
@@ -148,13 +148,7 @@ impl Dockerd {
 
     /// Takes the image over from the shared engine.
     pub fn load(&self, image: &str) {
-        let mut save = Command::new("docker").args(["save", image]).stdout(Stdio::piped()).spawn();
-        let saved =
-            save.as_mut().ok().and_then(|save| save.stdout.take()).expect("the docker CLI is installed");
-        let load = ["--host", &self.host(), "load", "--quiet"];
-        let loaded = Command::new("docker").args(load).stdin(saved).stdout(Stdio::null()).status();
-        assert!(loaded.expect("the docker CLI is installed").success(), "cannot load {image}");
-        save.and_then(|mut save| save.wait()).expect("it is our child");
+        take_over(image, &self.host());
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -177,21 +171,8 @@ impl Dockerd {
         all.filter(|pid| names_it(pid) || in_cgroup(pid)).collect()
     }
 
-    fn is_below_data(&self, at: &str) -> bool {
-        Path::new(at) != self.data && Path::new(at).starts_with(&self.data)
-    }
-
     fn unmount(&self) {
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let ours = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-        let ours: Vec<_> = ours
-            .filter(|at| Path::new(at).starts_with(self.folder.path()) || self.is_below_data(at))
-            .collect();
-        for at in ours.into_iter().rev() {
-            if let Err(error) = rustix::mount::unmount(at, rustix::mount::UnmountFlags::DETACH) {
-                eprintln!("left over: mount {at}: {error}");
-            }
-        }
+        unmount(|at| at.starts_with(self.folder.path()) || (at != self.data && at.starts_with(&self.data)));
     }
 }
 
@@ -220,8 +201,37 @@ impl Drop for Dockerd {
     }
 }
 
+/// Has the engine at this host know an image of the shared one.
+pub(crate) fn take_over(image: &str, host: &str) {
+    let mut save = Command::new("docker").args(["save", image]).stdout(Stdio::piped()).spawn();
+    let saved = save.as_mut().ok().and_then(|save| save.stdout.take()).expect("the docker CLI is installed");
+    let load = ["--host", host, "load", "--quiet"];
+    let loaded = Command::new("docker").args(load).stdin(saved).stdout(Stdio::null()).status();
+    assert!(loaded.expect("the docker CLI is installed").success(), "cannot load {image}");
+    save.and_then(|mut save| save.wait()).expect("it is our child");
+}
+
+/// Unmounts whatever is mounted below a folder, the last first.
+pub(crate) fn unmount_below(folder: &Path) {
+    unmount(|at| at.starts_with(folder) && at != folder);
+}
+
+fn unmount(is_ours: impl Fn(&Path) -> bool) {
+    let mounts = std::fs::read_to_string("/proc/thread-self/mounts").unwrap_or_default();
+    let ours: Vec<_> = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .filter(|at| is_ours(Path::new(at)))
+        .collect();
+    for at in ours.into_iter().rev() {
+        if let Err(error) = rustix::mount::unmount(at, rustix::mount::UnmountFlags::DETACH) {
+            eprintln!("left over: mount {at}: {error}");
+        }
+    }
+}
+
 /// A program that ends with the thread that started it, also when a test is cut off, and that logs into the folder.
-fn service(folder: &Path, program: &str) -> Command {
+pub(crate) fn service(folder: &Path, program: &str) -> Command {
     let log = std::fs::File::options().append(true).create(true).open(folder.join("log"));
     let log = log.expect("the folder is ours");
     let mut command = Command::new("setpriv");
@@ -275,7 +285,7 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(done.expect("util-linux and iproute2 are installed").success(), "{program} {arguments:?}");
 }
 
-fn send(pid: u32, signal: Signal) {
+pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process has an id");
     if let Err(error) = rustix::process::kill_process(pid, signal) {
         eprintln!("process {pid} ended meanwhile: {error}");

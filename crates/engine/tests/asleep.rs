@@ -1,5 +1,5 @@
 //! Freezing, and what can be asked of a container meanwhile: one suite for the fake and for every way in which a real engine
-//! freezes: by control groups of version 1 and 2, and by its pause where those are not to be had.
+//! freezes: by control groups of version 1 and 2, by its pause where those are not to be had, and under Podman.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
@@ -13,7 +13,7 @@ use model::{EngineId, Freezer, Observation};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
-use tests::{Dockerd, hide_control_groups};
+use tests::{Dockerd, Podman, hide_control_groups};
 
 async fn frozen(bench: &Bench, id: &EngineId) -> Option<Freezer> {
     match bench.engine.inspect(id).await.unwrap() {
@@ -126,16 +126,27 @@ fn run_inside(bench: &Bench, id: &EngineId, program: &[&str]) {
 }
 
 /// The host's id of the process inside whose command line has this in it.
-async fn process_inside(bench: &Bench, id: &EngineId, part: &str) -> String {
+async fn process_inside(id: &EngineId, part: &str) -> String {
     let mut found = None;
     until("the program runs", async || {
-        let all = bench.docker_cli(&["top", id.as_str(), "-eo", "pid,args"]);
-        let line = all.lines().find(|line| line.contains(part)).map(str::to_owned);
-        found = line.and_then(|line| line.split_whitespace().next().map(str::to_owned));
+        found = processes_of(id).find(|pid| {
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&command).contains(part)
+        });
         found.is_some()
     })
     .await;
     found.unwrap()
+}
+
+/// By their control groups: not every engine answers `docker top`.
+fn processes_of(id: &EngineId) -> impl Iterator<Item = String> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let all = all.filter_map(|entry| entry.file_name().into_string().ok());
+    all.filter(move |pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/cgroup"))
+            .is_ok_and(|groups| groups.contains(id.as_str()))
+    })
 }
 
 /// Nanoseconds on a CPU.
@@ -147,7 +158,7 @@ fn worked(pid: &str) -> u64 {
 async fn a_frozen_program_does_nothing(bench: &Bench) {
     let id = bench.running().await;
     run_inside(bench, &id, &["sh", "-c", "while :; do :; done"]);
-    let pid = process_inside(bench, &id, "while :").await;
+    let pid = process_inside(&id, "while :").await;
     until("it works", async || worked(&pid) > 0).await;
     let cpu = bench.engine.cpu(&id).await.unwrap();
     assert_eq!(bench.engine.freeze(&id).await.unwrap(), bench.by);
@@ -167,7 +178,7 @@ async fn what_makes_processes_all_the_time_freezes(bench: &Bench) {
     for _ in 0..3 {
         run_inside(bench, &id, &["sh", "-c", "while :; do /bin/true; done"]);
     }
-    process_inside(bench, &id, "while :").await;
+    process_inside(&id, "while :").await;
     for _ in 0..20 {
         let by = match bench.engine.freeze(&id).await {
             Ok(by) => by,
@@ -309,6 +320,13 @@ macro_rules! everywhere {
             $(#[test] fn $real() { super::by_pause(async |bench| super::$real(bench).await) })*
         }
         #[test]
+        fn docker_s_language_spoken_by_podman() {
+            let podman = Podman::start();
+            podman.load(test_image());
+            $(on_podman(&podman, stringify!($any), async |bench| $any(bench).await);)*
+            $(on_podman(&podman, stringify!($real), async |bench| $real(bench).await);)*
+        }
+        #[test]
         fn docker_over_control_groups_of_version_2() {
             let dockerd = Dockerd::start_unified();
             dockerd.load(test_image());
@@ -330,6 +348,11 @@ fn by_pause(test: impl AsyncFnOnce(&Bench)) {
 fn unified(dockerd: &Dockerd, name: &str, test: impl AsyncFnOnce(&Bench)) {
     eprintln!("over control groups of version 2: {name}");
     on_this_thread(async { test(&Bench::docker_at(&dockerd.host(), test_image()).await).await });
+}
+
+fn on_podman(podman: &Podman, name: &str, test: impl AsyncFnOnce(&Bench)) {
+    eprintln!("over Podman: {name}");
+    on_this_thread(async { test(&Bench::podman_at(&podman.host(), test_image()).await).await });
 }
 
 /// Threads that it starts are where this one is.

@@ -19,6 +19,11 @@ use config::{Config, Flags, Variables};
 use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
+/// musl's own takes one lock for everything, which threads wait for. glibc's does well, and stays.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,8 +13,10 @@ impl Docker {
         let info = self.call("describe itself", QUICK, self.client.info()).await?;
         let mut limits = limits(&info, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
         limits.extend(self.why_slow(&info).await.map(Limit::SlowFreezer));
+        limits.extend(self.why_slow(&info).await.map(|why| slow_freezer(&why)));
+        let what = if self.is_podman { "Podman" } else { "Docker" };
         Ok(Description {
-            name: format!("Docker {}", info.server_version.as_deref().unwrap_or("of no version")),
+            name: format!("{what} {}", info.server_version.as_deref().unwrap_or("of no version")),
             api_version: self.client.client_version().to_string(),
             root: root(&info),
             cgroup_version: cgroup_version(&info),

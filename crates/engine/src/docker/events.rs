@@ -98,11 +98,14 @@ fn translate(message: EventMessage) -> Option<Event> {
     let kind = match message.action?.as_str() {
         "kill" if ENDING.contains(&signal.as_str()) => EventKind::Killed,
         "kill" => EventKind::Signalled,
+        // As Podman says it.
+        "exec" => EventKind::Exec,
         // As Docker says it, with the command behind it.
         action if action.starts_with("exec_create") => EventKind::Exec,
         "stop" => EventKind::Stopped,
         "start" => EventKind::Started,
-        "die" | "oom" | "rename" | "pause" | "unpause" | "destroy" => EventKind::Changed,
+        // The last in Podman's word.
+        "die" | "oom" | "rename" | "pause" | "unpause" | "destroy" | "remove" => EventKind::Changed,
         _ => return None,
     };
     Some(Event { engine_id, kind })
@@ -129,11 +132,12 @@ mod tests {
         }
         assert_eq!(event("stop", None), Some(EventKind::Stopped));
         assert_eq!(event("start", None), Some(EventKind::Started));
-        for action in ["die", "rename", "destroy"] {
+        for action in ["die", "rename", "destroy", "remove"] {
             assert_eq!(event(action, None), Some(EventKind::Changed));
         }
         assert_eq!(event("exec_create: sh -c x", None), Some(EventKind::Exec));
-        for action in ["exec_start: sh -c x", "exec_die", "attach", "top"] {
+        assert_eq!(event("exec", None), Some(EventKind::Exec));
+        for action in ["exec_start: sh -c x", "exec_die", "exec_died", "cleanup", "attach", "top"] {
             assert_eq!(event(action, None), None, "{action}");
         }
         assert_eq!(translate(EventMessage::default()), None);

@@ -1,6 +1,6 @@
 //! Images: their tags, and what of one concerns us.
 
-use super::{Docker, QUICK};
+use super::{Docker, QUICK, podman};
 use crate::{EngineError, Result};
 use bollard::query_parameters::ListImagesOptions;
 use model::image::is_reference;
@@ -13,6 +13,9 @@ impl Docker {
             self.call("list its images", QUICK, self.client.list_images(None::<ListImagesOptions>)).await?;
         let mut tags: Vec<String> = images.into_iter().flat_map(|image| image.repo_tags).collect();
         tags.retain(|tag| !tag.contains("<none>"));
+        if self.is_podman {
+            tags.iter_mut().for_each(|tag| *tag = podman::short_name(tag).to_owned());
+        }
         tags.sort_unstable();
         Ok(tags)
     }

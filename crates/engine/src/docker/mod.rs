@@ -1,4 +1,4 @@
-//! Docker Engine, through bollard. One file per concern; this one connects, and gives every call its deadline.
+//! Docker Engine, and Podman that speaks as it does, through bollard. One file per concern; this one connects, and gives every call its deadline.
 
 mod archive;
 mod bodies;
@@ -14,8 +14,10 @@ mod freezer;
 mod hosts;
 mod images;
 mod inside;
+mod iptables;
 mod logs;
 mod networks;
+mod podman;
 mod process;
 mod reclaim;
 mod redirect;
@@ -50,6 +52,7 @@ const SLOW: Duration = Duration::from_secs(120);
 pub struct Docker {
     client: bollard::Docker,
     at: String,
+    is_podman: bool,
     bodies: Arc<Bodies>,
 }
 
@@ -58,7 +61,7 @@ impl Docker {
     pub async fn connect(host: Option<&str>) -> Result<Self> {
         let at = hosts::find(host, &hosts::Surroundings::of_this_process())?;
         let client = hosts::open(&at, bollard::API_DEFAULT_VERSION)?;
-        Self { client, at, bodies: Arc::default() }.agree().await
+        Self { client, at, is_podman: false, bodies: Arc::default() }.agree().await
     }
 
     /// Where it was found, such as `unix:///var/run/docker.sock`.

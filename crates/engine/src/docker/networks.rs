@@ -4,7 +4,7 @@
 //! engine chooses once, and the network is made again with what it chose.
 
 use super::containers::endpoint;
-use super::{Docker, QUICK};
+use super::{Docker, QUICK, podman};
 use crate::{EngineError, INSTANCE_LABEL, Network, NetworkSpec, OWNER_LABEL, Result};
 use bollard::models::{
     Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
@@ -19,6 +19,14 @@ const NO_ICC: &str = "com.docker.network.bridge.enable_icc";
 
 impl Docker {
     pub(super) async fn find_or_make_network(&self, wanted: &NetworkSpec) -> Result<Network> {
+        let network = self.find_or_make(wanted).await?;
+        if self.is_podman {
+            podman::keep_apart(&network.bridge).await?;
+        }
+        Ok(network)
+    }
+
+    async fn find_or_make(&self, wanted: &NetworkSpec) -> Result<Network> {
         if let Some(found) = self.find_ours(wanted).await? {
             return agree(found, wanted);
         }
@@ -82,9 +90,10 @@ impl Docker {
         let gateway = config.iter().find_map(|config| config.gateway.as_ref()?.parse::<Ipv4Addr>().ok());
         // Without a word, Docker takes the first address of the subnet.
         let gateway = gateway.unwrap_or_else(|| Ipv4Addr::from(u32::from(subnet.network()) + 1));
-        let bridge = format!("br-{}", id.get(..12).unwrap_or(&id));
+        let owner = found.labels.unwrap_or_default().remove(OWNER_LABEL).unwrap_or_default();
+        let bridge = self.bridge(&id, &owner);
         let icc = found.options.unwrap_or_default().get(NO_ICC).cloned().unwrap_or_default();
-        if icc != "false" {
+        if icc != "false" && !self.is_podman {
             let why =
                 format!("the network {name} is there and lets its containers talk to each other; remove it");
             return Err(refused(why));
@@ -93,6 +102,10 @@ impl Docker {
         let taken = standing.filter_map(|endpoint| endpoint.ipv4_address?.parse::<Ipv4Net>().ok());
         let taken = taken.map(|net| net.addr()).collect();
         Ok(Network { name: name.to_owned(), id, subnet, gateway, bridge, taken })
+    }
+
+    fn bridge(&self, id: &str, owner: &str) -> String {
+        if self.is_podman { podman::bridge(owner) } else { format!("br-{}", id.get(..12).unwrap_or(id)) }
     }
 
     async fn make_network(&self, wanted: &NetworkSpec) -> Result<Network> {
@@ -107,11 +120,15 @@ impl Docker {
     }
 
     async fn create_network(&self, wanted: &NetworkSpec) -> Result<()> {
+        let mut options = HashMap::from([(NO_ICC.to_owned(), "false".to_owned())]);
+        if self.is_podman {
+            options.insert(podman::BRIDGE_NAME.to_owned(), podman::bridge(&wanted.owner));
+        }
         let request = NetworkCreateRequest {
             name: wanted.name.clone(),
             driver: Some("bridge".into()),
             ipam: wanted.subnet.map(ipam),
-            options: Some(HashMap::from([(NO_ICC.to_owned(), "false".to_owned())])),
+            options: Some(options),
             labels: Some(HashMap::from([
                 (INSTANCE_LABEL.to_owned(), wanted.instance.clone()),
                 (OWNER_LABEL.to_owned(), wanted.owner.clone()),
@@ -123,6 +140,11 @@ impl Docker {
     }
 
     pub(super) async fn drop_network(&self, name: &str) -> Result<()> {
+        if self.is_podman
+            && let Ok(network) = self.find_network(name).await
+        {
+            podman::forget(&network.bridge).await?;
+        }
         match self.call("remove the network", QUICK, self.client.remove_network(name)).await {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,

@@ -3,7 +3,7 @@
 //! bollard agrees on a version and keeps it to itself: its requests carry none, and an engine answers such a request as its
 //! own newest version says, which may be newer than anything that bollard can read.
 
-use super::{Docker, QUICK, hosts};
+use super::{Docker, QUICK, hosts, podman};
 use crate::{EngineError, Result};
 use bollard::{BollardRequest, ClientVersion};
 
@@ -24,7 +24,8 @@ impl Docker {
         let agreed = choose(oldest, newest)?;
         let (major_version, minor_version) = agreed;
         let client = hosts::open(&self.at, &ClientVersion { major_version, minor_version })?;
-        Ok(Self { client: client.with_request_modifier(move |request| say(agreed, request)), ..self })
+        let client = client.with_request_modifier(move |request| say(agreed, request));
+        Ok(Self { client, is_podman: podman::is_podman(&said), ..self })
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Bench {
     pub host: Option<String>,
     /// What freezes here.
     pub by: Freezer,
+    /// Whether it is Podman.
+    pub podman: bool,
 }
 
 impl Bench {
@@ -42,11 +44,18 @@ impl Bench {
         Self::over(Box::new(engine), image, Some(host.to_owned())).await
     }
 
+    /// The same, where Podman answers.
+    pub async fn podman_at(host: &str, image: &'static str) -> Self {
+        let mut bench = Self::docker_at(host, image).await;
+        bench.podman = true;
+        bench
+    }
+
     async fn over(engine: Box<dyn Engine>, image: &'static str, host: Option<String>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let instance = format!("t-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let network = engine.network(&network_spec(&instance)).await.unwrap();
-        Self { engine, image, instance, network, host, by: Freezer::Cgroup }
+        Self { engine, image, instance, network, host, by: Freezer::Cgroup, podman: false }
     }
 
     pub fn spec(&self) -> ContainerSpec {

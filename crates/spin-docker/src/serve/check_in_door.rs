@@ -3,16 +3,20 @@
 //! directly, and where that fails too, check-ins are off, and we say so.
 
 use control::{Control, DOOR_PORT, Door, chain};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use tokio::net::TcpListener;
+
+/// How many may wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// The door, open; nothing where check-ins are off.
 pub(super) async fn open(control: &Control, inside: u16, degraded: &mut Vec<String>) -> Option<TcpListener> {
     let gateway = control.network().gateway;
     match redirected(control, gateway, inside).await {
         Ok(listener) => Some(listener),
-        Err(why) => match TcpListener::bind(SocketAddrV4::new(gateway, inside)).await {
+        Err(why) => match bind(SocketAddrV4::new(gateway, inside)) {
             Ok(listener) => {
                 control.open_door(Door { inside, listening: inside });
                 degraded.push(format!(
@@ -32,7 +36,7 @@ pub(super) async fn open(control: &Control, inside: u16, degraded: &mut Vec<Stri
 }
 
 async fn redirected(control: &Control, gateway: Ipv4Addr, inside: u16) -> Result<TcpListener, String> {
-    let listener = listen(gateway).await.map_err(|error| format!("cannot listen on {gateway}: {error}"))?;
+    let listener = listen(gateway).map_err(|error| format!("cannot listen on {gateway}: {error}"))?;
     let listening = listener.local_addr().map_err(|error| error.to_string())?.port();
     control.redirect_check_ins(inside, listening).await.map_err(|error| chain(&error))?;
     control.open_door(Door { inside, listening });
@@ -40,11 +44,20 @@ async fn redirected(control: &Control, gateway: Ipv4Addr, inside: u16) -> Result
 }
 
 /// The port that a firewall's rule may name, or any.
-async fn listen(gateway: Ipv4Addr) -> io::Result<TcpListener> {
-    match TcpListener::bind(SocketAddrV4::new(gateway, DOOR_PORT)).await {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            TcpListener::bind(SocketAddrV4::new(gateway, 0)).await
-        }
+fn listen(gateway: Ipv4Addr) -> io::Result<TcpListener> {
+    match bind(SocketAddrV4::new(gateway, DOOR_PORT)) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bind(SocketAddrV4::new(gateway, 0)),
         other => other,
     }
+}
+
+/// Podman makes a network's bridge with the first container that runs: before, nobody here has its address.
+fn bind(address: SocketAddrV4) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_freebind_v4(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
