@@ -1,5 +1,5 @@
 //! A backup of a data folder: the store as it was at one moment, and the SSH key that containers let in, in one file whose
-//! first line proves the rest ([`mod@file`]). It is taken beside a daemon that runs, and before every migration; restored, it is the
+//! first line proves the rest (`file.rs`). It is taken beside a daemon that runs, and before every migration; restored, it is the
 //! data folder of a machine that had none.
 
 mod automatic;
