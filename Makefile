@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check engine images coverage docs book deb bench clean
+.PHONY: help run test check engine images coverage docs book recording deb bench clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,6 +31,9 @@ deb: ## A Debian package, in target/debian
 
 book: ## The book, in target/book
 	@scripts/book
+
+recording: ## docs/session.svg, of a real session
+	@scripts/recording
 
 bench: ## Side by side with what else there is, into bench/REPORT.md
 	@bench/run
