@@ -13,7 +13,6 @@ impl Docker {
         let info = self.call("describe itself", QUICK, self.client.info()).await?;
         let mut limits = limits(&info, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
         limits.extend(self.why_slow(&info).await.map(Limit::SlowFreezer));
-        limits.extend(self.why_slow(&info).await.map(|why| slow_freezer(&why)));
         let what = if self.is_podman { "Podman" } else { "Docker" };
         Ok(Description {
             name: format!("{what} {}", info.server_version.as_deref().unwrap_or("of no version")),
