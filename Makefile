@@ -1,6 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help run test check engine images coverage docs book recording deb bench clean
+.PHONY: help run test check engine images coverage docs bench static container release clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +38,15 @@ recording: ## docs/session.svg, of a real session
 
 bench: ## Side by side with what else there is, into bench/REPORT.md
 	@bench/run
+
+static: ## The program without a need of any library: target/static/spin-docker
+	@scripts/static
+
+container: ## The image `spin-docker`, for deploy/compose.yaml
+	@scripts/container
+
+release: ## Builds and checks everything, cuts the changelog, and tags the version of Cargo.toml
+	@scripts/release
 
 clean: ## Whatever was built; the tools' cache stays
 	@cargo clean
