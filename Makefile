@@ -1,7 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check engine images coverage docs book recording deb bench clean
-.PHONY: help run test check engine images coverage docs bench static container release clean
+.PHONY: help run test check engine images coverage docs book recording deb static container release bench clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
