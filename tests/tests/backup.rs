@@ -37,7 +37,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_lost_data_folder_is_restored_from_a_backup_that_was_taken_while_the_daemon_ran() {
-    let mut daemon = Daemon::start(&[]);
+    let mut daemon = Daemon::start(&[("endpoint_ports", "51880-51919")]);
     let made = daemon.client.create(test_image());
     let uri = text(&made, "uri");
     let to = tempfile::tempdir().unwrap();

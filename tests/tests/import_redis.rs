@@ -170,7 +170,7 @@ fn each_damaged_key_is_told_and_skipped_and_the_rest_moves() {
 
 #[test]
 fn what_cannot_be_begun_is_one_clear_message() {
-    let (redis, mut daemon) = (Redis::start(), Daemon::start(&[]));
+    let (redis, mut daemon) = (Redis::start(), Daemon::start(&[("endpoint_ports", "52040-52079")]));
     let refused = |daemon: &Daemon, url: &str, word: &str| {
         let (told, code) = import(daemon, &[url]);
         assert_eq!((code, told.lines().count()), (Some(1), 1), "{told}");
