@@ -1,5 +1,5 @@
-//! What is stopped, how, and whether a connection wakes it: each row of the table in docs/policy.md, on a real engine. Want of
-//! memory on the host is `control/tests/pressure.rs`'s.
+//! What is stopped, how, and whether a connection wakes it: the rows of the table in docs/policy.md, on a real engine. Want of
+//! memory on the host is `control/tests/pressure.rs`'s; a connection after a start that failed has no test of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 

@@ -89,7 +89,8 @@ async fn a_freeze_that_nobody_waits_for_is_undone_by_a_thaw(bench: &Bench) {
             let by = freezing.await.map_or(either, Result::unwrap);
             bench.engine.thaw(&id, by).await.unwrap();
             for _ in 0..3 {
-                // Docker is told of a pause of its own by containerd, too; told after the unpause, it shows it for a moment more.
+                // Docker showed a pause after its unpause once, under load. The likely reason, not shown: containerd tells it of its own pause
+                // too, and late. A pause that is left fails all the same.
                 if bench.by == Freezer::Engine {
                     until("it is shown as it is", async || frozen(bench, &id).await.is_none()).await;
                 } else {

@@ -19,7 +19,7 @@ use config::{Config, Flags, Variables};
 use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
-/// musl's own takes one lock for everything, which threads wait for. glibc's does well, and stays.
+/// musl's own takes one lock for everything, which threads wait for. glibc's stays. Not measured against each other.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
