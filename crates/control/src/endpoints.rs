@@ -96,6 +96,8 @@ pub enum GaveUp {
     NotAwake(Duration),
     /// It was, and its port did not accept within so long.
     NotAccepted(Duration),
+    /// It was, and has had its time to come up; nothing listens on its port.
+    Closed,
     /// No local port was left to reach it from.
     OutOfPorts,
 }

@@ -158,9 +158,9 @@ async fn one_that_listens_on_its_own_loopback_alone_is_told_what_to_change() {
     let refused = "refused 127.0.0.1:5123 to port 8000: its port did not accept within 60 s (wake_timeout)";
     assert_eq!(last(&control, &of).await, refused);
     bench.fake.set_sockets(&body, Some(vec![listener([127, 0, 0, 1])]));
-    target.gave_up(&connect(&target), GaveUp::NotAccepted(MINUTE));
-    tokio::time::sleep(Duration::from_secs(1)).await;
     let words = "unreachable: the image listens only on 127.0.0.1 inside: have its application listen on 0.0.0.0:8000, or on every address";
+    target.gave_up(&connect(&target), GaveUp::Closed);
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(last(&control, &of).await, words);
 }
 

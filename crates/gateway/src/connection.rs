@@ -60,8 +60,8 @@ pub(crate) fn attend(
             Err(cut) => Err(cut),
         };
         if let Err(cut) = served {
-            if matches!(&cut, Cut::Unreachable(error) if is_out_of_ports(error)) {
-                client.target.gave_up(&client.flow, GaveUp::OutOfPorts);
+            if let Cut::Unreachable(error) = &cut {
+                unreached(&client.target, &client.flow, error);
             }
             report(&cut, &client);
             reset(&client.stream);
@@ -93,6 +93,15 @@ async fn reach(
 pub(crate) fn gave_up(reach: Reach, flow: &Flow, waited: Duration) -> GaveUp {
     let is_awake = reach == Reach::Forward && !flow.is_asleep();
     if is_awake { GaveUp::NotAccepted(waited) } else { GaveUp::NotAwake(waited) }
+}
+
+/// Tells what kept a connection from a container that is awake, where its owner can do something about it.
+pub(crate) fn unreached(target: &Target, flow: &Flow, why: &io::Error) {
+    if is_out_of_ports(why) {
+        target.gave_up(flow, GaveUp::OutOfPorts);
+    } else if why.kind() == ErrorKind::ConnectionRefused {
+        target.gave_up(flow, GaveUp::Closed);
+    }
 }
 
 /// Follows the course until the container accepts, or will not.

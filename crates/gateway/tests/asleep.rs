@@ -4,12 +4,12 @@
 
 mod bench;
 
-use bench::{Bench, SECONDS, answer, application, until};
+use bench::{Bench, SECONDS, answer, application, free_port, until};
 use control::{Endpoints, GaveUp, WakeError};
 use model::{IdlePolicy, Reach};
 use socket2::SockRef;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -249,6 +249,18 @@ fn a_wake_that_takes_too_long_ends_with_the_timeout() {
         assert!(expected.contains(&begun.elapsed()), "{:?}", begun.elapsed());
         assert_eq!(sleeper.gave_up(), [GaveUp::NotAwake(Duration::from_millis(300))]);
     }
+}
+
+#[test]
+fn whoever_comes_where_nothing_listens_any_more_is_told() {
+    let (bench, sleeper) =
+        Bench::asleep((Ipv4Addr::LOCALHOST, free_port()).into(), Duration::from_millis(300));
+    bench.set(Reach::Forward);
+    std::thread::sleep(Duration::from_millis(350));
+    let (mut client, begun) = (bench.connect(), Instant::now());
+    assert!(client.read(&mut [0; 1]).is_err(), "it is reset");
+    assert!(begun.elapsed() < Duration::from_millis(250), "at once: {:?}", begun.elapsed());
+    assert_eq!(sleeper.gave_up(), [GaveUp::Closed]);
 }
 
 #[test]

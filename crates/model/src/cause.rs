@@ -147,6 +147,8 @@ pub enum Refusal {
         /// How long was waited.
         seconds: u64,
     },
+    /// It is awake, has had its time to come up, and nothing listens on its port.
+    Closed,
     /// Every local port towards it is in use or in TIME_WAIT.
     OutOfPorts,
 }
@@ -262,6 +264,7 @@ impl fmt::Display for Refusal {
             Self::NotAccepted { seconds } => {
                 write!(f, "its port did not accept within {seconds} s (wake_timeout)")
             }
+            Self::Closed => f.write_str("nothing listens on its port; `docker logs` may say why"),
             Self::OutOfPorts => f.write_str(
                 "no local port is left towards it; net.ipv4.tcp_tw_reuse=1 lets those in TIME_WAIT be used again",
             ),

@@ -104,9 +104,10 @@ impl Supervisor {
                 GaveUp::NotAwake(waited) => Refusal::Late { seconds: waited.as_secs() },
                 GaveUp::OutOfPorts => Refusal::OutOfPorts,
                 GaveUp::NotAccepted(waited) => Refusal::NotAccepted { seconds: waited.as_secs() },
+                GaveUp::Closed => Refusal::Closed,
             },
         );
-        if matches!(why, GaveUp::NotAccepted(_)) {
+        if matches!(why, GaveUp::NotAccepted(_) | GaveUp::Closed) {
             self.ask_where_it_listens(caller.port);
         }
     }

@@ -4,10 +4,10 @@ use super::Client;
 use super::exchange::Exchange;
 use super::page::{Asked, Trouble};
 use super::site::{Link, Site};
-use crate::connection::gave_up;
-use crate::dial::{Unreached, dial, is_out_of_ports};
+use crate::connection::{gave_up, unreached};
+use crate::dial::{Unreached, dial};
 use crate::{Course, Gateway};
-use control::{Flow, GaveUp, Target};
+use control::{Flow, Target};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use model::Reach;
@@ -112,9 +112,7 @@ impl Attempt {
         dialled.map_err(|why| match why {
             Unreached::Asleep(error) => Trouble::NotAwake(error),
             Unreached::Unreachable(error) => {
-                if is_out_of_ports(&error) {
-                    self.target.gave_up(&self.flow, GaveUp::OutOfPorts);
-                }
+                unreached(&self.target, &self.flow, &error);
                 Trouble::Unreachable(error.to_string())
             }
         })
