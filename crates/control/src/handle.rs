@@ -326,7 +326,8 @@ impl View {
         if let Some((_, text)) = rendered.as_deref().filter(|(of, _)| *of == active) {
             return text.clone();
         }
-        let text = Bytes::from(render(self, &active));
+        // Kept for as long as the view is: without the room that it grew by.
+        let text = Bytes::from(render(self, &active).into_boxed_slice());
         *rendered = Some(Box::new((active.into_owned(), text.clone())));
         text
     }

@@ -94,29 +94,29 @@ impl Loop {
         let Some(target) = self.course.borrow().target.clone() else { return };
         let flow = target.traffic.open(peer, target.address.port());
         let (course, timeout) = (self.course.clone(), self.wake_timeout(&target));
-        let here = &self.lane;
-        let there = self.gateway.lanes.place(here);
-        let spare = Some(spare);
-        if there.id() == here.id() {
-            let serving = connection::attend(Client { stream, spare, flow, target }, course, timeout);
-            return self.connections.serve(serving, &self.gateway.tasks, here);
-        }
-        let stream = stream.into_std();
-        let serving = async move {
-            match stream.and_then(TcpStream::from_std) {
-                Ok(stream) => {
-                    connection::attend(Client { stream, spare, flow, target }, course, timeout).await
-                }
-                Err(error) => tracing::warn!(%error, %peer, "a connection could not change threads"),
+        let lane = self.gateway.lanes.place(&self.lane);
+        let stream = if lane.id() == self.lane.id() { Ok(stream) } else { moved(stream, lane) };
+        match stream {
+            Ok(stream) => {
+                let client = Client { stream, spare: Some(spare), flow, target };
+                let serving = connection::attend(client, course, timeout);
+                self.connections.serve(serving, &self.gateway.tasks, lane);
             }
-        };
-        self.connections.serve(serving, &self.gateway.tasks, there);
+            Err(error) => tracing::warn!(%error, %peer, "a connection could not change threads"),
+        }
     }
 
     fn wake_timeout(&self, target: &Target) -> Duration {
         let policy = target.traffic.policy();
         policy.map_or(self.gateway.options.wake_timeout, |policy| policy.wake_timeout)
     }
+}
+
+/// To be served on another thread.
+fn moved(stream: TcpStream, lane: &Handle) -> io::Result<TcpStream> {
+    let stream = stream.into_std()?;
+    let _entered = lane.enter();
+    TcpStream::from_std(stream)
 }
 
 /// For as long as it takes.

@@ -19,7 +19,7 @@ whole: the log says every mistake, and the old settings stay in force.
 `spin-docker config check` says `ok` or every mistake at once; `spin-docker config show` prints what is in effect and where it
 comes from. A name that is not known is a mistake, in the file as in the environment.
 
-Durations are seconds, or such as `2h`, `30m`, `1h30m`. Booleans may be spelt `true`, `yes`, `on`, `1` and `false`, `no`, `off`, `0`, in small letters
+Durations are seconds, or such as `2h`, `30m`, `1h30m`, `7d`. Booleans may be spelt `true`, `yes`, `on`, `1` and `false`, `no`, `off`, `0`, in small letters
 or capitals. Lists are lists in the file, and have commas between their members elsewhere.
 
 What stands under *The idle policy* is what containers live under where nobody says otherwise: an image may, by its labels, and whoever owns
