@@ -99,12 +99,12 @@ fn a_websocket_s_pings_by_name_are_answered_by_a_container_that_freezes() {
     pings_are_no_use_and_messages_are(&daemon, &container, websocket(address, &host));
 }
 
-/// Its own pings stop while it is frozen, and the pong to its last one looks like a question that is not answered. Tornado's patience
-/// is three pings where nobody says otherwise.
+/// Its own pings stop while it is frozen. A pong looks like a question that is not answered, until the same ping has come before.
+/// Tornado's patience is three pings where nobody says otherwise.
 #[test]
 fn a_server_that_pings_its_clients_freezes_and_hangs_up_on_none() {
     let daemon = Daemon::start(&[]);
-    let policy = json!({"freeze_after": "1s", "quiet_below": "10KiB/min", "owed_for": "1s"});
+    let policy = json!({"freeze_after": "1s", "quiet_below": "10KiB/min"});
     let container = tornado(&daemon, &policy, &json!({"PING_INTERVAL": "2", "PING_TIMEOUT": "6"}));
     let address = format!("127.0.0.1:{}", text(&container, "app_port"));
     let mut socket = websocket(&address, &address);

@@ -8,6 +8,7 @@ use h2::client::SendRequest;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 use tests::{Daemon, Dialogue, protocol_image, text};
 
@@ -85,6 +86,22 @@ fn a_mariadb_client_stays_connected_over_freezes_and_keeps_its_session() {
         assert_eq!(client.ask("SELECT CONCAT(CONNECTION_ID(), ' ', @kept);"), format!("{id} 42"));
     }
     froze_and_woke(&daemon, &container, 20);
+}
+
+/// The server greets, and client and server have a few words before the query.
+#[test]
+fn a_mariadb_client_that_asks_at_once_is_answered_however_long_that_takes() {
+    let daemon = Daemon::start(&[]);
+    let container = create(&daemon, "mariadb", &json!({"freeze_after": "1s"}));
+    let image = protocol_image("mariadb");
+    let inside = ["timeout", "40", "docker", "run", "--rm", "--network=host", &image, "mariadb"];
+    let session = ["--host=127.0.0.1", "--skip-column-names", "-e", "SELECT 40 + 2 + SLEEP(6)", "--port"];
+    let mut client = Command::new(inside[0]);
+    client.args(&inside[1..]).args(session).arg(text(&container, "app_port"));
+    let answered = client.output().unwrap();
+    assert!(answered.status.success(), "{answered:?}");
+    assert_eq!(String::from_utf8_lossy(&answered.stdout).trim(), "42");
+    daemon.client.until(&container, "depth", "frozen");
 }
 
 #[test]

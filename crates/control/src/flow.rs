@@ -1,7 +1,8 @@
 //! One connection to a container: who it is, when its bytes moved, and whether it is owed an answer.
 //!
 //! An answer is owed while the last bytes went towards the container. In an exchange that the container began, by a ping of its own, the
-//! client only answers, and nothing is owed. An exchange begins with the first bytes after a second of rest.
+//! client only answers, and nothing is owed. An exchange begins with the first bytes after a second of rest. What tells a ping from a
+//! notice that a client goes to work upon is that it comes again: as many bytes, answered by as many, as in the exchange before.
 
 use crate::Traffic;
 use std::net::SocketAddr;
@@ -12,10 +13,12 @@ use tokio::time::Instant;
 
 /// What comes after such a pause begins another exchange.
 const REST: u64 = 1000;
-/// The bits below the time of the last move.
+/// The bits below the time of the last move: whether it went inward, and whether the container began the exchange.
 const INWARD: u64 = 1;
 const BY_CONTAINER: u64 = 2;
 const BITS: u32 = 2;
+/// Bytes of a ping or of its answer, at most: a WebSocket's control frame has up to 131, and TLS or SSH around it some more.
+const A_PING: u64 = 256;
 
 /// A connection, counted as open for as long as this lives. One task moves its bytes.
 #[derive(Debug)]
@@ -35,6 +38,9 @@ pub(crate) struct State {
     /// Milliseconds since it was opened at which bytes last moved, and below them whose they were. The flow's task alone writes.
     moved: AtomicU64,
     bytes: AtomicU64,
+    pings: Pings,
+    /// Whoever opened it waits for the container, whatever moved last.
+    awaited: AtomicBool,
     /// The port from which it reaches the container, once it does.
     upstream: AtomicU16,
     /// Bytes of the client's wait for the container to take them.
@@ -110,6 +116,12 @@ impl Flow {
         self.state.upstream.store(upstream, Ordering::Relaxed);
     }
 
+    /// Says whether whoever opened it waits for the container, whatever bytes moved last: for its port to accept, or for the rest of
+    /// an answer.
+    pub fn awaits(&self, something: bool) {
+        self.state.awaited.store(something, Ordering::Relaxed);
+    }
+
     /// Whether it neither wakes the container nor keeps it awake.
     pub fn is_ignored(&self) -> bool {
         self.state.ignored
@@ -123,6 +135,39 @@ impl Flow {
     /// The container's port.
     pub fn port(&self) -> u16 {
         self.state.port
+    }
+}
+
+/// How many bytes went each way, up to 65,535, in the exchange that the container began last (the lower half: outward, inward) and
+/// in the one before (the upper half).
+#[derive(Debug, Default)]
+struct Pings(AtomicU64);
+
+impl Pings {
+    /// Of which none comes again.
+    const NONE: u64 = u32::MAX as u64;
+
+    fn note(&self, begins: bool, is_outward: bool, bytes: usize) {
+        let mut both = self.0.load(Ordering::Relaxed);
+        if begins {
+            both <<= 32;
+        }
+        let shift = if is_outward { 0 } else { 16 };
+        let count = both >> shift & u64::from(u16::MAX);
+        let more = count.saturating_add(bytes as u64).min(u64::from(u16::MAX));
+        self.0.store(both & !(u64::from(u16::MAX) << shift) | more << shift, Ordering::Relaxed);
+    }
+
+    /// The last was none: the container had more to say.
+    fn forget(&self) {
+        self.0.store(Self::NONE, Ordering::Relaxed);
+    }
+
+    /// Whether the last exchange was the one before, again, with no more than pings have.
+    fn come_again(&self) -> bool {
+        let both = self.0.load(Ordering::Relaxed);
+        let (last, before) = (both & u64::from(u32::MAX), both >> 32);
+        last == before && last & 0xffff <= A_PING && last >> 16 <= A_PING
     }
 }
 
@@ -141,6 +186,8 @@ impl State {
             opened_at: Instant::now(),
             moved: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            pings: Pings::default(),
+            awaited: AtomicBool::new(false),
             upstream: AtomicU16::new(0),
             held: AtomicBool::new(false),
         }
@@ -149,12 +196,21 @@ impl State {
     fn mark(&self, direction: u64, bytes: usize) {
         let now = u64::try_from(self.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX >> BITS);
         let before = self.moved.load(Ordering::Relaxed);
+        // A greeting is no ping.
         let is_first = self.bytes.load(Ordering::Relaxed) == 0;
+        let (is_outward, is_to_client) = (direction != INWARD, before & INWARD != 0);
+        let was_by_container = before & BY_CONTAINER != 0;
         // A late answer begins nothing.
-        let answers = direction != INWARD && before & (INWARD | BY_CONTAINER) == INWARD;
-        let begins = is_first || (now - (before >> BITS) >= REST && !answers);
-        let by = if begins { BY_CONTAINER * u64::from(direction != INWARD) } else { before & BY_CONTAINER };
-        self.moved.store(now << BITS | by | direction, Ordering::Relaxed);
+        let answers = is_outward && is_to_client && !was_by_container;
+        let begins = !is_first && now - (before >> BITS) >= REST && !answers;
+        let is_answered = !begins && was_by_container && is_outward && is_to_client;
+        let by_container = if begins { is_outward } else { was_by_container && !is_answered };
+        if is_answered {
+            self.pings.forget();
+        } else if by_container {
+            self.pings.note(begins, is_outward, bytes);
+        }
+        self.moved.store(now << BITS | BY_CONTAINER * u64::from(by_container) | direction, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -175,7 +231,9 @@ impl State {
     }
 
     pub(crate) fn is_owed(&self) -> bool {
-        self.moved.load(Ordering::Relaxed) & (INWARD | BY_CONTAINER) == INWARD
+        let last = self.moved.load(Ordering::Relaxed);
+        let asks = last & INWARD != 0 && !(last & BY_CONTAINER != 0 && self.pings.come_again());
+        asks || self.awaited.load(Ordering::Relaxed)
     }
 
     pub(crate) fn shown(&self) -> Shown {
@@ -224,17 +282,24 @@ mod tests {
     async fn an_answer_is_owed_to_whoever_began() {
         const IN: bool = true;
         const OUT: bool = false;
-        let table: [(&[(u64, bool)], bool); 8] = [
+        let table: [(&[(u64, bool)], bool); 14] = [
             (&[], false),
             (&[(0, IN)], true),
             (&[(0, IN), (600_000, OUT)], false),
-            // A greeting, then a query at once: the container began, and the rest after it ended that.
+            // A greeting, and what it is answered; whatever comes after that is the client's own.
+            (&[(0, OUT), (1, IN)], true),
+            (&[(0, OUT), (1, IN), (1, OUT), (1, IN)], true),
             (&[(0, OUT), (1, IN), (1, OUT), (5000, IN)], true),
             (&[(0, IN), (1, OUT), (1, IN)], true),
             (&[(0, IN), (600_000, OUT), (1, IN)], true),
-            // A ping of the container's own, and its pong.
-            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN)], false),
-            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN), (15_000, IN)], true),
+            // What the container says of itself may be a notice that the client goes to work upon; a ping comes again.
+            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN)], true),
+            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN), (30_000, OUT), (20, IN)], false),
+            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN), (30_000, OUT), (20, IN), (15_000, IN)], true),
+            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN), (30_000, OUT), (20, IN), (1, IN)], true),
+            // Notices are alike too, but their answers are answered, at once or later.
+            (&[(0, IN), (1, OUT), (30_000, OUT), (1, IN), (1, OUT), (30_000, OUT), (1, IN)], true),
+            (&[(0, IN), (1, OUT), (30_000, OUT), (1, IN), (6000, OUT), (30_000, OUT), (1, IN)], true),
         ];
         for (moves, owed) in table {
             assert_eq!(owed_after(moves).await, owed, "{moves:?}");

@@ -152,7 +152,7 @@ impl Traffic {
     }
 
     /// The flow whose answer has been owed for the shortest time: the last to be given up.
-    pub(crate) fn owed(&self) -> Option<Shown> {
+    pub fn owed(&self) -> Option<Shown> {
         let flows = self.flows();
         let owing = flows.open.iter().filter(|(_, flow)| flow.is_owed() && !flow.is_ignored());
         owing.max_by_key(|(_, flow)| flow.moved_at()).map(|(_, flow)| flow.shown())

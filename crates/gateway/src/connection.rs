@@ -79,6 +79,8 @@ async fn reach(
     mut course: watch::Receiver<Course>,
     wake_timeout: Duration,
 ) -> Result<TcpStream, Cut> {
+    // Frozen meanwhile, its application would come up all the later.
+    client.flow.awaits(true);
     let connecting = connect(client, &mut spare, &mut course, wake_timeout);
     let connected = tokio::select! {
         biased;
@@ -157,6 +159,7 @@ async fn first_byte(client: &TcpStream) -> Result<(), Cut> {
 /// What comes before the first byte: the port that is ours, and who the client is. A new connection takes the whole header.
 fn begin(client: &Client, container: &TcpStream) -> Result<(), Cut> {
     client.flow.reaches_from(container.local_addr()?.port());
+    client.flow.awaits(false);
     if client.target.proxy_protocol() {
         let header = proxy_header(client.flow.peer(), client.stream.local_addr()?);
         if lane::send(container, &header)? < header.len() {

@@ -252,6 +252,18 @@ fn a_wake_that_takes_too_long_ends_with_the_timeout() {
 }
 
 #[test]
+fn whoever_waits_for_the_port_to_accept_is_owed_that() {
+    let address: SocketAddr = (Ipv4Addr::LOCALHOST, free_port()).into();
+    let (bench, _sleeper) = Bench::asleep(address, SECONDS);
+    bench.set(Reach::Forward);
+    let _client = bench.connect();
+    until("it waits", || bench.target.traffic.owed().is_some());
+    let listener = TcpListener::bind(address).unwrap();
+    let (_container, _) = listener.accept().unwrap();
+    until("it is connected, and has asked nothing", || bench.target.traffic.owed().is_none());
+}
+
+#[test]
 fn whoever_comes_where_nothing_listens_any_more_is_told() {
     let (bench, sleeper) =
         Bench::asleep((Ipv4Addr::LOCALHOST, free_port()).into(), Duration::from_millis(300));

@@ -56,6 +56,12 @@ pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     to.to_str().is_ok_and(|to| !is_http2(to)).then(|| to.clone())
 }
 
+/// Whether an answer is one that goes on for as long as somebody listens.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
 /// What `Connection` names.
 fn options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let said = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());

@@ -79,6 +79,8 @@ impl Proxy {
             // One that nobody asked for is no answer.
             return Ok(self.switch::<C>(response, on_upgrade.ok_or(Trouble::Broke)?, route));
         }
+        // Events come for as long as somebody listens; any other answer has an end, which is waited for.
+        route.flow.awaits(!headers::is_event_stream(response.headers()));
         let (mut head, body) = response.into_parts();
         head.version = Version::HTTP_11;
         headers::strip_hops(&mut head.headers);

@@ -1,6 +1,6 @@
 //! Bodies of any size, as they come, both ways.
 
-use crate::bench::{Bench, OK, SECONDS, application, has, head, rest, take};
+use crate::bench::{Bench, OK, SECONDS, application, has, head, rest, take, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -57,6 +57,30 @@ fn events_come_one_by_one_and_count_while_they_do() {
         assert_eq!(take(&mut client, event.len() + 5), format!("9\r\n{event}\r\n"));
         assert!(bench.traffic.moved() >= before + 9);
         assert_eq!(bench.traffic.connections(), 1);
+    }
+}
+
+#[test]
+fn an_answer_is_waited_for_to_its_end_and_a_stream_of_events_has_none() {
+    for (kind, is_owed) in [("text/plain", true), ("text/event-stream; charset=utf-8", false)] {
+        let (go_on, told) = mpsc::channel::<()>();
+        let told = std::sync::Mutex::new(told);
+        let address = application(move |mut stream, _| {
+            head(&mut stream);
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 10\r\n\r\nfirst")
+                .unwrap();
+            told.lock().unwrap().recv_timeout(SECONDS).unwrap();
+            stream.write_all(b"there").unwrap();
+        });
+        let bench = Bench::new(address);
+        let mut client = bench.connect();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        head(&mut client);
+        assert_eq!(take(&mut client, 5), "first");
+        assert_eq!(bench.traffic.owed().is_some(), is_owed, "{kind}");
+        go_on.send(()).unwrap();
+        assert_eq!(take(&mut client, 5), "there");
+        until("it is over", || bench.traffic.owed().is_none() && bench.traffic.connections() == 0);
     }
 }
 
