@@ -181,7 +181,7 @@ impl Supervisor {
                 reply(answer, result.map(|()| self.handle.view()));
             }
             Command::CheckIn => self.take_report().await,
-            Command::Used => self.sample().await,
+            Command::Used => self.used().await,
             Command::Wake(asked) => self.wake(asked.0, asked.1).await,
             Command::GaveUp(told) => self.gave_up(told.0, told.1),
             Command::Freeze(answer) => self.freeze_by_hand(answer).await,

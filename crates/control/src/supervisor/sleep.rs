@@ -75,6 +75,14 @@ impl Supervisor {
         }
     }
 
+    /// Something moves, or is open. The first visitor ends the wait for the first look.
+    pub(super) async fn used(&mut self) {
+        self.sample().await;
+        if self.sleeper.kept.is_some_and(|kept| kept.by == Keeper::Unvisited) {
+            self.check_in(SOONEST);
+        }
+    }
+
     /// Whether it was used since this was last asked.
     pub(super) fn take_use(&mut self) -> bool {
         std::mem::take(&mut self.sleeper.used_since_look)
