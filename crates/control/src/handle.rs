@@ -43,6 +43,8 @@ pub struct View {
     pub kept_at: Timestamp,
     /// Since when it is frozen, if it is.
     pub frozen_at: Option<Timestamp>,
+    /// Until when no connection starts it, since it ended by itself too often, and how often that was.
+    pub restarts_at: Option<(Timestamp, u32)>,
     /// Its host ports that cannot be had at the moment.
     pub ports_missing: Vec<MissingPort>,
     /// Where [`Traffic::moved`] stood at the last look.

@@ -2,7 +2,7 @@
 
 use crate::control::Control;
 use crate::handle::{Handle, View};
-use model::{Event, Known, Link, Timestamp, Why, why};
+use model::{Awake, Event, Keeper, Known, Link, Seen, Timestamp, Why, why};
 use tokio::time::Instant;
 
 /// Among so many of its newest events the last transition is looked for.
@@ -20,14 +20,32 @@ impl Control {
 }
 
 fn known(view: &View, last: Option<Event>, now: Timestamp) -> Known {
+    let links = links(view, now);
     Known {
-        kept: view.kept.map(|kept| (kept, view.kept_at)),
+        kept: kept(view, &links, now),
         frozen_at: view.frozen_at,
-        links: links(view, now),
+        restarts_at: view.restarts_at,
+        links,
         used: view.used(),
         last,
         failure: view.failure(),
     }
+}
+
+/// What the engine and the kernel were found to say holds until they are asked again; the rest is known now.
+fn kept(view: &View, links: &[Link], now: Timestamp) -> Option<(Awake, Timestamp)> {
+    let found = view.kept.filter(|kept| {
+        let is_theirs = matches!(kept.by, Keeper::Exec | Keeper::Busy(_) | Keeper::Mail);
+        is_theirs || (kept.by == Keeper::Owed && kept.until.is_none())
+    });
+    if let Some(found) = found {
+        return Some((found, view.kept_at));
+    }
+    let counted = || links.iter().filter(|link| !link.ignored);
+    let owed_since = counted().filter(|link| link.owed).map(|link| link.moved_at).max();
+    let is_new = view.kept.is_some_and(|kept| kept.by == Keeper::Unvisited);
+    let seen = Seen { connected: !is_new || view.used() || counted().count() > 0, owed_since };
+    view.container.kept_awake(&seen, now, &view.policy).map(|kept| (kept, now))
 }
 
 fn links(view: &View, now: Timestamp) -> Vec<Link> {

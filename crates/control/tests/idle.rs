@@ -126,6 +126,22 @@ async fn a_clock_that_drifts_back_forgets_no_use() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_used_before_a_restart_was_used() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create(&control).await;
+    tokio::time::sleep(HOUR).await;
+    use_it(&bench.ports.target(50_001));
+    tokio::time::sleep(HOUR / 4).await;
+    control.shut_down().await;
+    let control = bench.launch().await;
+    until("it is known", || control.find(&id(&view)).unwrap().view().active() == "1").await;
+    let took = stopped(&control, &view).await;
+    // Its first look was to come in three quarters of an hour, and found it used: two more find it idle.
+    assert!((6299..=6303).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_activity_is_when_bytes_last_moved() {
     let bench = Bench::inline();
     let control = bench.launch().await;

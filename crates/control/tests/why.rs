@@ -275,11 +275,24 @@ async fn why_says_what_keeps_it_awake_and_what_comes() {
     drop(connect(&target));
     tokio::time::sleep(Duration::from_secs(20)).await;
     let (why, now) = control.why(&handle, &handle.view()).await;
-    assert!(why.sentence.starts_with("It is awake: it was used "), "{}", why.sentence);
+    assert!(
+        why.sentence.starts_with("It is awake: it was used 20 s ago; it freezes in 40 s"),
+        "{}",
+        why.sentence
+    );
     assert_eq!(why.next[0].0, Next::Freeze);
+    // What moves now is known now.
+    let asks = connect(&target);
+    assert!(asks.inward(20));
+    let (why, _) = control.why(&handle, &handle.view()).await;
+    assert!(why.sentence.contains(":5123 has waited 0 s for an answer"), "{}", why.sentence);
+    asks.outward(2000);
+    drop(asks);
+    let (why, _) = control.why(&handle, &handle.view()).await;
+    assert!(why.sentence.starts_with("It is awake: it was used "), "{}", why.sentence);
     until_depth(&control, &of, Depth::Frozen).await;
     let (why, later) = control.why(&handle, &handle.view()).await;
-    assert!(later.since(now) <= MINUTE);
+    assert!(later.since(now) <= MINUTE + Duration::from_secs(5));
     assert!(why.sentence.contains(" ago it froze: no bytes for 60 s; "), "{}", why.sentence);
     assert_eq!(why.next.iter().map(|(next, _)| *next).collect::<Vec<_>>(), [Next::Look, Next::Stop]);
 }

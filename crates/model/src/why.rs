@@ -16,6 +16,8 @@ pub struct Known {
     pub kept: Option<(Awake, Timestamp)>,
     /// Since when it is frozen, if it is.
     pub frozen_at: Option<Timestamp>,
+    /// Until when no connection starts it, and how often in a row it ended by itself.
+    pub restarts_at: Option<(Timestamp, u32)>,
     /// Its open connections.
     pub links: Vec<Link>,
     /// Something that counts has happened since the last look.
@@ -109,11 +111,11 @@ fn sentence(container: &Container, policy: &IdlePolicy, known: &Known, now: Time
         Phase::Removing | Phase::Gone => "It is deleted".to_owned(),
         Phase::Stopped { reason } => {
             let stopped = last.unwrap_or_else(|| format!("It is stopped: {}", of_stop(*reason)));
-            format!("{stopped}; {}", what_wakes(*reason, policy))
+            format!("{stopped}; {}", what_wakes(*reason, policy, known, now))
         }
         Phase::Running { sleep: Sleep::Frozen { .. }, .. } => {
             let froze = last.unwrap_or_else(|| "It is frozen".to_owned());
-            format!("{froze}; a connection or a byte wakes it")
+            format!("{froze}; a connection or a byte{} wakes it", from_whom(policy))
         }
         Phase::Running { sleep: Sleep::Freezing, .. } => "It is awake, and about to freeze".to_owned(),
         Phase::Running { sleep: Sleep::Thawing { .. }, .. } => "It is being thawed".to_owned(),
@@ -134,7 +136,10 @@ fn tells(kind: EventKind, phase: &Phase) -> bool {
 fn awake(container: &Container, policy: &IdlePolicy, known: &Known, now: Timestamp) -> String {
     let ago = |at: Timestamp| brief(now.since(at));
     let Some((kept, _)) = known.kept else {
-        return "It is awake, and nothing is known to keep it so: it is looked at in a moment".to_owned();
+        return format!(
+            "It is awake, and was last used {} ago: it is looked at in a moment whether it may freeze",
+            ago(container.last_activity)
+        );
     };
     let reason = match kept.by {
         Keeper::Policy => "its policy never freezes it (freeze_after, disable_timeouts)".to_owned(),
@@ -185,14 +190,31 @@ fn of_stop(reason: StopReason) -> &'static str {
     }
 }
 
-fn what_wakes(reason: StopReason, policy: &IdlePolicy) -> &'static str {
-    match policy.wake {
-        _ if reason == StopReason::Lost => "nothing brings it back: DELETE it",
-        _ if !reason.wakes() => "only a PATCH with status=running starts it",
-        WakeOn::Api => "only a PATCH with status=running starts it (wake=api)",
-        WakeOn::FirstByte => "the first byte of a connection starts it",
-        WakeOn::Connect => "a connection starts it",
+fn what_wakes(reason: StopReason, policy: &IdlePolicy, known: &Known, now: Timestamp) -> String {
+    let starts = match policy.wake {
+        _ if reason == StopReason::Lost => return "nothing brings it back: DELETE it".to_owned(),
+        _ if !reason.wakes() => {
+            return "only a PATCH with status=running, or `docker start`, starts it".to_owned();
+        }
+        WakeOn::Api => {
+            return "only a PATCH with status=running, or `docker start`, starts it (wake=api)".to_owned();
+        }
+        WakeOn::FirstByte => format!("the first byte of a connection{} starts it", from_whom(policy)),
+        WakeOn::Connect => format!("a connection{} starts it", from_whom(policy)),
+    };
+    match known.restarts_at.filter(|(at, _)| *at > now) {
+        Some((at, times)) => {
+            let again = if times == 1 { "once".to_owned() } else { format!("{times} times in a row") };
+            format!("{starts}, in {} at the earliest: it ended by itself {again}", brief(at.since(now)))
+        }
+        None => starts,
     }
+}
+
+/// Whom the policy lets wake it, where that is not everybody.
+fn from_whom(policy: &IdlePolicy) -> String {
+    let nets: Vec<_> = policy.wake_from.iter().map(ToString::to_string).collect();
+    if nets.is_empty() { String::new() } else { format!(" from {}", nets.join(" or ")) }
 }
 
 fn facts(container: &Container, policy: &IdlePolicy, known: &Known) -> Vec<Fact> {

@@ -85,17 +85,32 @@ fn why_it_sleeps_is_told_in_a_sentence() {
         (
             stopped(StopReason::Asked),
             last(EventKind::Stopped, Cause::Request { method: Method::Patch }),
-            "5 min ago it stopped: asked by PATCH; only a PATCH with status=running starts it",
+            "5 min ago it stopped: asked by PATCH; only a PATCH with status=running, or `docker start`, starts it",
         ),
         (
             stopped(StopReason::Pressure),
             Known::default(),
             "It is stopped: the host was short of memory; a connection starts it",
         ),
+        (
+            stopped(StopReason::Exited),
+            Known { restarts_at: Some((at(16), 5)), ..Known::default() },
+            "It is stopped: it ended by itself; a connection starts it, in 16 s at the earliest: it ended by itself 5 times in a row",
+        ),
+        (
+            stopped(StopReason::Exited),
+            Known { restarts_at: Some((at(-1), 1)), ..Known::default() },
+            "It is stopped: it ended by itself; a connection starts it",
+        ),
     ];
     for (container, known, words) in table {
         assert_eq!(told(&container, &known), words);
     }
+    let mut policy = IdlePolicy::DEFAULT;
+    policy.set(crate::Term::WakeFrom, "10.0.0.0/8").unwrap();
+    let idle = stopped(StopReason::Idle);
+    let told = why(&idle, &policy, &Known::default(), at(0)).sentence;
+    assert_eq!(told, "It is stopped: idle twice; a connection from 10.0.0.0/8 starts it");
 }
 
 #[test]

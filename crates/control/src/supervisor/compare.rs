@@ -130,6 +130,7 @@ impl Supervisor {
 
     fn take_up(&mut self) {
         self.resumed = true;
+        self.take_up_use();
         self.sleep_known();
         self.ports.reach(self.reach());
         self.publish();

@@ -82,6 +82,7 @@ impl Supervisor {
             policy: shared.policy.of(&container),
             kept: None,
             kept_at: Timestamp::default(),
+            restarts_at: None,
             frozen_at: None,
             ports_missing: ports.missing(),
             moved_at_look: 0,

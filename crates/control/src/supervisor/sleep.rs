@@ -83,6 +83,15 @@ impl Supervisor {
         }
     }
 
+    /// The counters ended with the daemon that counted; what is on record was use since the last look, if it came after.
+    pub(super) fn take_up_use(&mut self) {
+        let Phase::Running { looks: Some(looks), .. } = self.container.phase else { return };
+        if self.container.last_activity > looks.since && self.policy().activity.traffic() {
+            self.sleeper.used_since_look = true;
+            self.moved_at_look = self.handle.traffic().moved().wrapping_sub(1);
+        }
+    }
+
     /// Whether it was used since this was last asked.
     pub(super) fn take_use(&mut self) -> bool {
         std::mem::take(&mut self.sleeper.used_since_look)

@@ -157,6 +157,7 @@ impl Supervisor {
             kept: self.sleeper.kept,
             kept_at: self.sleeper.kept_at,
             frozen_at: self.sleeper.frozen_at,
+            restarts_at: self.restarts_at(),
             ports_missing: self.ports.missing(),
             moved_at_look: self.moved_at_look,
             traffic: Arc::clone(self.handle.traffic()),

@@ -7,7 +7,7 @@ use super::transition::reply;
 use crate::endpoints::{Caller, WakeError};
 use crate::handle::{Answer, CommandError};
 use crate::measures;
-use model::{Cause, Depth, Input, Method, Phase, Reach, Sleep, StopReason, Waker};
+use model::{Cause, Depth, Input, Method, Phase, Reach, Sleep, StopReason, Timestamp, Waker};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -83,6 +83,12 @@ impl Supervisor {
             }
             None => Ok(()),
         }
+    }
+
+    /// Until when no connection starts it, and how often in a row it ended by itself.
+    pub(super) fn restarts_at(&self) -> Option<(Timestamp, u32)> {
+        let wait = self.sleeper.crashes.wait()?;
+        Some((self.shared.clock.now().plus(wait), self.sleeper.crashes.times))
     }
 
     /// Answers whoever waits for it to be awake, or frozen, as soon as that is so or will not be.
