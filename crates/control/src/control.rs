@@ -16,7 +16,7 @@ use crate::starts::{Priority, Starts};
 use crate::store::{Journal, Store, StoreError, Writing};
 use crate::supervisor::{Beginning, Supervisor};
 use crate::traffic::InUse;
-use crate::{Clock, Endpoints, Settings, policy, pressure, pulse};
+use crate::{Clock, Endpoints, Settings, heartbeat, policy, pressure, pulse};
 use engine::{Engine, EngineError, Network};
 use ipnet::Ipv4Net;
 use std::sync::Arc;
@@ -148,6 +148,7 @@ impl Control {
         }
         reconcile::begin(&shared).await?;
         pulse::begin(&shared);
+        heartbeat::begin(&shared);
         pressure::begin(&shared);
         Ok(Arc::new(Self { shared }))
     }
@@ -187,9 +188,9 @@ impl Control {
         self.shared.engine.images().await
     }
 
-    /// Whether the engine answers, as far as its event stream tells.
+    /// Whether the engine answers: its stream of events stands, and it answered within 2 s when it was last asked, each 5 s.
     pub fn is_ready(&self) -> bool {
-        self.shared.reconciler.is_following()
+        self.shared.reconciler.is_following() && self.shared.reconciler.answers()
     }
 
     /// The network that our containers stand on.

@@ -210,7 +210,8 @@ impl State {
         } else if by_container {
             self.pings.note(begins, is_outward, bytes);
         }
-        self.moved.store(now << BITS | BY_CONTAINER * u64::from(by_container) | direction, Ordering::Relaxed);
+        let begun_by = if by_container { BY_CONTAINER } else { 0 };
+        self.moved.store(now << BITS | begun_by | direction, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 

@@ -17,6 +17,7 @@ pub mod flow;
 mod footing;
 mod gate;
 mod handle;
+mod heartbeat;
 mod ledger;
 mod mailbox;
 mod measured;

@@ -30,6 +30,10 @@ impl Engine for Measured {
         timed("describe", self.0.describe()).await
     }
 
+    async fn ping(&self) -> Result<()> {
+        timed("ping", self.0.ping()).await
+    }
+
     async fn images(&self) -> Result<Vec<String>> {
         timed("images", self.0.images()).await
     }

@@ -31,6 +31,7 @@ type Events = BoxStream<'static, Result<Event, EngineError>>;
 pub(crate) struct Reconciler {
     following: AtomicBool,
     away: AtomicBool,
+    silent: AtomicBool,
     reported: Mutex<BTreeSet<String>>,
 }
 
@@ -38,6 +39,16 @@ impl Reconciler {
     /// Whether the event stream stands.
     pub(crate) fn is_following(&self) -> bool {
         self.following.load(Ordering::Relaxed)
+    }
+
+    /// Whether it answered when it was last asked for nothing but that.
+    pub(crate) fn answers(&self) -> bool {
+        !self.silent.load(Ordering::Relaxed)
+    }
+
+    /// Whether that is news.
+    pub(crate) fn hears(&self, answers: bool) -> bool {
+        self.silent.swap(!answers, Ordering::Relaxed) == answers
     }
 
     /// Whether nobody answered when the engine was last asked for its events.

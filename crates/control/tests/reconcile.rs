@@ -94,6 +94,21 @@ async fn lost_events_are_made_good_by_the_next_subscription_and_by_an_audit() {
     assert_eq!(audited[0].container.phase.status(), Status::Running);
 }
 
+/// Its events stand, and it does not answer.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_is_not_ready() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(control.is_ready());
+    bench.fake.slow(Call::Ping, Duration::from_secs(3600));
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert!(!control.is_ready());
+    bench.fake.slow(Call::Ping, Duration::ZERO);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert!(control.is_ready());
+}
+
 #[tokio::test]
 async fn a_restart_takes_up_what_the_engine_did_meanwhile() {
     let bench = Bench::new();

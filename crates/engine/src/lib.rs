@@ -35,6 +35,9 @@ pub trait Engine: Send + Sync + 'static {
     /// What engine this is, and what of it limits us.
     async fn describe(&self) -> Result<Description>;
 
+    /// Comes back once it has answered, whatever it has to do for others.
+    async fn ping(&self) -> Result<()>;
+
     /// Every tag of every image, `<none>` left out.
     async fn images(&self) -> Result<Vec<String>>;
 

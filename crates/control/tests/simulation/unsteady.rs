@@ -168,6 +168,10 @@ impl Engine for Unsteady {
         self.world.fake.describe().await
     }
 
+    async fn ping(&self) -> Result<()> {
+        self.world.fake.ping().await
+    }
+
     async fn images(&self) -> Result<Vec<String>> {
         self.world.fake.images().await
     }

@@ -89,6 +89,10 @@ impl Engine for Docker {
         self.describe_engine().await
     }
 
+    async fn ping(&self) -> Result<()> {
+        self.call("answer", QUICK, self.client.ping()).await.map(drop)
+    }
+
     async fn images(&self) -> Result<Vec<String>> {
         self.list_tags().await
     }

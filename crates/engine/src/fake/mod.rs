@@ -24,6 +24,8 @@ use tokio::sync::mpsc;
 /// The engine calls that a test can slow down or break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
+    /// [`Engine::ping`], of which no list is kept.
+    Ping,
     /// [`Engine::image`].
     Image,
     /// [`Engine::create`].
@@ -193,6 +195,12 @@ impl Engine for Fake {
             cgroup_version: None,
             limits: Vec::new(),
         })
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let latency = self.state().latency.get(&Call::Ping).copied();
+        tokio::time::sleep(latency.unwrap_or_default()).await;
+        self.state().reachable()
     }
 
     async fn images(&self) -> Result<Vec<String>> {
