@@ -6,6 +6,7 @@ use crate::{Course, Inner, dial, keeper};
 use backon::{ConstantBuilder, Retryable};
 use control::Target;
 use socket2::{SockRef, Socket};
+use std::future::{Future, poll_fn, ready};
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -76,18 +77,29 @@ struct Loop {
 }
 
 impl Loop {
-    async fn run(self) {
+    /// There are two such tasks for each container that may be reached, so they are small: what they need when something fails is in a
+    /// box that is made then.
+    async fn run(&self) {
         loop {
-            let accepted = (|| self.socket.accept()).retry(patience()).notify(say_once()).await;
-            let (client, peer) = accepted.expect("tried until it works");
+            let (client, peer) = match self.accept().await {
+                Ok(accepted) => accepted,
+                Err(_) => tried_until_it_works(|| self.accept()).await,
+            };
             // Nobody more is accepted before this one has both its descriptors: a crowd of halves would wait for each other.
-            let spare = (|| std::future::ready(dial::socket())).retry(patience()).notify(say_once()).await;
+            let spare = match dial::socket() {
+                Ok(spare) => spare,
+                Err(_) => tried_until_it_works(|| ready(dial::socket())).await,
+            };
             if self.gateway.is_refused(peer.ip()) {
                 tracing::debug!(%peer, "turned away: containers may not reach endpoints");
             } else {
-                self.attend(client, spare.expect("tried until it works"), peer);
+                self.attend(client, spare, peer);
             }
         }
+    }
+
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> {
+        poll_fn(|context| self.socket.poll_accept(context))
     }
 
     fn attend(&self, stream: TcpStream, spare: Socket, peer: SocketAddr) {
@@ -119,9 +131,10 @@ fn moved(stream: TcpStream, lane: &Handle) -> io::Result<TcpStream> {
     TcpStream::from_std(stream)
 }
 
-/// For as long as it takes.
-fn patience() -> ConstantBuilder {
-    ConstantBuilder::default().with_delay(PAUSE).without_max_times()
+/// Now and again each [`PAUSE`], for as long as it takes.
+async fn tried_until_it_works<T, F: Future<Output = io::Result<T>>>(attempt: impl FnMut() -> F) -> T {
+    let patience = ConstantBuilder::default().with_delay(PAUSE).without_max_times();
+    Box::pin(attempt.retry(patience).notify(say_once())).await.expect("tried until it works")
 }
 
 fn say_once() -> impl FnMut(&io::Error, Duration) {
