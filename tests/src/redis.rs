@@ -15,6 +15,11 @@ pub struct Redis {
 impl Redis {
     /// Starts one, and waits until it answers.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with more arguments of `redis-server`'s.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.expect("some port is free").port();
@@ -22,6 +27,7 @@ impl Redis {
         let server = Command::new("redis-check-rdb")
             .arg0("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--port", &port.to_string()])
+            .args(arguments)
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .spawn()

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+use std::io::{Read, Write};
 use std::process::Output;
 use std::time::Duration;
 use tests::{Daemon, Redis, ask, docker, docker_quietly, test_image, text, until};
@@ -26,7 +27,7 @@ impl Old {
     /// Into Redis, as the old program has it.
     fn record(&self, redis: &Redis, status: &str) {
         let key = format!("containers:{}", self.id);
-        let (name, uri) = (format!("/{}", self.name), format!("/v1/containers/{}", self.id));
+        let name = format!("/{}", self.name);
         let fields = [
             ("status", status),
             ("name", &name),
@@ -34,7 +35,6 @@ impl Old {
             ("ssh_port", "49155"),
             ("image", test_image()),
             ("container_id", &self.id),
-            ("uri", &uri),
             ("app_port", "49156"),
         ];
         let fields = fields.iter().flat_map(|(field, value)| [field.as_bytes(), value.as_bytes()]);
@@ -144,10 +144,14 @@ fn each_damaged_key_is_told_and_skipped_and_the_rest_moves() {
     docker(&["stop", "-t", "1", &old.id]);
     old.record(&redis, "stopped");
     let damage: [(&[&[u8]], &str, &str); 8] = [
-        (&[b"HSET", b"containers:1337", b"status", b"running"], "containers:1337", "it has no name, active"),
+        (
+            &[b"HSET", b"containers:1337", b"status", b"running"],
+            "containers:1337",
+            "it has no container_id, image",
+        ),
         (&[b"SET", b"containers:text", b"x"], "containers:text", "WRONGTYPE"),
         (&[b"HSET", b"containers:bytes", b"image", b"\xff\xfe"], "containers:bytes", "skipped"),
-        (&[b"HSET", b"containers:\xff", b"image", b"i"], "containers:", "it has no status"),
+        (&[b"HSET", b"containers:\xff", b"image", b"i"], "containers:", "it has no container_id"),
         (&[b"SET", b"ips:nowhere", b"x"], "ips:nowhere", "holds no address"),
         (&[b"SET", b"ips:172.17.0.9", b"1337"], "ips:172.17.0.9", "names no container"),
         (&[b"RPUSH", b"ips:172.17.0.8", b"x"], "ips:172.17.0.8", "WRONGTYPE"),
@@ -168,6 +172,33 @@ fn each_damaged_key_is_told_and_skipped_and_the_rest_moves() {
     assert!(line(&told, &old.id).starts_with("moved"), "{told}");
 }
 
+/// The playbook of 2014 pins Redis 2.2, which has no `SCAN`.
+#[test]
+fn a_redis_of_2014_is_read() {
+    let (redis, daemon) = (Redis::start_with(&["--rename-command", "SCAN", ""]), nobody());
+    let gone = "a".repeat(64);
+    for command in [["HSET", "container_id", &gone], ["HSET", "image", "i"], ["HSET", "status", "stopped"]] {
+        let [command, field, value] = command.map(str::as_bytes);
+        redis.run(&[command, format!("containers:{gone}").as_bytes(), field, value]);
+    }
+    redis.run(&[b"SET", b"ips:172.17.0.2", gone.as_bytes()]);
+    let (told, code) = import(&daemon, &[&redis.url()]);
+    assert!(line(&told, &gone).starts_with("gone from the engine"), "{told}");
+    assert!(told.contains("0 damaged keys skipped; 1 addresses") && code == Some(0), "{told}");
+}
+
+/// Answers one connection as a web server does.
+fn web_server() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}/0", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut visitor, _) = listener.accept().unwrap();
+        visitor.write_all(b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n<html>\r\n</html>\r\n").unwrap();
+        drop(visitor.read(&mut [0; 1024]));
+    });
+    url
+}
+
 #[test]
 fn what_cannot_be_begun_is_one_clear_message() {
     let (redis, mut daemon) = (Redis::start(), Daemon::start(&[("endpoint_ports", "52040-52079")]));
@@ -180,6 +211,9 @@ fn what_cannot_be_begun_is_one_clear_message() {
     daemon.end();
     refused(&daemon, "redis://127.0.0.1:1/0", "cannot read the Redis at 127.0.0.1:1");
     refused(&daemon, "http://:secret@nowhere/", "one is such as redis://");
+    refused(&daemon, &web_server(), "what answers there is no Redis");
+    let (told, _) = import(&daemon, &["redis://127.0.0.1:1/0"]);
+    assert_eq!(told.matches("refused").count(), 1, "{told}");
     let (told, _) = import(&daemon, &["redis://:secret@127.0.0.1:1/0"]);
     assert!(!told.contains("secret"), "{told}");
     assert!(import(&daemon, &[&redis.url()]).0.starts_with("0 moved"), "an empty Redis is no mistake");

@@ -1,8 +1,8 @@
-//! The keys of the 2014 program: `containers:ID`, a hash of the eight fields; `ips:ADDRESS`, the id of who checks in from there.
+//! The keys of the 2014 program: `containers:ID`, a hash of seven fields; `ips:ADDRESS`, the id of who checks in from there.
 
 use super::record::Record;
-use anyhow::{Context, anyhow};
-use redis::{Client, Commands, Connection, RedisError};
+use anyhow::anyhow;
+use redis::{Client, Commands, Connection, ErrorKind, RedisError};
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -30,14 +30,18 @@ impl Keys {
             anyhow!("this is no address of a Redis; one is such as redis://127.0.0.1:6379/0, or redis://:PASSWORD@HOST:6379/0")
         })?;
         let at = client.get_connection_info().addr().to_string();
-        let advice = || format!("cannot read the Redis at {at}; is it started, and the password right?");
-        let mut redis = connect(&client).with_context(advice)?;
+        Self::read_all(&client)
+            .map_err(|error| anyhow!("cannot read the Redis at {at}: {}", in_words(&error)))
+    }
+
+    fn read_all(client: &Client) -> Result<Self, RedisError> {
+        let mut redis = connect(client)?;
         let mut keys = Self::default();
-        for key in list(&mut redis, CONTAINERS).with_context(advice)? {
-            keys.container(&mut redis, &key).with_context(advice)?;
+        for key in list(&mut redis, CONTAINERS)? {
+            keys.container(&mut redis, &key)?;
         }
-        for key in list(&mut redis, ADDRESSES).with_context(advice)? {
-            keys.address(&mut redis, &key).with_context(advice)?;
+        for key in list(&mut redis, ADDRESSES)? {
+            keys.address(&mut redis, &key)?;
         }
         Ok(keys)
     }
@@ -92,10 +96,19 @@ fn connect(client: &Client) -> Result<Connection, RedisError> {
     Ok(connection)
 }
 
-/// In order, each once: a scan may tell a key twice.
+/// In order. As the old program itself lists them: a Redis of its time has no `SCAN`.
 fn list(redis: &mut Connection, beginning: &str) -> Result<BTreeSet<Key>, RedisError> {
-    let found = redis.scan_match::<_, Vec<u8>>(format!("{beginning}*"))?;
-    found.map(|key| key.map(Key)).collect()
+    let found: Vec<Vec<u8>> = redis.keys(format!("{beginning}*"))?;
+    Ok(found.into_iter().map(Key).collect())
+}
+
+/// On one line: the library's own text may hold all that the other end said, and its cause holds the same again.
+fn in_words(error: &RedisError) -> String {
+    if error.kind() == ErrorKind::Parse {
+        return "what answers there is no Redis; is the port right?".to_owned();
+    }
+    let said = error.to_string();
+    format!("{}; is it started, and the password right?", said.lines().next().unwrap_or_default())
 }
 
 /// What was read; or, within, why the key is damaged: it is of another kind, or not text.
