@@ -26,7 +26,8 @@ fn everything_of_ours_goes_and_nothing_of_anybody_elses() {
     let output = daemon.run(&["purge", "--yes"]);
     assert!(
         !output.status.success()
-            && String::from_utf8_lossy(&output.stderr).contains("is in use by another spin-docker"),
+            && String::from_utf8_lossy(&output.stderr)
+                .contains("stop it first, as by `systemctl stop spin-docker`"),
         "{output:?}"
     );
     daemon.kill();
@@ -42,8 +43,18 @@ fn everything_of_ours_goes_and_nothing_of_anybody_elses() {
     );
     assert!(is_there("container", id) && is_there("network", &networks), "nothing went yet");
 
+    let made = ["backups/before-schema-2-x.backup", "replaced/20000101T000000000Z/ssh/id_ed25519"];
+    let made = made.map(|name| daemon.data().join(name));
+    for file in &made {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "a private key").unwrap();
+    }
+    let somebodys = daemon.data().join("backups/mine");
+    std::fs::write(&somebodys, "").unwrap();
     let said = daemon.run(&["purge", "--yes"]);
     assert!(said.status.success(), "{said:?}");
+    assert!(made.iter().all(|file| !file.exists()) && somebodys.exists(), "{said:?}");
+    assert!(!daemon.data().join("replaced").exists());
     assert!(!is_there("container", id) && !is_there("network", &networks), "{said:?}");
     assert!(is_there("container", &copy), "the copy is somebody's: {instance}");
     docker(&["rm", "-fv", &copy]);

@@ -3,7 +3,7 @@
 
 use crate::config::Settings;
 use crate::print;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use control::store::{self, Contents, Store};
 use control::{Sqlite, purge};
 use engine::Engine;
@@ -18,9 +18,8 @@ pub(crate) fn run(settings: &Settings, yes: bool) -> anyhow::Result<()> {
     if !store::is_in(folder) {
         return print(&format!("nothing of ours in {}\n", folder.display()));
     }
-    // Held until everything on the engine is gone, so that no daemon starts meanwhile.
-    let mut store = Sqlite::open(folder)?;
-    let contents = store.read(&control::mint)?;
+    // Held until everything on the engine is gone, so that no daemon starts meanwhile. What only looks changes nothing.
+    let (store, contents) = if yes { hold(folder)? } else { (None, store::look(folder)?) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(on_engine(settings, &contents, yes))?;
     drop(store);
@@ -31,10 +30,21 @@ pub(crate) fn run(settings: &Settings, yes: bool) -> anyhow::Result<()> {
         say(yes, &format!("file {}", file.display()))?;
     }
     if yes {
-        remove_empty(&folder.join("ssh"))?;
-        remove_empty(folder)?;
+        folders(folder)?.iter().try_for_each(|folder| remove_empty(folder))?;
     }
     Ok(())
+}
+
+fn hold(folder: &Path) -> anyhow::Result<(Option<Sqlite>, Contents)> {
+    if let Some(process) = store::holder(folder)? {
+        bail!(
+            "a spin-docker runs over {} (process {process}); stop it first, as by `systemctl stop spin-docker`",
+            folder.display()
+        );
+    }
+    let mut store = Sqlite::open(folder)?;
+    let contents = store.read(&control::mint)?;
+    Ok((Some(store), contents))
 }
 
 /// A store that never had a network has nothing on the engine.
@@ -62,25 +72,50 @@ fn say(yes: bool, what: &str) -> anyhow::Result<()> {
     print(&format!("{} {what}\n", if yes { "removed" } else { "would remove" }))
 }
 
-/// What the daemon wrote into its folder, which may be one that holds more.
+/// What the daemon, backups before migrations and restores wrote into its folder, which may be one that holds more.
 fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = begin_with(folder, "spin-docker.")?;
-    files.extend(begin_with(&folder.join("ssh"), "id_ed25519")?);
+    let mut files = begin_with(&folder.join("backups"), "before-schema-")?;
+    for of_a_store in replaced(folder)?.iter().map(PathBuf::as_path).chain([folder]) {
+        files.extend(begin_with(of_a_store, "spin-docker.")?);
+        files.extend(begin_with(&of_a_store.join("ssh"), "id_ed25519")?);
+    }
     Ok(files)
 }
 
+/// The folders of those files, the innermost first.
+fn folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders: Vec<_> =
+        replaced(folder)?.into_iter().flat_map(|replaced| [replaced.join("ssh"), replaced]).collect();
+    folders.extend(["replaced", "backups", "ssh"].map(|name| folder.join(name)));
+    folders.push(folder.to_owned());
+    Ok(folders)
+}
+
+/// Where restores set stores aside.
+fn replaced(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders = entries(&folder.join("replaced"))?;
+    folders.retain(|path| path.is_dir());
+    Ok(folders)
+}
+
 fn begin_with(folder: &Path, beginning: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = entries(folder)?;
+    let is_meant =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning));
+    files.retain(|path| path.is_file() && is_meant(path));
+    Ok(files)
+}
+
+/// In order; none where there is no such folder.
+fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
     };
-    let mut files: Vec<_> =
+    let mut paths: Vec<_> =
         entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
-    let is_meant =
-        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning));
-    files.retain(|path| path.is_file() && is_meant(path));
-    files.sort();
-    Ok(files)
+    paths.sort();
+    Ok(paths)
 }
 
 fn remove_empty(folder: &Path) -> anyhow::Result<()> {

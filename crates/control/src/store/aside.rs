@@ -1,8 +1,8 @@
 //! The store, read beside whoever holds it: from a copy, so that a daemon that runs is not disturbed, and what one that was killed
 //! left is not touched.
 
-use super::StoreError;
-use super::sqlite::{FILE, classify, database};
+use super::sqlite::{FILE, Sqlite, classify, database};
+use super::{Contents, Store, StoreError};
 use model::EngineId;
 use rusqlite::Connection;
 use std::fs::File;
@@ -36,16 +36,29 @@ pub fn known(folder: &Path) -> Result<Known, StoreError> {
     beside(folder, |copy| read(copy).map_err(|error| classify("read a copy of", &original, error)))
 }
 
+/// All that this folder's store holds, as of a moment ago. One of an older schema is migrated in the copy alone.
+pub fn look(folder: &Path) -> Result<Contents, StoreError> {
+    let original = folder.join(FILE);
+    let aside = copied(&original)?;
+    let read = Sqlite::open(aside.path()).and_then(|mut copy| copy.read(&crate::mint));
+    read.map_err(|error| error.of(&original))
+}
+
 /// Reads a copy of this folder's store, which may be changed at will and is gone afterwards.
 pub(super) fn beside<T>(
     folder: &Path,
     read: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let original = folder.join(FILE);
-    let aside = tempfile::tempdir().map_err(|error| database("make room for a copy of", &original, error))?;
-    copy(&original, aside.path()).map_err(|error| database("copy", &original, error))?;
+    let aside = copied(&original)?;
     let copy = Connection::open(aside.path().join(FILE));
     read(&copy.map_err(|error| classify("open a copy of", &original, error))?)
+}
+
+fn copied(original: &Path) -> Result<tempfile::TempDir, StoreError> {
+    let aside = tempfile::tempdir().map_err(|error| database("make room for a copy of", original, error))?;
+    copy(original, aside.path()).map_err(|error| database("copy", original, error))?;
+    Ok(aside)
 }
 
 /// Whatever changes in the database meanwhile comes from the log, which is copied after it: together they are whole, unless

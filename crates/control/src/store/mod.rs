@@ -13,7 +13,7 @@ mod reserve;
 mod sqlite;
 mod told;
 
-pub use aside::{Known, bodies, known};
+pub use aside::{Known, bodies, known, look};
 pub use holder::holder;
 pub use journal::{Journal, Writing};
 pub use sqlite::{FILE, Sqlite};
@@ -140,6 +140,20 @@ impl StoreError {
     /// Whether space on the disk would help.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })
+    }
+
+    /// The same of another file, of which the one that it names is a copy.
+    fn of(mut self, original: &Path) -> Self {
+        match &mut self {
+            Self::InUse { path }
+            | Self::Newer { path, .. }
+            | Self::Full { path }
+            | Self::Database { path, .. } => {
+                original.clone_into(path);
+            }
+            Self::Closed => {}
+        }
+        self
     }
 }
 
