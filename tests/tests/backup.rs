@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Output;
-use tests::{Daemon, ask, test_image, text, throughout};
+use tests::{Daemon, ask, docker, test_image, text, throughout};
 
 fn said(output: &Output) -> String {
     [output.stdout.as_slice(), &output.stderr]
@@ -61,6 +61,84 @@ fn a_lost_data_folder_is_restored_from_a_backup_that_was_taken_while_the_daemon_
     let found = daemon.client.show(uri);
     assert_eq!((&found["app_port"], &found["status"]), (&made["app_port"], &made["status"]));
     assert!(ask(text(&found, "app_port"), "hello").is_ok());
+}
+
+fn network_names(daemon: &Daemon) -> String {
+    let label = format!("label=spin-docker.instance={}", daemon.instance);
+    docker(&["network", "ls", "--filter", &label, "--format", "{{.Name}}"])
+}
+
+/// As a package leaves a machine: its daemon has run once, and made a store, a key and a network.
+#[test]
+fn what_a_first_start_made_makes_way_and_the_restored_store_has_its_network() {
+    let mut daemon = Daemon::start(&[("endpoint_ports", "52500-52539")]);
+    let made = daemon.client.create(test_image());
+    let to = tempfile::tempdir().unwrap();
+    let file = to.path().join("b");
+    let file = file.to_str().unwrap();
+    run(&daemon, &["backup", file]);
+    let key = fs::read(daemon.ssh_key()).unwrap();
+    run_purge(&mut daemon);
+    daemon.start_again(&[]);
+    daemon.end();
+
+    let said = run(&daemon, &["restore", file]);
+    let replaced = said.split("kept in ").nth(1).unwrap().trim();
+    assert!(Path::new(replaced).join("spin-docker.db").is_file(), "{said}");
+    assert_eq!((fs::read(daemon.ssh_key()).unwrap(), network_names(&daemon)), (key, String::new()), "{said}");
+    daemon.start_again(&[]);
+    assert_eq!(network_names(&daemon), daemon.network());
+    assert_eq!(daemon.client.show(text(&made, "uri"))["status"], "stopped");
+}
+
+/// The machine is a new one.
+fn run_purge(daemon: &mut Daemon) {
+    daemon.end();
+    run(daemon, &["purge", "--yes"]);
+    assert!(!daemon.data().exists());
+}
+
+/// By the command of docs/backup.md. The older program is not at hand: its store is, to the letter.
+#[test]
+fn an_upgrade_is_taken_back_by_the_backup_that_it_made() {
+    let mut daemon = Daemon::start(&[]);
+    daemon.end();
+    for name in ["spin-docker.db", "spin-docker.db-wal"] {
+        drop(fs::remove_file(daemon.data().join(name)));
+    }
+    let path = daemon.data().join("spin-docker.db");
+    let store = || rusqlite::Connection::open(&path).unwrap();
+    let schema = || store().pragma_query_value(None, "user_version", |row| row.get::<_, usize>(0)).unwrap();
+    let steps = include_str!("../../crates/control/src/store/migrations/1-containers.sql");
+    let of_owner = "INSERT INTO meta VALUES ('owner', 'me'); PRAGMA user_version = 1;";
+    store().execute_batch(&[steps, of_owner].concat()).unwrap();
+    let said = run(&daemon, &["purge"]);
+    assert!(
+        schema() == 1 && !daemon.data().join("backups").exists(),
+        "what only looks migrates nothing: {said}"
+    );
+
+    daemon.start_again(&[]);
+    daemon.end();
+    assert_eq!(schema(), 2);
+    let folder = daemon.data().join("backups");
+    let before = folder.join(&names(&folder)[0]);
+    run(&daemon, &["restore", "--replace", before.to_str().unwrap()]);
+    assert_eq!(schema(), 1, "as the older program left it");
+}
+
+#[test]
+fn what_cannot_be_backed_up_or_written_is_one_clear_message() {
+    let mut daemon = Daemon::start(&[]);
+    daemon.end();
+    let to = tempfile::tempdir().unwrap();
+    let file = to.path().join("b");
+    let file = file.to_str().unwrap();
+    refused(&daemon, &["backup", "--replace", "/dev/full"], "/dev/full is there and is no ordinary file");
+    refused(&daemon, &["backup", "-"], "a backup goes to a file");
+    refused(&daemon, &["backup", "/nope/dir/f"], "cannot write /nope/dir/f: No such file");
+    let elsewhere = ["backup", file, "--data-dir", to.path().to_str().unwrap()];
+    refused(&daemon, &elsewhere, "name its folder as `serve` has it, by --data-dir or --config");
 }
 
 /// While it writes: whatever moment the backup is of, it is whole.

@@ -38,7 +38,9 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make `data_dir` that of a backup. The daemon must not run.
     ///
-    /// A file that is damaged, not ours, or of a later version is refused whole, and so is a `data_dir` that has a store.
+    /// A file that is damaged, not ours, or of a later version is refused whole, and so is a `data_dir` whose store has containers. A store
+    /// without any, such as the daemon's first start makes, is set aside, and its network removed. Where `serve` is given flags, give the same
+    /// here.
     Restore(RestoreArgs),
     /// Remove every container, network and file of ours, for good; the daemon must not run.
     ///
@@ -120,7 +122,7 @@ pub(crate) struct BackupArgs {
 pub(crate) struct RestoreArgs {
     /// The backup.
     pub(crate) file: PathBuf,
-    /// Where `data_dir` has a store, keep that beside it as `spin-docker.db.replaced`; overwrite another SSH key.
+    /// Where `data_dir` has a store with containers, or another SSH key, keep those in `data_dir`'s folder `replaced`.
     #[arg(long)]
     pub(crate) replace: bool,
     #[command(flatten)]

@@ -197,4 +197,4 @@ fn make_ours(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -30,7 +30,7 @@ fn container(key: &str) -> Container {
     }
 }
 
-fn put(key: &str) -> Change {
+pub(in crate::store) fn put(key: &str) -> Change {
     Change::Put(Arc::new(container(key)))
 }
 

@@ -13,6 +13,18 @@ pub enum BackupError {
         /// The backup's name.
         path: PathBuf,
     },
+    /// A folder, a device or a link, which is nobody's to replace.
+    #[error("{path} is there and is no ordinary file; name another")]
+    NoFile {
+        /// The backup's name.
+        path: PathBuf,
+    },
+    /// There is nothing to take a backup of.
+    #[error("there is no store in {folder}; name its folder as `serve` has it, by --data-dir or --config")]
+    NoStore {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// Some other file.
     #[error("{path} is no backup of spin-docker's; `spin-docker backup FILE` makes one")]
     Foreign {
@@ -43,7 +55,7 @@ pub enum BackupError {
         /// The newest that we know.
         known: usize,
     },
-    /// Not onto an empty machine.
+    /// A store that has containers, or cannot be read; or a key without a store.
     #[error("{path} is there already; name an empty `data_dir`, or say --replace to set it aside")]
     Occupied {
         /// What stands in the way.

@@ -10,7 +10,7 @@ mod restore;
 pub(super) use automatic::before_migration;
 pub use error::BackupError;
 pub use file::Manifest;
-pub use restore::restore;
+pub use restore::{Restored, restore};
 
 use super::sqlite::{FILE, classify, database};
 use super::{StoreError, aside};
@@ -32,12 +32,22 @@ pub enum Present {
 
 /// Writes a backup of this data folder, whoever holds its store. The file is there whole or not at all.
 pub fn backup(folder: &Path, to: &Path, present: Present) -> Result<Manifest, BackupError> {
-    if present == Present::Kept && to.symlink_metadata().is_ok() {
-        return Err(BackupError::Exists { path: to.to_owned() });
+    refuse_present(to, present)?;
+    if matches!(folder.join(FILE).try_exists(), Ok(false)) {
+        return Err(BackupError::NoStore { folder: folder.to_owned() });
     }
     let contents = aside::beside(folder, |copy| contents(copy, folder))?;
     place(&contents.pack()?, to, present)?;
     Ok(contents.manifest)
+}
+
+fn refuse_present(to: &Path, present: Present) -> Result<(), BackupError> {
+    let path = to.to_owned();
+    match to.symlink_metadata() {
+        Ok(there) if !there.is_file() => Err(BackupError::NoFile { path }),
+        Ok(_) if present == Present::Kept => Err(BackupError::Exists { path }),
+        _ => Ok(()),
+    }
 }
 
 fn contents(store: &Connection, folder: &Path) -> Result<Contents, StoreError> {
@@ -71,6 +81,8 @@ fn place(bytes: &[u8], to: &Path, present: Present) -> Result<(), BackupError> {
         _ => Path::new("."),
     };
     let failed = |error| doing("write", to, error);
+    // What the library says of a missing one names a file that nobody knows.
+    folder.metadata().map_err(failed)?;
     let written = written(bytes, folder).map_err(failed)?;
     let persisted = match present {
         Present::Kept => written.persist_noclobber(to),
@@ -85,7 +97,7 @@ fn place(bytes: &[u8], to: &Path, present: Present) -> Result<(), BackupError> {
 
 /// A file without a name of its own yet, for its owner alone, on disk.
 fn written(bytes: &[u8], folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut written = tempfile::NamedTempFile::new_in(folder)?;
+    let mut written = tempfile::NamedTempFile::new_in(folder).map_err(|error| error.kind())?;
     written.write_all(bytes)?;
     written.as_file().sync_all()?;
     Ok(written)

@@ -1,10 +1,10 @@
-//! Puts a backup where no store is. All of it is read and proved before anything is written; the store gets its name last.
+//! Puts a backup where no store is, or none that has containers. All of it is read and proved before anything is written; the store gets its name last.
 
 use super::error::{BackupError, doing};
 use super::file::{Contents, Manifest};
 use super::{Present, written};
-use crate::store::holder;
 use crate::store::sqlite::{FILE, make_private};
+use crate::store::{holder, known};
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -13,13 +13,24 @@ use tempfile::NamedTempFile;
 
 /// What SQLite keeps beside a database, as the ends of its name.
 const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
-/// What a store that made way is called.
-const SET_ASIDE: &str = "spin-docker.db.replaced";
+/// The folder of what made way, in the data folder; in it, each restore has one of its own.
+const REPLACED: &str = "replaced";
 
-/// Makes this data folder that of the backup. With [`Present::Replaced`], a store that is there is kept beside it, as
-/// `spin-docker.db.replaced`. Where it fails, nothing was changed.
-pub fn restore(folder: &Path, from: &Path, present: Present) -> Result<Manifest, BackupError> {
+/// What a restore did.
+#[derive(Debug)]
+pub struct Restored {
+    /// Of the backup.
+    pub manifest: Manifest,
+    /// Where the store that was there is now, and the SSH key if that was another.
+    pub replaced: Option<PathBuf>,
+}
+
+/// Makes this data folder that of the backup. A store without containers, such as a daemon's first start makes, is set aside; any
+/// other one, and a key without a store, only with [`Present::Replaced`]. Where it fails, nothing was changed.
+pub fn restore(folder: &Path, from: &Path, present: Present) -> Result<Restored, BackupError> {
     refuse_running(folder)?;
+    let is_unused = known(folder).is_ok_and(|known| known.containers == 0);
+    let present = if is_unused { Present::Replaced } else { present };
     if present == Present::Kept {
         refuse_occupied(folder)?;
     }
@@ -30,7 +41,7 @@ pub fn restore(folder: &Path, from: &Path, present: Present) -> Result<Manifest,
         // What we made; a folder that somebody else filled meanwhile stays.
         std::fs::remove_dir(folder).unwrap_or_default();
     }
-    restored.map(|()| contents.manifest)
+    restored.map(|replaced| Restored { manifest: contents.manifest, replaced })
 }
 
 fn refuse_running(folder: &Path) -> Result<(), BackupError> {
@@ -49,19 +60,25 @@ fn refuse_occupied(folder: &Path) -> Result<(), BackupError> {
     }
 }
 
-fn put(folder: &Path, contents: &Contents, present: Present) -> Result<(), BackupError> {
+fn put(folder: &Path, contents: &Contents, present: Present) -> Result<Option<PathBuf>, BackupError> {
     make_private(folder).map_err(|error| doing("make", folder, error))?;
     let database = written(&contents.database, folder).map_err(|error| doing("write to", folder, error))?;
     let keys = keys(folder, contents, present)?;
-    if present == Present::Replaced {
-        set_aside(folder).map_err(|error| doing("set aside the store in", folder, error))?;
-    }
+    let replaced = match present {
+        Present::Kept => None,
+        Present::Replaced => {
+            set_aside(folder, &keys).map_err(|error| doing("set aside the store in", folder, error))?
+        }
+    };
     for (path, key) in keys {
         key.persist(&path).map_err(|error| doing("write", &path, error.error))?;
     }
     let path = folder.join(FILE);
     database.persist_noclobber(&path).map_err(|error| doing("write", &path, error.error))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| doing("write to", folder, error))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| doing("write to", folder, error))?;
+    Ok(replaced)
 }
 
 /// The key's halves, on disk, still without their names. One that is there already and is another is somebody's.
@@ -93,16 +110,19 @@ fn key_file(path: &Path, key: &[u8]) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-fn set_aside(folder: &Path) -> io::Result<()> {
-    for end in BESIDE {
-        let (from, to) = (folder.join(format!("{FILE}{end}")), folder.join(format!("{SET_ASIDE}{end}")));
-        // What lies there would be taken for a part of this one.
-        for gone in [std::fs::remove_file(&to), std::fs::rename(from, to)] {
-            match gone {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
+/// The store, and the keys in place of which others come, as they lay, into a folder that is new.
+fn set_aside(folder: &Path, keys: &[(PathBuf, NamedTempFile)]) -> io::Result<Option<PathBuf>> {
+    let store = BESIDE.map(|end| folder.join(format!("{FILE}{end}")));
+    let gone: Vec<_> =
+        store.iter().chain(keys.iter().map(|(path, _)| path)).filter(|path| path.exists()).collect();
+    if gone.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    let to = folder.join(REPLACED).join(jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string());
+    for path in gone {
+        let to = to.join(path.strip_prefix(folder).unwrap_or(path));
+        make_private(to.parent().unwrap_or(&to))?;
+        std::fs::rename(path, to)?;
+    }
+    Ok(Some(to))
 }

@@ -1,6 +1,7 @@
 //! Backups of real stores in real folders.
 
 use super::*;
+use crate::store::sqlite::tests::put;
 use crate::store::sqlite::{STEPS, put_meta};
 use crate::store::{Change, Sqlite, Store};
 use std::collections::BTreeMap;
@@ -42,7 +43,8 @@ fn what_is_backed_up_beside_an_open_store_is_restored() {
     let (_to, file) = backup_of("me");
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("below/data");
-    let manifest = restore(&folder, &file, Present::Kept).unwrap();
+    let Restored { manifest, replaced } = restore(&folder, &file, Present::Kept).unwrap();
+    assert_eq!(replaced, None);
     assert_eq!((manifest.schema, manifest.containers), (STEPS.len(), 0));
     assert_eq!(std::fs::read(folder.join("ssh/id_ed25519")).unwrap(), b"private");
     let mode = |name: &str| {
@@ -71,8 +73,30 @@ fn a_backup_overwrites_nothing_unless_it_is_told_to() {
 fn a_folder_without_a_store_has_no_backup() {
     let (empty, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let error = backup(empty.path(), &to.path().join("b"), Present::Kept).unwrap_err();
-    assert!(crate::chain(&error).contains("spin-docker.db"), "{error}");
+    assert!(matches!(error, BackupError::NoStore { .. }), "{error}");
+    assert!(error.to_string().contains(empty.path().to_str().unwrap()), "{error}");
     assert_eq!(files(to.path()), BTreeMap::new());
+}
+
+#[test]
+fn only_an_ordinary_file_makes_way_for_a_backup() {
+    let ((data, _store), to) = (data("me"), tempfile::tempdir().unwrap());
+    let (link, file) = (to.path().join("link"), to.path().join("file"));
+    std::fs::write(&file, "somebody's").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for there in [&link, to.path(), Path::new("/dev/null")] {
+        let error = backup(data.path(), there, Present::Replaced).unwrap_err();
+        assert!(matches!(error, BackupError::NoFile { .. }), "{error}");
+    }
+    assert!(link.is_symlink() && std::fs::read(&file).unwrap() == b"somebody's");
+}
+
+#[test]
+fn a_missing_folder_is_told_without_a_name_of_ours() {
+    let (data, _store) = data("me");
+    let error = backup(data.path(), Path::new("/nope/dir/f"), Present::Kept).unwrap_err();
+    let said = crate::chain(&error);
+    assert!(said.starts_with("cannot write /nope/dir/f") && !said.contains(".tmp"), "{said}");
 }
 
 /// Each refusal leaves the folder as it was.
@@ -140,17 +164,32 @@ fn where_a_store_or_its_log_or_another_key_is_nothing_is_restored_unless_told_to
         std::fs::write(occupied.path().join(name), "something").unwrap();
         assert!(matches!(refused(occupied.path(), &file), BackupError::Occupied { .. }));
     }
-    let (other, store) = data("other");
+    let (other, mut store) = data("other");
+    store.commit(&[put("a")]).unwrap();
     drop(store);
-    restore(other.path(), &file, Present::Replaced).unwrap();
-    assert_eq!(owner_of(other.path()), "me");
-    let aside = tempfile::tempdir().unwrap();
-    std::fs::copy(other.path().join("spin-docker.db.replaced"), aside.path().join(FILE)).unwrap();
-    assert_eq!(owner_of(aside.path()), "other");
+    assert!(matches!(refused(other.path(), &file), BackupError::Occupied { .. }));
+    std::fs::write(other.path().join("ssh/id_ed25519"), "another").unwrap();
+    let first = restore(other.path(), &file, Present::Replaced).unwrap().replaced.unwrap();
+    let second = restore(other.path(), &file, Present::Replaced).unwrap().replaced.unwrap();
+    assert_eq!((owner_of(other.path()), owner_of(&second)), ("me".into(), "me".into()));
+    assert_eq!(owner_of(&first), "other", "the first is still there");
+    assert_eq!(std::fs::read(first.join("ssh/id_ed25519")).unwrap(), b"another");
     let with_key = tempfile::tempdir().unwrap();
     std::fs::create_dir(with_key.path().join("ssh")).unwrap();
     std::fs::write(with_key.path().join("ssh/id_ed25519"), "another").unwrap();
     assert!(matches!(refused(with_key.path(), &file), BackupError::Occupied { .. }));
+}
+
+/// As a package's first start leaves it: the daemon has made a store, and a key.
+#[test]
+fn a_store_without_containers_makes_way_by_itself() {
+    let (_to, file) = backup_of("me");
+    let (unused, store) = data("unused");
+    drop(store);
+    std::fs::write(unused.path().join("ssh/id_ed25519"), "another").unwrap();
+    let replaced = restore(unused.path(), &file, Present::Kept).unwrap().replaced.unwrap();
+    assert_eq!((owner_of(unused.path()), owner_of(&replaced)), ("me".into(), "unused".into()));
+    assert_eq!(std::fs::read(unused.path().join("ssh/id_ed25519")).unwrap(), b"private");
 }
 
 /// A store as the first version made it.
@@ -176,7 +215,7 @@ fn a_migration_is_preceded_by_a_backup_that_takes_the_store_back() {
     assert_eq!(schema(folder.path()), STEPS.len());
     let backups: Vec<_> = files(&folder.path().join("backups")).into_keys().collect();
     assert_eq!(backups.len(), 1);
-    let manifest = restore(folder.path(), &backups[0], Present::Replaced).unwrap();
+    let manifest = restore(folder.path(), &backups[0], Present::Replaced).unwrap().manifest;
     assert_eq!((manifest.schema, schema(folder.path())), (1, 1));
     assert_eq!(owner_of(folder.path()), "me", "and it can be migrated again");
     assert_eq!(files(&folder.path().join("backups")).len(), 2);
