@@ -72,5 +72,7 @@ is_frozen() {
     sh_in 'group=$(sed -n "s/^0:://p; s/^[0-9]*:freezer://p" /proc/$(docker inspect -f "{{.State.Pid}}" '"$1"')/cgroup | grep docker)
         grep -q "frozen 1" "/sys/fs/cgroup$group/cgroup.events" 2>/dev/null || grep -q FROZEN "/sys/fs/cgroup/freezer$group/freezer.state"'
 }
+# By its control group, and not by the engine's pause, which uses the same freezer.
+is_frozen_by_us() { is_frozen "$1" && [ "$(in_it docker inspect -f '{{.State.Paused}}' "$1")" = false ]; }
 is_awake() { ! is_frozen "$1"; }
 pid() { in_it docker inspect -f '{{.State.Pid}}' "$1"; }
