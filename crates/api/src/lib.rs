@@ -5,6 +5,7 @@
 
 mod container;
 mod event;
+mod fields;
 mod policy;
 mod problem;
 mod requests;
@@ -13,6 +14,7 @@ mod why;
 
 pub use container::{ContainerBody, EndpointBody};
 pub use event::EventBody;
+pub use fields::{Body, unknown_field, unknown_in_a_form};
 pub use policy::{InvalidPolicy, PolicyBody, PolicyRequest};
 pub use problem::{Kind, Problem};
 pub use requests::{

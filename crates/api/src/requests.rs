@@ -6,12 +6,13 @@ use model::Term;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Ref, Schema};
+use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ObjectBuilder, Ref, Schema};
 use utoipa::openapi::{RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 /// What `POST /v1/containers` takes as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CreateContainer {
     /// Any name that the engine knows.
     #[schema(schema_with = schema::image, required)]
@@ -36,13 +37,14 @@ impl ToSchema for CreateForm {}
 
 impl PartialSchema for CreateForm {
     fn schema() -> RefOr<Schema> {
-        let no_objects = [("not", json!({"anyOf": [{"required": ["env"]}, {"required": ["policy"]}]}))];
-        let form = ObjectBuilder::new().property("image", schema::image()).required("image");
-        let form = with_policy(form);
-        form.description(Some("An environment takes JSON"))
-            .extensions(Some(no_objects.into_iter().collect()))
-            .into()
+        let form = closed().property("image", schema::image()).required("image");
+        with_policy(form).description(Some("An environment takes JSON")).into()
     }
+}
+
+/// Of no other fields than those that follow.
+fn closed() -> ObjectBuilder {
+    ObjectBuilder::new().additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
 }
 
 /// Each term of the policy a field of its own.
@@ -80,7 +82,7 @@ impl ToSchema for ChangeContainer {
 impl PartialSchema for ChangeContainer {
     fn schema() -> RefOr<Schema> {
         let policy = Ref::from_schema_name(PolicyRequest::name());
-        any_of(wishes().property("policy", policy), ["status", "depth", "policy"].map(str::to_owned), [])
+        any_of(wishes().property("policy", policy), ["status", "depth", "policy"].map(str::to_owned))
     }
 }
 
@@ -93,24 +95,18 @@ impl PartialSchema for ChangeForm {
     fn schema() -> RefOr<Schema> {
         let (wanted, terms) = (["status", "depth"].map(str::to_owned), Term::ALL.iter());
         let terms = terms.map(|term| in_a_form(*term));
-        let no_object = json!({"not": {"required": ["policy"]}});
-        any_of(with_policy(wishes()), wanted.into_iter().chain(terms), [no_object])
+        any_of(with_policy(wishes()), wanted.into_iter().chain(terms))
     }
 }
 
 fn wishes() -> ObjectBuilder {
-    ObjectBuilder::new().property("status", schema::wish()).property("depth", schema::depth_wish())
+    closed().property("status", schema::wish()).property("depth", schema::depth_wish())
 }
 
-/// At least one of these fields, and what else must hold. In one member: of several, the order would be another each time.
-fn any_of<const N: usize>(
-    body: ObjectBuilder,
-    fields: impl IntoIterator<Item = String>,
-    beside: [Value; N],
-) -> RefOr<Schema> {
-    let required: Vec<_> = fields.into_iter().map(|field| json!({"required": [field]})).collect();
-    let rules: Vec<_> = std::iter::once(json!({"anyOf": required})).chain(beside).collect();
-    body.extensions(Some([("allOf", rules)].into_iter().collect())).into()
+/// At least one of these fields.
+fn any_of(body: ObjectBuilder, fields: impl IntoIterator<Item = String>) -> RefOr<Schema> {
+    let required: Value = fields.into_iter().map(|field| json!({"required": [field]})).collect();
+    body.extensions(Some([("anyOf", required)].into_iter().collect())).into()
 }
 
 /// What `POST /v1/check-in` takes: a count under one name or the other. Where both are there, `active-connections` counts.

@@ -1,7 +1,7 @@
 //! Bodies, as a form or as JSON: the seed's clients send forms, today's send JSON.
 
 use crate::error::Failure;
-use api::{Kind, POLICY_IN_A_FORM};
+use api::{Kind, POLICY_IN_A_FORM, unknown_field, unknown_in_a_form};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -23,7 +23,7 @@ pub(crate) struct Fields<T>(pub(crate) T);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyLimit(pub(crate) usize);
 
-impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Fields<T> {
+impl<S: Sync, T: DeserializeOwned + api::Body> FromRequest<S> for Fields<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
@@ -79,24 +79,30 @@ fn kind(headers: &HeaderMap, bytes: &[u8]) -> Result<Written, Failure> {
     }
 }
 
-fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+fn from_json<T: DeserializeOwned + api::Body>(bytes: &[u8]) -> Result<T, Failure> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Failure::new(Kind::BodyUnreadable, format!("The body is not JSON: {error}")))?;
-    if !value.is_object() {
+    let Some(fields) = value.as_object() else {
         return Err(Failure::new(Kind::InvalidField, "The body must be a JSON object"));
-    }
+    };
+    known(fields.keys().find_map(|name| unknown_field::<T>(name)))?;
     typed(value)
 }
 
-fn from_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+fn from_form<T: DeserializeOwned + api::Body>(bytes: &[u8]) -> Result<T, Failure> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes)
         .map_err(|error| Failure::new(Kind::BodyUnreadable, format!("The body is not a form: {error}")))?;
     let (policy, pairs): (Vec<_>, Vec<_>) =
         pairs.into_iter().partition(|(name, _)| name.starts_with(POLICY_IN_A_FORM));
+    known(pairs.iter().find_map(|(name, _)| unknown_in_a_form::<T>(name)))?;
     // As pairs, so that a field of ours that is there twice is told.
     let pairs = pairs.into_iter().map(|(name, value)| (name, Value::String(value)));
     typed(MapDeserializer::<_, serde_json::Error>::new(pairs.chain(nested(policy)?)))
+}
+
+fn known(mistake: Option<String>) -> Result<(), Failure> {
+    mistake.map_or(Ok(()), |words| Err(Failure::new(Kind::InvalidField, words)))
 }
 
 /// As JSON has them: the terms of the policy in an object of their own, an empty one as `null`.
@@ -146,7 +152,8 @@ mod tests {
         assert_eq!(image(JSON, r#"{"image": "a/b:c"}"#).await, a);
         assert_eq!(image(FORM, r#" {"image": "a/b:c"}"#).await, a);
         assert_eq!(image(FORM, "image=a&image=b").await, Err(422));
-        assert_eq!(image(FORM, "other=a&image=b&other=c").await, Ok(Some("b".to_owned())));
+        assert_eq!(image(FORM, "other=a&image=b").await, Err(422));
+        assert_eq!(image(JSON, r#"{"other": null, "image": "b"}"#).await, Err(422));
         assert_eq!(image(FORM, "image=a&env=b").await, Err(422));
         assert_eq!(image(JSON, r#"{"env": null}"#).await, Err(422));
         assert_eq!(image(JSON, "").await, Ok(None));

@@ -8,6 +8,7 @@ use bench::{Bench, says};
 use engine::fake::Call;
 use std::time::Duration;
 
+const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
 async fn with_one() -> (Bench, String) {
@@ -35,12 +36,21 @@ async fn a_status_other_than_the_two_is_422_and_names_them() {
 async fn a_change_of_nothing_that_we_know_is_422() {
     let (bench, uri) = with_one().await;
     let takes = "A change takes status, running or stopped; depth, frozen or awake; or policy";
-    for body in ["", "depths=frozen", "statuses=running", "garbage"] {
-        says(&bench.send("PATCH", &uri, body).await, 422, "invalid-field", takes);
-    }
-    for body in ["", "{}", r#"{"statuses": "running"}"#] {
+    says(&bench.send("PATCH", &uri, "").await, 422, "invalid-field", takes);
+    for body in ["", "{}"] {
         says(&bench.send_as("PATCH", &uri, JSON, body).await, 422, "invalid-field", takes);
     }
+    for (kind, body) in [(FORM, "depths=frozen"), (FORM, "garbage"), (JSON, r#"{"depths": "frozen"}"#)] {
+        let words = ": there is no such field; there are status, depth, policy";
+        says(&bench.send_as("PATCH", &uri, kind, body).await, 422, "invalid-field", words);
+    }
+    let beside = bench.send("PATCH", &uri, "status=running&freeze_after=5m").await;
+    says(
+        &beside,
+        422,
+        "invalid-field",
+        "freeze_after: it is a term of the idle policy; say policy.freeze_after",
+    );
     let null = bench.send_as("PATCH", &uri, JSON, r#"{"status": null}"#).await;
     says(&null, 422, "invalid-field", "status: invalid type: null, expected a string");
     let typed = bench.send_as("PATCH", &uri, JSON, r#"{"status": true}"#).await;
