@@ -11,7 +11,7 @@ use crate::store::{Change, StoreError};
 use crate::supervisor::{Beginning, Supervisor};
 use engine::{ContainerSpec, Engine, EngineError, File};
 use model::container::{MAX_ENDPOINTS, NO_CHECK_IN};
-use model::image::{AUTHORIZED_KEYS_LABEL, is_reference};
+use model::image::is_reference;
 use model::{Container, Endpoint, Image, Key, Phase, Protocol, Said, Timestamp};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -202,9 +202,9 @@ pub(crate) fn spec(
 }
 
 fn authorized_keys(settings: &Settings, image: &Image) -> Option<File> {
-    let path = image.labels.get(AUTHORIZED_KEYS_LABEL)?;
+    let path = image.authorized_keys()?.to_owned();
     let content = settings.authorized_keys.clone().into_bytes();
-    (!content.is_empty()).then(|| File { path: path.clone(), content, mode: 0o600 })
+    (!content.is_empty()).then_some(File { path, content, mode: 0o600 })
 }
 
 /// What can be said of a name without asking the engine.

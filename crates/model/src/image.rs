@@ -1,6 +1,9 @@
 //! What we read from an image: which ports it exposes, and the labels that speak to us.
 
-use crate::policy::{LABEL_PREFIX, Mistake, Said, Term};
+mod labels;
+
+pub use labels::IdleLabel;
+
 use crate::ready::Ready;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,22 +60,6 @@ impl PortSpec {
     }
 }
 
-/// A label that is meant for us and says nothing. Any image must run: its container does, under what others say.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IdleLabel {
-    /// The term does not take the value.
-    #[error("the image's label {LABEL_PREFIX}{0}; until that is mended, the label says nothing")]
-    NotTaken(Mistake),
-    /// Its name is nearly a term's. Others that begin like ours may be somebody's own.
-    #[error("the image's label {label} says nothing; {LABEL_PREFIX}{} would", meant.name())]
-    Misspelt {
-        /// As it stands on the image.
-        label: String,
-        /// What it must mean.
-        meant: Term,
-    },
-}
-
 /// An image as the engine describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
@@ -110,27 +97,21 @@ impl Image {
         command().or_else(path).or_else(|| self.health_check.clone())
     }
 
-    /// What its labels say of the idle policy, and those of them that say nothing.
-    pub fn policy(&self) -> (Said, Vec<IdleLabel>) {
-        let (mut said, mut idle) = (Said::default(), Vec::new());
-        for (label, text) in &self.labels {
-            let Some(name) = label.strip_prefix(LABEL_PREFIX) else { continue };
-            let misspelt = |meant| IdleLabel::Misspelt { label: label.clone(), meant };
-            match name.parse() {
-                Ok(term) => idle.extend(said.say(term, text).err().map(IdleLabel::NotTaken)),
-                Err(()) => idle.extend(Term::meant_by(name).map(misspelt)),
-            }
-        }
-        (said, idle)
-    }
-
     /// The port that `app_port` speaks of: the label's, if that port is exposed, else the lowest TCP port other than 22.
     pub fn app_port(&self) -> Option<u16> {
         let ports = self.tcp_ports();
-        let labelled = self.labels.get(APP_PORT_LABEL).and_then(|text| text.parse().ok());
-        labelled
-            .filter(|port| ports.contains(port))
-            .or_else(|| ports.into_iter().find(|port| *port != SSH_PORT))
+        self.labelled_port().or_else(|| ports.into_iter().find(|port| *port != SSH_PORT))
+    }
+
+    fn labelled_port(&self) -> Option<u16> {
+        let port = self.labels.get(APP_PORT_LABEL)?.trim().parse().ok()?;
+        self.tcp_ports().contains(&port).then_some(port)
+    }
+
+    /// The file that takes authorized SSH keys, by its path from the container's root.
+    pub fn authorized_keys(&self) -> Option<&str> {
+        let path = self.labels.get(AUTHORIZED_KEYS_LABEL)?.trim();
+        (path.starts_with('/') && !path.ends_with('/')).then_some(path)
     }
 }
 
@@ -187,35 +168,6 @@ mod tests {
         ] {
             assert!(!is_reference(name), "{name:?}");
         }
-    }
-
-    #[test]
-    fn labels_say_the_policy_and_those_that_say_nothing_are_told() {
-        let labels = [
-            ("spin-docker.activity", "traffic"),
-            ("spin-docker.app_port", "80"),
-            ("spin-docker.freeze_afer", "60s"),
-            ("spin-docker.authorized_keys", "/keys"),
-            ("spin-docker.built-from", "here"),
-            ("spin-docker.id", "1"),
-            ("spin-docker.instance", "default"),
-            ("spin-docker.owner", "somebody"),
-            ("spin-docker.ready", "true"),
-            ("spin-docker.ready_path", "/"),
-            ("spin-docker.owed_for", "soon"),
-            ("maintainer", "spin"),
-        ];
-        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let (said, idle) = Image { labels, ..Image::default() }.policy();
-        assert_eq!(said.iter().collect::<Vec<_>>(), [(Term::Activity, "traffic")]);
-        let idle: Vec<_> = idle.iter().map(ToString::to_string).collect();
-        assert_eq!(idle.len(), 2, "{idle:?}");
-        assert_eq!(
-            idle[0],
-            "the image's label spin-docker.freeze_afer says nothing; spin-docker.freeze_after would"
-        );
-        let not_taken = "the image's label spin-docker.owed_for is \"soon\"; it takes seconds, or";
-        assert!(idle[1].starts_with(not_taken), "{}", idle[1]);
     }
 
     #[test]

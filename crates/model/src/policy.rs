@@ -5,7 +5,7 @@
 
 mod terms;
 
-pub use terms::{Amendment, LABEL_PREFIX, Mistake, Said, Term, duration, switch};
+pub use terms::{Amendment, LABEL_PREFIX, Mistake, Said, Term, duration, is_meant, switch};
 
 use ipnet::IpNet;
 use std::net::IpAddr;

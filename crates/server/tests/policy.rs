@@ -156,7 +156,13 @@ async fn a_mistake_is_told_and_nothing_of_the_request_is_done() {
 #[tokio::test]
 async fn an_images_labels_hold_below_a_request_and_those_that_say_nothing_are_shown() {
     let bench = Bench::new().await;
-    let labels = [("activity", "traffic"), ("owed_for", "10m"), ("busy_cpu", "a lot"), ("freeze_afer", "5m")];
+    let labels = [
+        ("activity", "traffic"),
+        ("app_port", "9999"),
+        ("owed_for", "10m"),
+        ("busy_cpu", "a lot"),
+        ("freeze_afer", "5m"),
+    ];
     let labels: BTreeMap<_, _> =
         labels.map(|(term, text)| (format!("spin-docker.{term}"), text.to_owned())).into();
     let image = Image { exposed: vec![PortSpec::tcp(80)], labels, ..Image::default() };
@@ -167,14 +173,15 @@ async fn an_images_labels_hold_below_a_request_and_those_that_say_nothing_are_sh
     assert_eq!((&shown["activity"], &shown["owed_for"]), (&"traffic".into(), &1200.into()));
     assert_eq!(shown["busy_cpu"], 0.02);
     let warnings = made.body["warnings"].as_array().unwrap();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(
-        warnings[0]
+        warnings[1]
             .as_str()
             .unwrap()
             .starts_with("the image's label spin-docker.busy_cpu is \"a lot\"; it takes")
     );
-    assert!(warnings[1].as_str().unwrap().ends_with("says nothing; spin-docker.freeze_after would"));
+    assert!(warnings[0].as_str().unwrap().contains("app_port is \"9999\""), "{warnings:?}");
+    assert!(warnings[2].as_str().unwrap().ends_with("says nothing; spin-docker.freeze_after would"));
     let back = patch(&bench, uri(&made.body), json!({"owed_for": null})).await;
     assert_eq!(back.body["policy"]["owed_for"], 600, "what the image says");
 }

@@ -124,13 +124,17 @@ impl Term {
 
     /// The one that this must be meant for, if it must.
     pub fn meant_by(name: &str) -> Option<Self> {
-        const MUST: f64 = 0.9;
-        Some(Self::nearest(name)).filter(|term| term.likeness(name) > MUST)
+        Some(Self::nearest(name)).filter(|term| is_meant(term.name(), name))
     }
 
     fn likeness(self, name: &str) -> f64 {
         strsim::jaro_winkler(self.name(), name)
     }
+}
+
+/// Whether a name is so like one that is known that this must be meant.
+pub fn is_meant(known: &str, name: &str) -> bool {
+    strsim::jaro_winkler(known, name) > 0.9
 }
 
 /// A value that its term does not take.
