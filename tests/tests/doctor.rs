@@ -83,6 +83,34 @@ fn what_is_wrong_is_said_with_what_to_do_and_by_the_exit_code() {
 }
 
 #[test]
+fn what_a_start_would_refuse_is_wrong_and_the_start_says_what_to_do() {
+    let mut daemon = Daemon::start(&[]);
+    daemon.client.create(test_image());
+    daemon.end();
+    let (report, code) = doctor(&daemon, &["--subnet", "10.231.7.0/24", "--endpoint-address", "0.0.0.0"]);
+    is(&report, "containers", "wrong", "`subnet` is 10.231.7.0/24, and 1 containers have addresses");
+    is(&report, "containers", "wrong", "`endpoint_address` is beyond loopback now");
+    is(&report, "settings", "degraded", "`endpoints` shows 0.0.0.0");
+    assert_eq!(code, 1);
+    let (report, code) = doctor(&daemon, &["--memory", "900000g"]);
+    is(&report, "containers", "right", "as they are");
+    is(&report, "memory", "wrong", "or lower memory_reserve or memory");
+    assert_eq!(code, 1);
+    let said = said(&daemon.run(&["serve", "--engine-host", "unix:///no/such/socket"]));
+    let told = said.lines().find(|line| line.contains("does not answer at unix:///no/such/socket: "));
+    let told = told.unwrap_or_else(|| panic!("{said}"));
+    for word in ["is it started", "`docker version`", "`engine_host`", "`spin-docker doctor`"] {
+        assert!(told.contains(word), "{told}");
+    }
+    let refused = std::env::temp_dir().join(format!("t-no-engine-{}", std::process::id()));
+    drop(std::os::unix::net::UnixListener::bind(&refused).unwrap());
+    let host = format!("unix://{}", refused.display());
+    let said = self::said(&daemon.run(&["serve", "--engine-host", &host]));
+    std::fs::remove_file(&refused).unwrap();
+    assert!(said.contains("Connection refused") && !said.contains("hyper"), "{said}");
+}
+
+#[test]
 fn a_store_that_is_damaged_is_wrong() {
     let mut daemon = Daemon::start(&[]);
     daemon.end();

@@ -6,6 +6,7 @@ use crate::network::Ground;
 use crate::store::{Change, Contents, Store};
 use crate::{Endpoints, Settings};
 use engine::{Engine, NetworkSpec};
+use ipnet::Ipv4Net;
 use std::sync::Arc;
 
 pub(crate) struct Footing {
@@ -24,8 +25,10 @@ impl Footing {
         mint: &dyn Fn() -> String,
     ) -> Result<Self, LaunchError> {
         let mut contents = store.read(mint)?;
-        check_openness(settings, &contents)?;
-        let ground = Ground::prepare(engine, network_spec(settings, &contents)?).await?;
+        let containers = contents.containers.len();
+        keeps_closed(settings.on_loopback, contents.on_loopback, containers)?;
+        keeps_subnet(settings.subnet, contents.subnet, containers)?;
+        let ground = Ground::prepare(engine, network_spec(settings, &contents)).await?;
         let network = ground.now();
         // Nothing new is not written: a full disk is no reason not to start.
         if contents.subnet != Some(network.subnet) {
@@ -42,24 +45,37 @@ impl Footing {
     }
 }
 
-fn check_openness(settings: &Settings, contents: &Contents) -> Result<(), LaunchError> {
-    match (contents.on_loopback, settings.on_loopback, contents.containers.len()) {
+/// Containers that were told that they are on loopback stay there.
+pub(crate) fn keeps_closed(
+    on_loopback: bool,
+    had: Option<bool>,
+    containers: usize,
+) -> Result<(), LaunchError> {
+    match (had, on_loopback, containers) {
         (Some(true), false, containers @ 1..) => Err(LaunchError::Opened { containers }),
         _ => Ok(()),
     }
 }
 
-fn network_spec(settings: &Settings, contents: &Contents) -> Result<NetworkSpec, LaunchError> {
-    if let (Some(wanted), Some(had), containers @ 1..) =
-        (settings.subnet, contents.subnet, contents.containers.len())
-        && wanted != had
-    {
-        return Err(LaunchError::SubnetChanged { wanted, had, containers });
+/// Containers keep the subnet that their addresses lie in.
+pub(crate) fn keeps_subnet(
+    wanted: Option<Ipv4Net>,
+    had: Option<Ipv4Net>,
+    containers: usize,
+) -> Result<(), LaunchError> {
+    match (wanted, had, containers) {
+        (Some(wanted), Some(had), containers @ 1..) if wanted != had => {
+            Err(LaunchError::SubnetChanged { wanted, had, containers })
+        }
+        _ => Ok(()),
     }
-    Ok(NetworkSpec {
+}
+
+fn network_spec(settings: &Settings, contents: &Contents) -> NetworkSpec {
+    NetworkSpec {
         name: settings.network(),
         instance: settings.instance.clone(),
         owner: contents.owner.clone(),
         subnet: settings.subnet.or(contents.subnet),
-    })
+    }
 }

@@ -48,8 +48,8 @@ pub struct Reserves {
 pub enum NoRoom {
     /// Too little memory would be left.
     #[error(
-        "too little memory would be left: {} available, {} for the creates under way, {} kept free by memory_reserve; stop \
-         containers, or lower memory_reserve", mebibytes(*.available), mebibytes(*.takes), mebibytes(*.reserve)
+        "too little memory would be left: {} available, {} for the creates under way, {} kept free by memory_reserve; {}",
+        mebibytes(*.available), mebibytes(*.takes), mebibytes(*.reserve), advice(*.takes)
     )]
     Memory {
         /// What is free.
@@ -97,6 +97,14 @@ impl Reserves {
     }
 }
 
+/// Only where containers have a limit do creates count with it.
+fn advice(takes: u64) -> &'static str {
+    match takes {
+        0 => "stop containers, or lower memory_reserve",
+        _ => "stop containers, or lower memory_reserve or memory, the limit of each",
+    }
+}
+
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }
@@ -128,7 +136,7 @@ mod tests {
         assert_eq!(
             check(Host(Some(300), &[1024]), 100).unwrap_err(),
             "too little memory would be left: 300 MiB available, 100 MiB for the creates under way, 256 MiB kept free by \
-             memory_reserve; stop containers, or lower memory_reserve"
+             memory_reserve; stop containers, or lower memory_reserve or memory, the limit of each"
         );
         assert_eq!(
             check(Host(Some(256), &[2048, 1023, 5]), 0).unwrap_err(),

@@ -14,8 +14,8 @@ use crate::config::{Config, Environment, Flags, Settings};
 use crate::telemetry::Log;
 use anyhow::Context;
 use control::{Clock, Control, Neighbours, Parts, Reserves, Sqlite, Writing};
-use engine::Engine;
 use engine::docker::Docker;
+use engine::{Engine, EngineError};
 use gateway::http::Trusted;
 use gateway::{Gateway, Options, Threads};
 use server::{App, Hosts, Limits, Listening, Password};
@@ -32,6 +32,10 @@ const WAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Of the grace, what is left for what comes after requests and connections; half of one that is short.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What to do where the engine does not answer.
+pub(crate) const NO_ENGINE: &str =
+    "is it started, and may this user use its socket? `docker version` tells; `engine_host` says where it is";
 
 /// Serves until it is told to end, and then ends well. Told to, it reads its settings again.
 pub(crate) async fn run(mut config: Config, flags: Flags, log: Log, passed: Passed) -> anyhow::Result<()> {
@@ -91,7 +95,7 @@ impl Daemon {
         let listener = passed.at(settings.listen)?.map_or_else(|| bind(settings.listen), Ok)?;
         let address = listener.local_addr()?;
         let store = Sqlite::open(&settings.data_dir)?;
-        let engine = Docker::connect(settings.engine_host.as_deref()).await?;
+        let engine = Docker::connect(settings.engine_host.as_deref()).await.map_err(no_engine)?;
         let described = engine.describe().await?;
         tracing::info!(
             engine = described.name,
@@ -101,7 +105,7 @@ impl Daemon {
         );
         degraded.extend(described.limits.iter().map(ToString::to_string));
         let room = room::Host::new(&settings.data_dir, described.root);
-        if let Err(error) = reserves(settings).check(&room, 0) {
+        if let Err(error) = reserves(settings).check(&room, most_memory(settings)) {
             tracing::warn!("every create will be refused: {error}");
         }
         let gateway =
@@ -193,6 +197,16 @@ fn drain_within(grace: Duration) -> Duration {
     grace - last_words(grace)
 }
 
+/// Of what a client library says of its layers, the last is what the system said.
+fn no_engine(error: EngineError) -> anyhow::Error {
+    let EngineError::Unreachable { source, .. } = &error else { return error.into() };
+    let mut said: &dyn std::error::Error = source.as_ref();
+    while let Some(below) = said.source() {
+        said = below;
+    }
+    anyhow::anyhow!("{error}: {said}; {NO_ENGINE}, and `spin-docker doctor` looks at the rest")
+}
+
 fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let advice =
         || format!("cannot listen on {address}: set `listen` to an address of this host and a free port");
@@ -258,11 +272,16 @@ fn limits(settings: &Settings) -> engine::Limits {
     }
 }
 
+/// What one more container may take, in bytes; 0 where nothing is set.
+pub(crate) fn most_memory(settings: &Settings) -> u64 {
+    u64::try_from(settings.memory.0).unwrap_or_default()
+}
+
 pub(crate) fn reserves(settings: &Settings) -> Reserves {
     let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
     Reserves { memory: bytes(settings.memory_reserve.0), disk: bytes(settings.disk_reserve.0) }
 }
 
-fn is_loopback(address: IpAddr) -> bool {
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

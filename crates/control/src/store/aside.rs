@@ -1,8 +1,11 @@
 //! The store, read beside whoever holds it: from a copy, so that a daemon that runs is not disturbed, and what one that was killed
 //! left is not touched.
 
-use super::sqlite::{FILE, Sqlite, classify, database};
+use super::sqlite::{FILE, Sqlite, classify, database, meta};
 use super::{Contents, Store, StoreError};
+use crate::LaunchError;
+use crate::footing::{keeps_closed, keeps_subnet};
+use ipnet::Ipv4Net;
 use model::EngineId;
 use rusqlite::Connection;
 use std::fs::File;
@@ -23,6 +26,21 @@ pub struct Known {
     pub ports: Vec<u16>,
     /// How many there are.
     pub containers: usize,
+    /// Where their addresses lie, once there was a network.
+    pub subnet: Option<Ipv4Net>,
+    /// Whether their endpoints are on loopback, as they were told.
+    pub on_loopback: Option<bool>,
+}
+
+impl Known {
+    /// Why a launch with these settings would be refused over these containers.
+    pub fn refuses(&self, subnet: Option<Ipv4Net>, on_loopback: bool) -> Vec<LaunchError> {
+        let kept = [
+            keeps_subnet(subnet, self.subnet, self.containers),
+            keeps_closed(on_loopback, self.on_loopback, self.containers),
+        ];
+        kept.into_iter().filter_map(Result::err).collect()
+    }
 }
 
 /// The engine's ids of every container in this folder's store, as of a moment ago.
@@ -96,6 +114,8 @@ fn read(copy: &Connection) -> rusqlite::Result<Known> {
         bodies: column(copy, bodies)?.into_iter().map(|id: String| EngineId::new(id)).collect(),
         ports: column(copy, ports)?,
         containers: copy.query_row("SELECT count(*) FROM containers", [], |row| row.get(0))?,
+        subnet: meta(copy, "subnet")?.and_then(|text| serde_json::from_str(&text).ok()),
+        on_loopback: meta(copy, "on_loopback")?.and_then(|text| serde_json::from_str(&text).ok()),
     })
 }
 

@@ -76,9 +76,7 @@ impl Sqlite {
     }
 
     fn meta(&self, name: &str) -> rusqlite::Result<Option<String>> {
-        self.connection
-            .query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0))
-            .optional()
+        meta(&self.connection, name)
     }
 
     fn write(&mut self, changes: &[Change]) -> rusqlite::Result<()> {
@@ -132,6 +130,10 @@ fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Event(event) => events::add(connection, event)?,
     }
     Ok(())
+}
+
+pub(super) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0)).optional()
 }
 
 pub(super) fn put_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {

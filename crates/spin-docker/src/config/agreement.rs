@@ -47,6 +47,12 @@ pub(super) fn notes(settings: &Settings, entries: &[Entry]) -> Vec<String> {
     if !settings.listen.ip().is_loopback() && settings.password.is_default() {
         notes.push(format!("anybody who reaches {} knows the default password", settings.listen));
     }
+    if settings.endpoint_address.is_unspecified() && settings.public_host.is_none() {
+        notes.push(format!(
+            "`endpoints` shows {}, which is of no use elsewhere: set public_host to this machine's name or address",
+            settings.endpoint_address
+        ));
+    }
     match find(entries, "password").map(|entry| &entry.origin) {
         Some(Origin::Flag(_)) => {
             notes.push("the password is a flag: every user of this machine can see it".to_owned());

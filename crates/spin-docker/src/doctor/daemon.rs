@@ -2,10 +2,12 @@
 
 use super::Check;
 use crate::config::Settings;
+use crate::serve::is_loopback;
 use control::chain;
 use control::store::{self, Known};
 use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::path::Path;
 
 /// What there is.
 pub(super) struct Daemon {
@@ -15,22 +17,43 @@ pub(super) struct Daemon {
 
 impl Daemon {
     pub(super) fn find(settings: &Settings, checks: &mut Vec<Check>) -> Self {
-        let folder = &settings.data_dir;
-        let is_there = folder.join(store::FILE).exists();
-        let known = if is_there { store::known(folder) } else { Ok(Known::default()) };
-        let runs = store::holder(folder).unwrap_or_default();
-        checks.push(match (&known, runs) {
-            (Err(error), _) => {
+        let found = look(&settings.data_dir);
+        checks.push(match &found {
+            Err(why) => {
                 let advice = "is this who the daemon runs as? If it is damaged: `spin-docker restore` (docs/backup.md)";
-                Check::wrong("store", chain(error), advice)
+                Check::wrong("store", why, advice)
             }
-            (Ok(known), Some(process)) => Check::right("store", told(known, &format!("a daemon runs (process {process})"))),
-            (Ok(_), None) if !is_there => Check::right("store", "none yet: the first start makes it"),
-            (Ok(known), None) => Check::right("store", told(known, "no daemon runs")),
+            Ok((Some(known), Some(process))) => Check::right("store", told(known, &format!("a daemon runs (process {process})"))),
+            Ok((Some(known), None)) => Check::right("store", told(known, "no daemon runs")),
+            Ok((None, _)) => Check::right("store", "none yet: the first start makes it"),
         });
-        checks.extend(runs.is_none().then(|| listener(settings)));
+        checks.extend(matches!(found, Ok((_, None))).then(|| listener(settings)));
+        let known = found.ok().and_then(|(known, _)| known);
+        checks.extend(known.as_ref().map(|known| containers(settings, known)));
         Self { known: known.unwrap_or_default() }
     }
+}
+
+/// What the store says, where there is one, and who holds it.
+fn look(folder: &Path) -> Result<(Option<Known>, Option<i32>), String> {
+    let file = folder.join(store::FILE);
+    let beside = |error: std::io::Error| format!("{} cannot be looked at: {error}", file.display());
+    if !file.try_exists().map_err(beside)? {
+        return Ok((None, None));
+    }
+    let known = store::known(folder).map_err(|error| chain(&error))?;
+    Ok((Some(known), store::holder(folder).map_err(beside)?))
+}
+
+/// Whether a start would leave them as they were told that they are.
+fn containers(settings: &Settings, known: &Known) -> Check {
+    const NAME: &str = "containers";
+    let refused = known.refuses(settings.subnet, is_loopback(settings.endpoint_address));
+    if refused.is_empty() {
+        return Check::right(NAME, "`subnet` and `endpoint_address` leave them as they are");
+    }
+    let why: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    Check::wrong(NAME, why.join("; "), "until then the daemon does not start")
 }
 
 fn told(known: &Known, runs: &str) -> String {
@@ -52,5 +75,21 @@ fn listener(settings: &Settings) -> Check {
             };
             Check::wrong("listen", format!("{listen} cannot be bound: {error}"), advice)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_cannot_be_looked_at_is_not_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(look(folder.path()), Ok((None, None))));
+        // As root, no permission is lacking; a link to itself cannot be followed by anybody.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&link, &link).unwrap();
+        let why = look(&link).unwrap_err();
+        assert!(why.contains("link/spin-docker.db cannot be looked at: "), "{why}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Check, network};
 use crate::config::Settings;
+use crate::serve::NO_ENGINE;
 use control::chain;
 use engine::docker::Docker;
 use engine::{Description, Engine, EngineError, Limit};
@@ -19,7 +20,6 @@ pub(super) async fn check(settings: &Settings, checks: &mut Vec<Check>) -> Optio
         let subnets = engine.our_subnets().await?;
         Ok::<_, EngineError>((engine.host().to_owned(), described, subnets))
     };
-    let advice = "is it started, and may this user use its socket? `docker version` tells; `engine_host` says where it is";
     match tokio::time::timeout(WITHIN, asked).await {
         Ok(Ok((host, described, subnets))) => {
             checks.extend(found(&host, &described));
@@ -27,11 +27,11 @@ pub(super) async fn check(settings: &Settings, checks: &mut Vec<Check>) -> Optio
             described.root
         }
         Ok(Err(error)) => {
-            checks.push(Check::wrong("engine", chain(&error), advice));
+            checks.push(Check::wrong("engine", chain(&error), NO_ENGINE));
             None
         }
         Err(_) => {
-            checks.push(Check::wrong("engine", format!("no answer within {WITHIN:?}"), advice));
+            checks.push(Check::wrong("engine", format!("no answer within {WITHIN:?}"), NO_ENGINE));
             None
         }
     }

@@ -46,7 +46,7 @@ impl Sysctl {
             None => Check::right(short(name), format!("{name} is not shown here")),
             Some(value) if value >= *enough => Check::right(short(name), format!("{name} is {value}")),
             Some(value) => Check::degraded(
-                "sysctl",
+                short(name),
                 format!("{name} is {value}: {less}"),
                 format!("sysctl -w {name}={enough}"),
             ),
@@ -87,6 +87,10 @@ mod tests {
             (low.state, low.advice.as_deref()),
             (State::Degraded, Some("sysctl -w kernel.pid_max=131072"))
         );
+        let names = |value: Option<&str>| ALL.map(|sysctl| sysctl.judge(value.map(str::to_owned)).name);
+        for value in [None, Some("1"), Some("4194304")] {
+            assert_eq!(names(value), ["gc_thresh3", "max_user_instances", "pid_max"], "whatever its state");
+        }
         assert_eq!(ALL[2].judge(Some("4194304\n".into())).state, State::Right);
         assert_eq!(ALL[2].judge(None).state, State::Right);
         assert_eq!(

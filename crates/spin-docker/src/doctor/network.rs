@@ -42,7 +42,7 @@ fn had(ours: &[Ipv4Net]) -> String {
         return "none yet: the first start makes it, with a subnet of the engine's choice".to_owned();
     }
     let list: Vec<_> = ours.iter().map(ToString::to_string).collect();
-    format!("spin-docker's on this engine: {}", list.join(", "))
+    format!("those of spin-docker's instances on this engine: {}", list.join(", "))
 }
 
 /// None for the default route, which everything overlaps.

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::config::Settings;
-use crate::serve::{reserves, room};
+use crate::serve::{most_memory, reserves, room};
 use control::{Reserves, Room};
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,15 @@ pub(super) fn check(settings: &Settings, engine: Option<PathBuf>) -> Vec<Check> 
     let engine = engine.filter(|folder| folder != data);
     let host = room::Host::new(data, engine);
     let reserves = reserves(settings);
-    vec![memory(&host, reserves), disk(&host, reserves)]
+    vec![memory(&host, reserves, most_memory(settings)), disk(&host, reserves)]
 }
 
-fn memory(host: &impl Room, reserves: Reserves) -> Check {
+/// With what one container may take.
+fn memory(host: &impl Room, reserves: Reserves, takes: u64) -> Check {
     let Some(available) = host.memory() else {
         return Check::right("memory", "the kernel does not say how much is free");
     };
-    match reserves.check_memory(host, 0) {
+    match reserves.check_memory(host, takes) {
         Ok(()) => Check::right(
             "memory",
             format!("{} MiB are free, {} of them kept so", available >> 20, reserves.memory >> 20),
