@@ -69,6 +69,20 @@ fn everything_of_ours_is_freed_whoever_is_left_to_do_it() {
     ids.iter().for_each(|id| freeze(id));
     let said = free(&daemon, &["--data-dir", "/no/such/folder"], &ids);
     assert!(said.contains("only what the engine has is known"), "{said}");
+
+    freeze(ids[0]);
+    let blind = ["--data-dir", "/no/such/folder"];
+    let output = daemon.run(&[&["thaw", "--all"], blind.as_slice(), &nowhere].concat());
+    let said = complaints(&output);
+    assert!(
+        output.status.code() == Some(1) && said.contains("neither a store in /no/such/folder nor"),
+        "{said}"
+    );
+    let output = daemon.run(&[&["thaw", "--all"], blind.as_slice(), &["--instance", "another"]].concat());
+    let said = complaints(&output);
+    assert!(output.status.success() && said.contains("no container of the instance \"another\""), "{said}");
+    assert!(is_frozen(ids[0]));
+    thaw(ids[0]);
     assert!(is_frozen(&stranger.0), "nobody asked for that one");
 }
 

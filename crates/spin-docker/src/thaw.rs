@@ -30,21 +30,27 @@ impl Chosen {
 
 /// Thaws them, and says so.
 pub(crate) fn run(settings: &Settings, chosen: Chosen) -> anyhow::Result<()> {
-    let mut thawing = Thawing { chosen, ours: BTreeSet::new(), found: BTreeSet::new(), failures: 0 };
+    let mut thawing =
+        Thawing { chosen, asked: 0, ours: BTreeSet::new(), found: BTreeSet::new(), failures: 0 };
     if matches!(thawing.chosen, Chosen::All) {
         match control::store::bodies(&settings.data_dir) {
-            Ok(bodies) => thawing.ours.extend(bodies),
+            Ok(bodies) => {
+                thawing.asked += 1;
+                thawing.ours.extend(bodies);
+            }
             Err(error) => note(&format!("only what the engine has is known: {}", chain(&error))),
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(thawing.by_engine(settings));
     thawing.by_control_groups();
-    thawing.judge()
+    thawing.judge(settings)
 }
 
 struct Thawing {
     chosen: Chosen,
+    /// How many of the two that know which containers are ours have answered: the store and the engine.
+    asked: u8,
     ours: BTreeSet<EngineId>,
     found: BTreeSet<EngineId>,
     failures: usize,
@@ -62,6 +68,7 @@ impl Thawing {
             Ok(Err(error)) => return note(&format!("without the engine: {}", chain(&error))),
             Err(_) => return note(&format!("without the engine: no answer within {ENGINE_WITHIN:?}")),
         };
+        self.asked += 1;
         self.ours.extend(listed.iter().map(|entry| entry.engine_id.clone()));
         for Listed { engine_id, frozen, running, .. } in listed {
             if !running || !self.is_wanted(&engine_id) {
@@ -106,7 +113,19 @@ impl Thawing {
         }
     }
 
-    fn judge(&self) -> anyhow::Result<()> {
+    fn judge(&self, settings: &Settings) -> anyhow::Result<()> {
+        if matches!(self.chosen, Chosen::All) && self.ours.is_empty() {
+            let (instance, folder) = (&settings.instance, settings.data_dir.display());
+            let advice = "give --data-dir, --instance or --config as `serve` has them";
+            if self.asked == 0 {
+                bail!(
+                    "neither a store in {folder} nor the engine says which containers are ours; is this root? Else {advice}"
+                );
+            }
+            note(&format!(
+                "no container of the instance {instance:?}, and none in a store in {folder}; if there should be, {advice}"
+            ));
+        }
         if let Chosen::These(beginnings) = &self.chosen {
             let is_missing = |it: &&String| !self.found.iter().any(|id| id.as_str().starts_with(it.as_str()));
             if let Some(missing) = beginnings.iter().find(is_missing) {
