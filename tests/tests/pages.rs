@@ -15,12 +15,13 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// README and what stands in docs/.
+/// What a reader meets at the root, and what stands in docs/.
 fn pages(root: &Path) -> Vec<PathBuf> {
     let docs = std::fs::read_dir(root.join("docs")).expect("docs/ is there");
     let docs = docs.map(|entry| entry.expect("docs/ can be read").path());
     let mut pages: Vec<_> = docs.filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
-    pages.push(root.join("README.md"));
+    let at_root = ["README", "CONTRIBUTING", "ARCHITECTURE", "SECURITY", "SPECIFICATION", "bench/REPORT"];
+    pages.extend(at_root.map(|page| root.join(page).with_extension("md")));
     pages.sort();
     pages
 }
