@@ -13,6 +13,14 @@ say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 fail() { printf '\033[31merror:\033[0m %s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# What is built from here on names no folder of this machine, and no time but the commit's. C files too: SQLite's and the allocator's.
+build_anywhere() {
+    local cargo=${CARGO_HOME:-$HOME/.cargo}
+    export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+    export CFLAGS="-ffile-prefix-map=$PWD=/spin-docker -ffile-prefix-map=$cargo=/cargo"
+    export RUSTFLAGS="--remap-path-prefix=$PWD=/spin-docker --remap-path-prefix=$cargo=/cargo"
+}
+
 # As root, or through sudo.
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif has sudo; then sudo "$@"; else fail "need root for: $*"; fi
