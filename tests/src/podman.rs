@@ -3,6 +3,7 @@
 use crate::dockerd::{START_WITHIN, move_apart, send, service, take_over, unmount_below};
 use crate::{docker_quietly, test_image, until};
 use rustix::process::Signal;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::Child;
 
@@ -17,10 +18,14 @@ lock_type = \"file\"
 network_backend = \"netavark\"
 ";
 
+/// Who has no rights.
+const NOBODY: u32 = 65534;
+
 /// `podman system service`. Dropping it ends it and its containers.
 pub struct Podman {
     folder: tempfile::TempDir,
     child: Child,
+    end: Signal,
 }
 
 impl Podman {
@@ -29,10 +34,27 @@ impl Podman {
         let image = test_image();
         move_apart();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let child = serve(folder.path());
-        let podman = Self { folder, child };
-        until("the test's Podman answers", START_WITHIN, || podman.docker_quietly(&["version"]).ok());
+        let podman = Self::serving(folder, Signal::TERM, "podman", &[]);
         podman.load(image);
+        podman
+    }
+
+    /// Starts a rootless one, which knows no image: enough to be asked what it is.
+    pub fn start_rootless() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("tests run as root");
+        let user = NOBODY.to_string();
+        // It leaves processes behind, which end with their namespace. A shell holds that: a change of user
+        // would forget with whom to end.
+        let apart = ["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", "\"$@\"; exit", "sh"];
+        let as_user = ["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups", "podman"];
+        Self::serving(folder, Signal::KILL, "unshare", &[&apart[..], &as_user].concat())
+    }
+
+    fn serving(folder: tempfile::TempDir, end: Signal, program: &str, before: &[&str]) -> Self {
+        let child = serve(folder.path(), program, before);
+        let podman = Self { folder, child, end };
+        until("the test's Podman answers", START_WITHIN, || podman.docker_quietly(&["version"]).ok());
         podman
     }
 
@@ -61,16 +83,17 @@ impl Drop for Podman {
         for id in self.docker_quietly(&["ps", "-aq"]).unwrap_or_default().split_whitespace() {
             drop(self.docker_quietly(&["rm", "-fv", id]));
         }
-        send(self.child.id(), Signal::TERM);
+        send(self.child.id(), self.end);
         drop(self.child.wait());
         unmount_below(self.folder.path());
     }
 }
 
-fn serve(folder: &Path) -> Child {
+fn serve(folder: &Path, program: &str, before: &[&str]) -> Child {
     let config = folder.join("containers.conf");
     std::fs::write(&config, CONFIG).expect("the folder is ours");
-    let mut command = service(folder, "podman");
+    let mut command = service(folder, program);
+    command.args(before).env("HOME", folder).env("XDG_RUNTIME_DIR", folder);
     for (argument, name) in
         [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp"), ("--network-config-dir", "networks")]
     {

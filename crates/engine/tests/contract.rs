@@ -6,7 +6,7 @@ mod bench;
 
 use bench::{Bench, GRACE, docker, network_spec, test_image};
 use engine::docker::Docker;
-use engine::{ContainerSpec, Engine, EventKind, File, NetworkSpec};
+use engine::{ContainerSpec, Engine, EventKind, File, Limit, NetworkSpec};
 use futures_util::StreamExt;
 use model::{EngineId, Observation, PortSpec};
 use std::time::Duration;
@@ -135,6 +135,15 @@ macro_rules! everywhere {
             on_podman(&podman, "containers_are_kept_apart", async |bench| containers_are_kept_apart(bench).await);
         }
     };
+}
+
+/// Podman does not say it where Docker does.
+#[tokio::test]
+async fn a_rootless_podman_is_told_from_one_of_root() {
+    let podman = Podman::start_rootless();
+    let engine = Docker::connect(Some(&podman.host())).await.unwrap();
+    let description = engine.describe().await.unwrap();
+    assert!(description.limits.contains(&Limit::Rootless), "{description:?}");
 }
 
 fn on_podman(podman: &Podman, name: &str, test: impl AsyncFnOnce(&Bench)) {

@@ -11,8 +11,9 @@ const BRIDGE_FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 impl Docker {
     pub(super) async fn describe_engine(&self) -> Result<Description> {
         let info = self.call("describe itself", QUICK, self.client.info()).await?;
-        let mut limits = limits(&info, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
-        limits.extend(self.why_slow(&info).await.map(Limit::SlowFreezer));
+        let rootless = is_rootless(&info) || self.is_podman && self.is_a_users().await;
+        let mut limits = limits(&info, rootless, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
+        limits.extend(self.why_slow(&info, rootless).await.map(Limit::SlowFreezer));
         let what = if self.is_podman { "Podman" } else { "Docker" };
         Ok(Description {
             name: format!("{what} {}", info.server_version.as_deref().unwrap_or("of no version")),
@@ -24,14 +25,22 @@ impl Docker {
     }
 
     /// Why containers are frozen by the engine's pause, if that is known to be so.
-    async fn why_slow(&self, info: &SystemInfo) -> Option<String> {
+    async fn why_slow(&self, info: &SystemInfo, rootless: bool) -> Option<String> {
         if is_desktop(info) {
             return Some("they are in Docker Desktop's virtual machine".to_owned());
         }
         let version = if cgroup_version(info) == Some(1) { Version::One } else { Version::Two };
         // A rootless engine's are its user's own, which shows at the first freeze.
-        let known = if is_rootless(info) { None } else { self.why_not_by_cgroup(version).await };
+        let known = if rootless { None } else { self.why_not_by_cgroup(version).await };
         known.or_else(|| self.why_by_engine())
+    }
+
+    /// Whether somebody else than root listens at its socket. Podman does not say that it is rootless where Docker does.
+    async fn is_a_users(&self) -> bool {
+        let path = self.at.trim_start_matches("unix://");
+        let connected = tokio::time::timeout(QUICK, tokio::net::UnixStream::connect(path)).await;
+        let listener = connected.ok().and_then(|stream| stream.ok()?.peer_cred().ok());
+        listener.is_some_and(|listener| listener.uid() != 0)
     }
 }
 
@@ -57,8 +66,8 @@ fn is_rootless(info: &SystemInfo) -> bool {
     info.security_options.iter().flatten().any(|option| option.contains("name=rootless"))
 }
 
-fn limits(info: &SystemInfo, bridge_filter: Option<&str>) -> Vec<Limit> {
-    let (rootless, desktop) = (is_rootless(info), is_desktop(info));
+fn limits(info: &SystemInfo, rootless: bool, bridge_filter: Option<&str>) -> Vec<Limit> {
+    let desktop = is_desktop(info);
     let unfiltered = !rootless && !desktop && bridge_filter.is_none_or(|value| value.trim() != "1");
     let all = [(rootless, Limit::Rootless), (desktop, Limit::Desktop), (unfiltered, Limit::Unfiltered)];
     all.into_iter().filter_map(|(is_so, limit)| is_so.then_some(limit)).collect()
@@ -71,15 +80,16 @@ mod tests {
     #[test]
     fn each_limit_is_a_sentence() {
         let plain = SystemInfo::default();
-        assert_eq!(limits(&plain, Some("1\n")), []);
+        assert_eq!(limits(&plain, false, Some("1\n")), []);
         for without in [None, Some("0\n")] {
-            assert!(limits(&plain, without)[0].to_string().contains("modprobe br_netfilter"));
+            assert!(limits(&plain, false, without)[0].to_string().contains("modprobe br_netfilter"));
         }
         let rootless =
             SystemInfo { security_options: Some(vec!["name=rootless".into()]), ..Default::default() };
-        assert!(limits(&rootless, None)[0].to_string().contains("rootless"));
+        assert!(is_rootless(&rootless) && !is_rootless(&plain));
+        assert!(limits(&plain, true, None)[0].to_string().contains("rootless"));
         let desktop = SystemInfo { operating_system: Some("Docker Desktop".into()), ..Default::default() };
-        assert!(limits(&desktop, None)[0].to_string().contains("virtual machine"));
+        assert!(limits(&desktop, false, None)[0].to_string().contains("virtual machine"));
     }
 
     #[test]
