@@ -78,7 +78,10 @@ fn read(term: Term, value: &Value) -> Option<Cow<'_, str>> {
         }
         Value::Number(number) if !term.is_list() && !term.is_switch() => {
             // To JSON, 60.0 is a whole number.
-            let whole = number.as_f64().filter(|number| number.fract() == 0.0).map(|whole| whole as i64);
+            let whole = number
+                .as_f64()
+                .filter(|number| number.fract() == 0.0 && number.abs() < 1e15)
+                .map(|whole| whole as i64);
             Some(whole.map_or_else(|| number.to_string(), |whole| whole.to_string()).into())
         }
         Value::Bool(truth) if !term.is_list() => Some(truth.to_string().into()),
@@ -194,7 +197,7 @@ mod tests {
             (json!({"owed_for": [1]}), r#"policy: owed_for is "[1]"; it takes"#),
             (json!({"owed_for": 1.5}), r#"policy: owed_for is "1.5"; it takes"#),
             (json!({"owed_for": -1}), r#"policy: owed_for is "-1"; it takes"#),
-            (json!({"owed_for": 1e300}), "policy: owed_for is \"9223372036854775807\"; it takes"),
+            (json!({"owed_for": 1e300}), "policy: owed_for is \"1e+300\"; it takes"),
             (json!({"ignore_paths": [1]}), r#"policy: ignore_paths is "[1]"; it takes"#),
             (json!({"ignore_paths": ["/a,b"]}), r#"policy: ignore_paths is "[\"/a,b\"]"; it takes"#),
             (json!({"wake_from": [" "]}), r#"policy: wake_from is "[\" \"]"; it takes"#),
@@ -204,6 +207,11 @@ mod tests {
             let mistake = amendment(body.clone()).unwrap_err();
             assert!(mistake.starts_with(words), "{body}: {mistake}");
         }
+        assert!(
+            amendment(json!({"owed_for": "2w", "freeze_after": "3650d"})).is_ok(),
+            "as the page on the policy says"
+        );
+        assert!(amendment(json!({"owed_for": "1y"})).is_err());
         let long = amendment(json!({"a".repeat(10_000): 1})).unwrap_err();
         assert!(long.len() < 200, "{long}");
     }
