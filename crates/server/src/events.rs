@@ -35,7 +35,7 @@ pub(crate) struct EventsQuery {
     /// Those after this one; without it, the newest.
     #[serde(default, deserialize_with = "id")]
     after: Option<u64>,
-    /// How many at most.
+    /// How many at most, from 1 to 200; where nothing is said, 50.
     #[serde(default, deserialize_with = "some")]
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
@@ -43,14 +43,13 @@ pub(crate) struct EventsQuery {
 
 /// As far as SQLite counts.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let id = i64::deserialize(deserializer)?;
-    u64::try_from(id).map(Some).map_err(|_| D::Error::custom("after must be the id of an event"))
+    let id = String::deserialize(deserializer)?.parse::<i64>().ok().and_then(|id| u64::try_from(id).ok());
+    id.map(Some).ok_or_else(|| D::Error::custom("it must be the id of an event"))
 }
 
 fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
-    let limit = u16::deserialize(deserializer)?;
-    let is_some = (1..=200).contains(&limit);
-    is_some.then_some(Some(limit)).ok_or_else(|| D::Error::custom("limit must be from 1 to 200"))
+    let limit = String::deserialize(deserializer)?.parse().ok().filter(|limit| (1..=200).contains(limit));
+    limit.map(Some).ok_or_else(|| D::Error::custom("it must be a whole number from 1 to 200"))
 }
 
 /// Why a container is awake, asleep or stopped

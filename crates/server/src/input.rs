@@ -40,6 +40,9 @@ impl From<PathRejection> for Failure {
 
 impl From<QueryRejection> for Failure {
     fn from(rejection: QueryRejection) -> Self {
-        Self::new(Kind::PathUnreadable, format!("The query cannot be read: {}", rejection.body_text()))
+        // Which field and why, without the words of the library around it.
+        let text = rejection.body_text();
+        let why = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+        Self::new(Kind::PathUnreadable, format!("The query cannot be read: {why}"))
     }
 }

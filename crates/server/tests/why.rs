@@ -51,6 +51,9 @@ async fn events_are_listed_in_order_and_from_any_one_on() {
     assert_eq!(listed("?after=2").await, ["froze", "thawed"]);
     assert_eq!(listed("?limit=1").await, ["thawed"]);
     assert!(listed(&format!("?after={}", i64::MAX)).await.is_empty());
+    let told = bench.send("GET", &format!("{uri}/events?limit=x"), "").await;
+    let words = "The query cannot be read: limit: it must be a whole number from 1 to 200";
+    assert_eq!((told.status, told.message()), (400, words));
     for query in ["after=x", "after=-1", "after=9223372036854775808", "limit=0", "limit=201", "since=1"] {
         is(&bench.send("GET", &format!("{uri}/events?{query}"), "").await, 400, "path-unreadable");
     }
