@@ -125,7 +125,10 @@ impl IntoResponse for Failure {
 
 pub(crate) async fn no_such_route(uri: Uri) -> Failure {
     let path: String = uri.path().chars().take(200).collect();
-    Failure::new(Kind::NoSuchRoute, format!("There is nothing at {path}; the API begins at /v1"))
+    Failure::new(
+        Kind::NoSuchRoute,
+        format!("There is nothing at {path}; the API begins at /v1, and /docs shows it"),
+    )
 }
 
 /// The methods that are known stand in `Allow`, which axum sets.

@@ -227,10 +227,17 @@ fn every_mistake_of_every_source_is_told_at_once() {
             "SPIN_DOCKER_PIDS is \"many\"; allowed: a whole number, 0 for no limit",
             "config.toml:1: pasword is not a setting; the nearest is password",
             "config.toml:3: sd_timeout_interval sets timeout_interval a second time, after config.toml:2",
-            "config.toml:5: limits is not a setting; the nearest is listen",
+            "config.toml:5: limits is not a setting",
             "--endpoint-ports is 8000-9000, which contains 8080, the port of listen",
         ]
     );
+}
+
+#[test]
+fn a_name_that_is_like_none_gets_no_hint() {
+    let told = complaint("[policy]\nfreeze_after = '5m'");
+    assert!(told.contains("policy") && !told.contains("the nearest is"), "{told}");
+    assert!(complaint("freeze_afer = '5m'").contains("the nearest is freeze_after"));
 }
 
 #[test]

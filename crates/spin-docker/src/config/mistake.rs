@@ -28,7 +28,10 @@ impl Mistake {
     pub(super) fn unknown(named: &Named) -> Self {
         let likeness = |setting: &&Setting| strsim::jaro_winkler(setting.name, &named.name);
         let nearest = TABLE.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-        let hint = nearest.map(|setting| format!("; the nearest is {}", named.origin.spelling(setting)));
+        // Of a name that is like none, the nearest would only mislead.
+        let hint = nearest
+            .filter(|setting| likeness(setting) > 0.8)
+            .map(|setting| format!("; the nearest is {}", named.origin.spelling(setting)));
         let subject = named.origin.subject(&named.name);
         Self(format!("{subject} is not a setting{}", hint.unwrap_or_default()))
     }
