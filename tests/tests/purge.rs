@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+use std::process::Command;
 use tests::{Daemon, docker, docker_quietly, test_image, text};
 
 fn is_there(what: &str, name: &str) -> bool {
@@ -60,4 +61,24 @@ fn everything_of_ours_goes_and_nothing_of_anybody_elses() {
     docker(&["rm", "-fv", &copy]);
     let said = daemon.run(&["purge", "--yes"]);
     assert!(String::from_utf8_lossy(&said.stdout).starts_with("nothing of ours in "), "{said:?}");
+}
+
+/// The daemon is killed, and its network removed by hand: nobody is left who knows of the rule on its bridge, but for its name.
+#[test]
+fn the_rule_of_a_network_that_was_removed_meanwhile_goes_at_the_next_start() {
+    let mut daemon = Daemon::start(&[("endpoint_ports", "52540-52579")]);
+    let id = |daemon: &Daemon| docker(&["network", "inspect", "-f", "{{slice .Id 0 12}}", &daemon.network()]);
+    let has_rule = |id: &str| {
+        let rules = Command::new("iptables").args(["-w", "-t", "nat", "-S"]).output().unwrap();
+        String::from_utf8_lossy(&rules.stdout).contains(&format!("SPIN-DOCKER-{id}"))
+    };
+    let before = id(&daemon);
+    assert!(has_rule(&before));
+    daemon.kill();
+    docker(&["network", "rm", &daemon.network()]);
+    daemon.start_again(&[]);
+    let now = id(&daemon);
+    assert!(has_rule(&now) && !has_rule(&before), "{before}");
+    daemon.end();
+    assert!(!has_rule(&now), "{now}");
 }

@@ -26,6 +26,11 @@ impl Table {
         Ok(self.run(args).await?.status.success())
     }
 
+    /// The rules of a chain, one a line, as they would be put.
+    pub(super) async fn rules(self, chain: &str) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.run(&["-S", chain]).await?.stdout).into_owned())
+    }
+
     async fn run(self, args: &[&str]) -> Result<std::process::Output> {
         let mut command = Command::new("iptables");
         command.args(["-w", WAIT_FOR_LOCK, "-t", self.0]).args(args).kill_on_drop(true);

@@ -3,8 +3,12 @@
 
 use super::iptables::Table;
 use crate::{Network, Result};
+use std::path::Path;
 
 const NAT: Table = Table("nat");
+/// How our chains' names begin; the beginning of a network's id follows.
+const CHAIN: &str = "SPIN-DOCKER-";
+const ID_DIGITS: usize = 12;
 
 pub(super) async fn put(network: &Network, from: u16, to: u16) -> Result<()> {
     let chain = chain(network);
@@ -16,8 +20,31 @@ pub(super) async fn put(network: &Network, from: u16, to: u16) -> Result<()> {
     NAT.change(&[&["-I", "PREROUTING"], jump.each_ref().map(String::as_str).as_slice()].concat()).await
 }
 
+/// The rules of networks that were removed behind our back, while no daemon of theirs ran: a chain named as ours are, and a jump to it from
+/// a bridge that is no more.
+async fn sweep() -> Result<()> {
+    for rule in NAT.rules("PREROUTING").await?.lines() {
+        let Some((jump, chain)) = of_a_bridge_that_is_gone(rule) else { continue };
+        NAT.is_done(&[&["-D"], jump.as_slice()].concat()).await?;
+        NAT.is_done(&["-F", chain]).await?;
+        NAT.is_done(&["-X", chain]).await?;
+    }
+    Ok(())
+}
+
+/// The rule, and its chain. No more than one such as `jump` makes it will do.
+fn of_a_bridge_that_is_gone(rule: &str) -> Option<(Vec<&str>, &str)> {
+    let words: Vec<_> = rule.strip_prefix("-A ")?.split(' ').collect();
+    let ["PREROUTING", "-d", _, "-i", bridge, "-j", chain] = words[..] else { return None };
+    let id = chain.strip_prefix(CHAIN)?;
+    let is_ours = id.len() == ID_DIGITS && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let is_gone = matches!(Path::new("/sys/class/net").join(bridge).try_exists(), Ok(false));
+    (is_ours && is_gone).then_some((words, chain))
+}
+
 /// What is not there cannot be taken back, which is no error; whether iptables works at all, the next rule shows.
 pub(super) async fn take_back(network: &Network) -> Result<()> {
+    sweep().await?;
     let chain = chain(network);
     let jump = jump(network, &chain);
     let jump = jump.each_ref().map(String::as_str);
@@ -29,9 +56,29 @@ pub(super) async fn take_back(network: &Network) -> Result<()> {
 
 /// iptables takes names of up to 28 characters.
 fn chain(network: &Network) -> String {
-    format!("SPIN-DOCKER-{}", network.id.get(..12).unwrap_or(&network.id))
+    format!("{CHAIN}{}", network.id.get(..ID_DIGITS).unwrap_or(&network.id))
 }
 
 fn jump(network: &Network, chain: &str) -> [String; 6] {
     ["-i", &network.bridge, "-d", &network.gateway.to_string(), "-j", chain].map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_jump_of_ours_from_a_bridge_that_is_gone_is_swept_away() {
+        let ours = "-A PREROUTING -d 172.30.0.1/32 -i br-0123456789ab -j SPIN-DOCKER-0123456789ab";
+        assert_eq!(of_a_bridge_that_is_gone(ours).unwrap().1, "SPIN-DOCKER-0123456789ab");
+        for other in [
+            ours.replace("br-0123456789ab", "lo"),
+            ours.replace("SPIN-DOCKER-0123456789ab", "SPIN-DOCKER-of-somebody"),
+            ours.replace("SPIN-DOCKER", "DOCKER"),
+            ours.replace("-j", "-p tcp -j"),
+            "-P PREROUTING ACCEPT".to_owned(),
+        ] {
+            assert_eq!(of_a_bridge_that_is_gone(&other), None, "{other}");
+        }
+    }
 }
