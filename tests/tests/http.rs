@@ -97,10 +97,15 @@ fn a_change_takes_a_status_that_we_know() {
     let client = &daemon.client;
     let container = client.create(test_image());
     let uri = text(&container, "uri");
-    for body in ["", "colour=red", "status=asleep", "status="] {
+    for (body, words) in [
+        ("", "running or stopped"),
+        ("status=asleep", "running or stopped"),
+        ("status=", "running or stopped"),
+        ("colour=red", "there is no such field; there are status, depth, policy"),
+    ] {
         let answer = client.patch(uri, body);
         assert_eq!(answer.status, 422, "{body}");
-        assert!(answer.json()["message"].as_str().unwrap().contains("running or stopped"), "{}", answer.text);
+        assert!(answer.json()["message"].as_str().unwrap().contains(words), "{}", answer.text);
     }
     let before = client.show(uri);
     let again = client.patch(uri, "status=running");

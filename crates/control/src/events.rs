@@ -73,6 +73,11 @@ impl Events {
         }
     }
 
+    /// Whether its like was told so lately that it would be kept, to be told with others.
+    pub(crate) fn was_just_told(&self, event: &Event) -> bool {
+        self.lock().contains_key(&(event.key.clone(), event.kind))
+    }
+
     /// Tells what came often, where that was not told for a while: for the pulse.
     pub(crate) fn tell_together(&self) {
         self.tell_what(|often| often.told_at.elapsed() >= TOGETHER);

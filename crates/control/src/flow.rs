@@ -1,8 +1,9 @@
 //! One connection to a container: who it is, when its bytes moved, and whether it is owed an answer.
 //!
 //! An answer is owed while the last bytes went towards the container. In an exchange that the container began, by a ping of its own, the
-//! client only answers, and nothing is owed. An exchange begins with the first bytes after a second of rest. What tells a ping from a
-//! notice that a client goes to work upon is that it comes again: as many bytes, answered by as many, as in the exchange before.
+//! client only answers, and nothing is owed. An exchange begins with the first bytes after a second of rest. Whether the container began
+//! it by a ping, by a notice that the client goes to work upon, or by a late answer, is told by what comes next: a ping comes again, as many
+//! bytes, answered by as many, three times in a row, and says nothing to its answer.
 
 use crate::Traffic;
 use std::net::SocketAddr;
@@ -13,12 +14,13 @@ use tokio::time::Instant;
 
 /// What comes after such a pause begins another exchange.
 const REST: u64 = 1000;
-/// The bits below the time of the last move: whether it went inward, and whether the container began the exchange.
+/// The bits below the time of the last move: whether it went inward, and whether the container began the exchange, or answered late.
 const INWARD: u64 = 1;
+const OUTWARD: u64 = 0;
 const BY_CONTAINER: u64 = 2;
 const BITS: u32 = 2;
-/// Bytes of a ping or of its answer, at most: a WebSocket's control frame has up to 131, and TLS or SSH around it some more.
-const A_PING: u64 = 256;
+/// Bytes that are more than a ping has, or its answer: a WebSocket's control frame has up to 131, and TLS or SSH around it some more.
+const TOO_MUCH: u64 = 255;
 
 /// A connection, counted as open for as long as this lives. One task moves its bytes.
 #[derive(Debug)]
@@ -100,7 +102,7 @@ impl Flow {
 
     /// Counts bytes that are about to be forwarded to the client.
     pub fn outward(&self, bytes: usize) {
-        self.state.mark(0, bytes);
+        self.state.mark(OUTWARD, bytes);
         if !self.state.ignored {
             self.traffic.outward(bytes as u64);
         }
@@ -138,36 +140,40 @@ impl Flow {
     }
 }
 
-/// How many bytes went each way, up to 65,535, in the exchange that the container began last (the lower half: outward, inward) and
-/// in the one before (the upper half).
+/// Of the last exchange that the container began, and of the one before: bytes outward and inward, up to 255 each; and how often in a
+/// row they were alike until then. Five times eight bits.
 #[derive(Debug, Default)]
 struct Pings(AtomicU64);
 
 impl Pings {
-    /// Of which none comes again.
-    const NONE: u64 = u32::MAX as u64;
+    fn begin(&self) {
+        let [last, before, alike] = self.parts();
+        let alike = if last == before { (alike + 1).min(u64::from(u8::MAX)) } else { 0 };
+        self.0.store(alike << 32 | last << 16, Ordering::Relaxed);
+    }
 
-    fn note(&self, begins: bool, is_outward: bool, bytes: usize) {
-        let mut both = self.0.load(Ordering::Relaxed);
-        if begins {
-            both <<= 32;
-        }
-        let shift = if is_outward { 0 } else { 16 };
-        let count = both >> shift & u64::from(u16::MAX);
-        let more = count.saturating_add(bytes as u64).min(u64::from(u16::MAX));
-        self.0.store(both & !(u64::from(u16::MAX) << shift) | more << shift, Ordering::Relaxed);
+    fn note(&self, is_outward: bool, bytes: usize) {
+        let all = self.0.load(Ordering::Relaxed);
+        let shift = if is_outward { 0 } else { 8 };
+        let sum = (all >> shift & TOO_MUCH).saturating_add(bytes as u64).min(TOO_MUCH);
+        self.0.store(all & !(TOO_MUCH << shift) | sum << shift, Ordering::Relaxed);
     }
 
     /// The last was none: the container had more to say.
     fn forget(&self) {
-        self.0.store(Self::NONE, Ordering::Relaxed);
+        self.0.store(TOO_MUCH, Ordering::Relaxed);
     }
 
-    /// Whether the last exchange was the one before, again, with no more than pings have.
-    fn come_again(&self) -> bool {
-        let both = self.0.load(Ordering::Relaxed);
-        let (last, before) = (both & u64::from(u32::MAX), both >> 32);
-        last == before && last & 0xffff <= A_PING && last >> 16 <= A_PING
+    /// Whether the last exchange was like the two before it, with no more than pings have.
+    fn came_again(&self) -> bool {
+        let [last, before, alike] = self.parts();
+        let is_small = last & TOO_MUCH != TOO_MUCH && last >> 8 != TOO_MUCH;
+        is_small && last == before && alike > 0
+    }
+
+    fn parts(&self) -> [u64; 3] {
+        let all = self.0.load(Ordering::Relaxed);
+        [all & 0xffff, all >> 16 & 0xffff, all >> 32]
     }
 }
 
@@ -196,22 +202,27 @@ impl State {
     fn mark(&self, direction: u64, bytes: usize) {
         let now = u64::try_from(self.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX >> BITS);
         let before = self.moved.load(Ordering::Relaxed);
+        let has_rested = now - (before >> BITS) >= REST;
         // A greeting is no ping.
         let is_first = self.bytes.load(Ordering::Relaxed) == 0;
-        let (is_outward, is_to_client) = (direction != INWARD, before & INWARD != 0);
-        let was_by_container = before & BY_CONTAINER != 0;
-        // A late answer begins nothing.
-        let answers = is_outward && is_to_client && !was_by_container;
-        let begins = !is_first && now - (before >> BITS) >= REST && !answers;
-        let is_answered = !begins && was_by_container && is_outward && is_to_client;
-        let by_container = if begins { is_outward } else { was_by_container && !is_answered };
-        if is_answered {
-            self.pings.forget();
-        } else if by_container {
-            self.pings.note(begins, is_outward, bytes);
+        let (was_inward, was_theirs) = (before & INWARD != 0, before & BY_CONTAINER != 0);
+        let exchange = match direction {
+            OUTWARD if has_rested && !is_first => {
+                self.pings.begin();
+                BY_CONTAINER
+            }
+            OUTWARD if was_theirs && was_inward => {
+                self.pings.forget();
+                0
+            }
+            // The first word to what the container said belongs to that, however late.
+            INWARD if has_rested && (was_inward || !was_theirs) => 0,
+            _ => before & BY_CONTAINER,
+        };
+        if exchange == BY_CONTAINER {
+            self.pings.note(direction == OUTWARD, bytes);
         }
-        let begun_by = if by_container { BY_CONTAINER } else { 0 };
-        self.moved.store(now << BITS | begun_by | direction, Ordering::Relaxed);
+        self.moved.store(now << BITS | exchange | direction, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -231,10 +242,11 @@ impl State {
         self.opened_at + Duration::from_millis(self.moved.load(Ordering::Relaxed) >> BITS)
     }
 
+    /// The client spoke last, and not to a ping; or it waits all the same.
     pub(crate) fn is_owed(&self) -> bool {
         let last = self.moved.load(Ordering::Relaxed);
-        let asks = last & INWARD != 0 && !(last & BY_CONTAINER != 0 && self.pings.come_again());
-        asks || self.awaited.load(Ordering::Relaxed)
+        let is_pong = last & BY_CONTAINER != 0 && self.pings.came_again();
+        (last & INWARD != 0 && !is_pong) || self.awaited.load(Ordering::Relaxed)
     }
 
     pub(crate) fn shown(&self) -> Shown {
@@ -283,7 +295,9 @@ mod tests {
     async fn an_answer_is_owed_to_whoever_began() {
         const IN: bool = true;
         const OUT: bool = false;
-        let table: [(&[(u64, bool)], bool); 14] = [
+        const PING: (u64, bool) = (30_000, OUT);
+        const PONG: (u64, bool) = (20, IN);
+        let table: [(&[(u64, bool)], bool); 18] = [
             (&[], false),
             (&[(0, IN)], true),
             (&[(0, IN), (600_000, OUT)], false),
@@ -295,12 +309,17 @@ mod tests {
             (&[(0, IN), (600_000, OUT), (1, IN)], true),
             // What the container says of itself may be a notice that the client goes to work upon; a ping comes again.
             (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN)], true),
-            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN), (30_000, OUT), (20, IN)], false),
-            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN), (30_000, OUT), (20, IN), (15_000, IN)], true),
-            (&[(0, IN), (1, OUT), (30_000, OUT), (20, IN), (30_000, OUT), (20, IN), (1, IN)], true),
+            (&[(0, IN), (1, OUT), PING, PONG, PING, PONG], true),
+            (&[(0, IN), (1, OUT), PING, PONG, PING, PONG, PING, PONG], false),
+            (&[(0, IN), (1, OUT), PING, PONG, PING, PONG, PING, (5000, IN)], false),
+            (&[(0, IN), (1, OUT), PING, PONG, PING, PONG, PING, PONG, (15_000, IN)], true),
+            (&[(0, IN), (1, OUT), PING, PONG, PING, PONG, PING, PONG, (1, IN)], true),
+            // One that came while the two were talking looks like a question, and the next like the answer to it.
+            (&[(0, IN), (1, OUT), (1, OUT), PONG, PING, PONG, PING, PONG, PING, PONG], false),
+            (&[(0, IN), PING, PONG, PING, PONG, PING, PONG], false),
             // Notices are alike too, but their answers are answered, at once or later.
-            (&[(0, IN), (1, OUT), (30_000, OUT), (1, IN), (1, OUT), (30_000, OUT), (1, IN)], true),
-            (&[(0, IN), (1, OUT), (30_000, OUT), (1, IN), (6000, OUT), (30_000, OUT), (1, IN)], true),
+            (&[(0, IN), (1, OUT), PING, (1, IN), (1, OUT), PING, (1, IN)], true),
+            (&[(0, IN), (1, OUT), PING, (1, IN), (6000, OUT), PING, (1, IN)], true),
         ];
         for (moves, owed) in table {
             assert_eq!(owed_after(moves).await, owed, "{moves:?}");

@@ -142,26 +142,31 @@ async fn that_no_local_port_is_left_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_listens_on_its_own_loopback_alone_is_told_what_to_change() {
-    let (bench, control, of, target) = launched().await;
-    let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();
-    let listener = |address: [u8; 4]| Socket {
-        local: (address, 8000).into(),
-        peer: None,
-        kind: SocketKind::Listening,
-        unread: 0,
-        last_received: None,
-        last_sent: None,
-    };
-    bench.fake.set_sockets(&body, Some(vec![listener([0, 0, 0, 0])]));
-    target.gave_up(&connect(&target), GaveUp::NotAccepted(MINUTE));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let refused = "refused 127.0.0.1:5123 to port 8000: its port did not accept within 60 s (wake_timeout)";
-    assert_eq!(last(&control, &of).await, refused);
-    bench.fake.set_sockets(&body, Some(vec![listener([127, 0, 0, 1])]));
-    let words = "unreachable: the image listens only on 127.0.0.1 inside: have its application listen on 0.0.0.0:8000, or on every address";
-    target.gave_up(&connect(&target), GaveUp::Closed);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(last(&control, &of).await, words);
+    let refused = "refused 127.0.0.1:5123 to port 8000: ";
+    let late = format!("{refused}its port did not accept within 60 s (wake_timeout)");
+    let closed = format!("{refused}nothing listens on its port; `docker logs` may say why");
+    let inside = "unreachable: the image listens only on 127.0.0.1 inside: have its application listen on 0.0.0.0:8000, or on every address";
+    for (address, why, words) in [
+        ([0, 0, 0, 0], GaveUp::NotAccepted(MINUTE), late.as_str()),
+        ([127, 0, 0, 1], GaveUp::NotAccepted(MINUTE), inside),
+        ([0, 0, 0, 0], GaveUp::Closed, closed.as_str()),
+        ([127, 0, 0, 1], GaveUp::Closed, inside),
+    ] {
+        let (bench, control, of, target) = launched().await;
+        let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();
+        let listener = Socket {
+            local: (address, 8000).into(),
+            peer: None,
+            kind: SocketKind::Listening,
+            unread: 0,
+            last_received: None,
+            last_sent: None,
+        };
+        bench.fake.set_sockets(&body, Some(vec![listener]));
+        target.gave_up(&connect(&target), why);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(last(&control, &of).await, words);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,8 +2,11 @@
 
 use super::Supervisor;
 use crate::endpoints::{Caller, GaveUp, WakeError};
-use engine::{Socket, SocketKind};
-use model::{Awake, Cause, Container, Counts, Effect, Event, EventKind, IdlePolicy, Keeper, Phase, Refusal};
+use engine::{EngineError, Socket, SocketKind};
+use model::{
+    Awake, Cause, Container, Counts, Effect, Event, EventKind, IdlePolicy, Keeper, Observation, Phase,
+    Refusal,
+};
 use std::sync::Arc;
 
 impl Supervisor {
@@ -90,14 +93,17 @@ impl Supervisor {
         );
     }
 
-    fn refuse(&self, Caller { peer, port }: Caller, why: Refusal) {
-        let event = self.event(EventKind::Refused, Cause::Refusal { peer, port, why });
-        self.shared.events.record_sparingly(event);
+    fn refuse(&self, caller: Caller, why: Refusal) {
+        self.shared.events.record_sparingly(self.refusal(caller, why));
+    }
+
+    fn refusal(&self, Caller { peer, port }: Caller, why: Refusal) -> Event {
+        self.event(EventKind::Refused, Cause::Refusal { peer, port, why })
     }
 
     /// The gateway closed a connection unserved.
     pub(super) fn gave_up(&self, caller: Caller, why: GaveUp) {
-        self.refuse(
+        let event = self.refusal(
             caller,
             match why {
                 GaveUp::NotAllowed => Refusal::NotAllowed,
@@ -107,22 +113,42 @@ impl Supervisor {
                 GaveUp::Closed => Refusal::Closed,
             },
         );
-        if matches!(why, GaveUp::NotAccepted(_) | GaveUp::Closed) {
-            self.ask_where_it_listens(caller.port);
+        // However many find nobody, the engine is asked once for all that are told together.
+        let is_news = !self.shared.events.was_just_told(&event);
+        match why {
+            // Or it has just ended, which is told by itself.
+            GaveUp::Closed if is_news => self.ask_where_it_listens(caller.port, Some(event)),
+            GaveUp::NotAccepted(_) if is_news => {
+                self.shared.events.record_sparingly(event);
+                self.ask_where_it_listens(caller.port, None);
+            }
+            _ => self.shared.events.record_sparingly(event),
         }
     }
 
-    /// The commonest reason: its application is bound to its own loopback, where nobody outside reaches it.
-    fn ask_where_it_listens(&self, port: u16) {
+    /// The commonest reason: its application is bound to its own loopback, where nobody outside reaches it. What is `refused` is told
+    /// if it runs.
+    fn ask_where_it_listens(&self, port: u16, refused: Option<Event>) {
         let Some(body) = self.container.engine_id.clone() else { return };
         let event = self.event(EventKind::Unreachable, Cause::OnlyInside { port });
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
-            match shared.engine.sockets(&body).await {
-                Ok(Some(sockets)) if listens_only_inside(&sockets, port) => {
-                    shared.events.record_sparingly(event)
+            let asked = async {
+                let runs = matches!(shared.engine.inspect(&body).await?, Observation::Running { .. });
+                Ok::<_, EngineError>(if runs {
+                    shared.engine.sockets(&body).await?.or(Some(vec![]))
+                } else {
+                    None
+                })
+            };
+            match asked.await {
+                Ok(Some(sockets)) => {
+                    refused.into_iter().for_each(|event| shared.events.record_sparingly(event));
+                    if listens_only_inside(&sockets, port) {
+                        shared.events.record_sparingly(event);
+                    }
                 }
-                Ok(_) => {}
+                Ok(None) => {}
                 Err(error) => {
                     tracing::debug!(%body, error = %crate::chain(&error), "cannot tell where it listens")
                 }
