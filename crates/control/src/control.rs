@@ -214,6 +214,14 @@ impl Control {
 }
 
 impl Shared {
+    /// Runs a task until it is over or the program ends.
+    pub(crate) fn run_to_the_end(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let ending = self.ending.clone();
+        self.tasks.spawn(async move {
+            ending.run_until_cancelled(task).await;
+        });
+    }
+
     /// Whether the reserves would still be there beside one more container that is started. A create has asked before.
     pub(crate) fn check_room_for(&self, priority: Priority) -> Result<(), NoRoom> {
         if priority == Priority::Create {

@@ -12,10 +12,7 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// Asks until the program ends.
 pub(crate) fn begin(shared: &Arc<Shared>) {
     let asking = Arc::clone(shared);
-    shared.tasks.spawn(async move {
-        let ending = asking.ending.clone();
-        ending.run_until_cancelled(ask(&asking)).await;
-    });
+    shared.run_to_the_end(async move { ask(&asking).await });
 }
 
 async fn ask(shared: &Shared) {

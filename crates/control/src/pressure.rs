@@ -13,10 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Watches until the program ends.
 pub(crate) fn begin(shared: &Arc<Shared>) {
     let watching = Arc::clone(shared);
-    shared.tasks.spawn(async move {
-        let ending = watching.ending.clone();
-        ending.run_until_cancelled(watch(&watching)).await;
-    });
+    shared.run_to_the_end(async move { watch(&watching).await });
 }
 
 async fn watch(shared: &Shared) {

@@ -13,10 +13,7 @@ pub(crate) const USE_RECORDED_EVERY: Duration = Duration::from_secs(10);
 /// Beats until the program ends.
 pub(crate) fn begin(shared: &Arc<Shared>) {
     let beating = Arc::clone(shared);
-    shared.tasks.spawn(async move {
-        let ending = beating.ending.clone();
-        ending.run_until_cancelled(beat(&beating)).await;
-    });
+    shared.run_to_the_end(async move { beat(&beating).await });
 }
 
 async fn beat(shared: &Shared) {

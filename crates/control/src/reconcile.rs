@@ -69,10 +69,7 @@ impl Reconciler {
 pub(crate) async fn begin(shared: &Arc<Shared>) -> Result<(), EngineError> {
     let events = subscribe(shared).await?;
     let following = Arc::clone(shared);
-    shared.tasks.spawn(async move {
-        let ending = following.ending.clone();
-        ending.run_until_cancelled(follow_for_good(&following, events)).await;
-    });
+    shared.run_to_the_end(async move { follow_for_good(&following, events).await });
     Ok(())
 }
 
