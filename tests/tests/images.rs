@@ -96,6 +96,18 @@ fn sd_django_answers_a_page() {
 }
 
 /// The sessions are inside: no connection of the gateway's counts, and only cron's report can say that there are two.
+/// Packages bring services for runit too: of two sshds on port 22 the one ended the other, and whoever it had just accepted.
+#[test]
+fn each_runs_its_own_services_and_no_others() {
+    for (image, services) in [
+        ("spin-docker/sd-base", "cron\nsshd"),
+        ("spin-docker/sd-postgres", "cron\npostgres\nsshd"),
+        ("spin-docker/sd-django", "cron\ngunicorn\nsshd"),
+    ] {
+        assert_eq!(docker(&["run", "--rm", image, "ls", "/etc/service/"]), services, "{image}");
+    }
+}
+
 #[test]
 fn sd_postgres_reports_its_connections_from_cron_to_whatever_port_is_set() {
     let daemon = Daemon::start(&[("check_in_port", "8081")]);
