@@ -143,6 +143,9 @@ impl Drop for Daemon {
             return;
         }
         let filter = format!("label=spin-docker.instance={}", self.instance);
+        if std::thread::panicking() {
+            show_logs(&filter);
+        }
         for (list, remove) in [
             (&["ps", "-aq", "--filter", &filter][..], &["rm", "-fv"][..]),
             (&["network", "ls", "-q", "--filter", &filter], &["network", "rm"]),
@@ -153,6 +156,15 @@ impl Drop for Daemon {
                 }
             }
         }
+    }
+}
+
+/// What the containers said last: why a server of theirs hung up on somebody stands nowhere else.
+fn show_logs(filter: &str) {
+    for id in docker_quietly(&["ps", "-aq", "--filter", filter]).unwrap_or_default().split_whitespace() {
+        eprintln!("the log of container {id}:");
+        let shown = Command::new("docker").args(["logs", "--timestamps", "--tail=40", id]).status();
+        shown.expect("the docker CLI is installed");
     }
 }
 
