@@ -95,7 +95,6 @@ fn sd_django_answers_a_page() {
     assert!(page.text.contains("<html"), "{}", page.text);
 }
 
-/// The sessions are inside: no connection of the gateway's counts, and only cron's report can say that there are two.
 /// Packages bring services for runit too: of two sshds on port 22 the one ended the other, and whoever it had just accepted.
 #[test]
 fn each_runs_its_own_services_and_no_others() {
@@ -108,6 +107,7 @@ fn each_runs_its_own_services_and_no_others() {
     }
 }
 
+/// The sessions are inside: no connection of the gateway's counts, and only cron's report can say that there are two.
 #[test]
 fn sd_postgres_reports_its_connections_from_cron_to_whatever_port_is_set() {
     let daemon = Daemon::start(&[("check_in_port", "8081")]);
