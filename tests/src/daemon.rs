@@ -1,5 +1,6 @@
 //! The built program, started on a free port with an instance and a data folder of its own.
 
+use crate::ports::Ports;
 use crate::{Client, docker_quietly, until};
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
@@ -25,6 +26,7 @@ pub struct Daemon {
     folder: tempfile::TempDir,
     settings: Vec<(String, String)>,
     group: Option<u32>,
+    ports: Ports,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -47,9 +49,10 @@ impl Daemon {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings: Vec<_> =
             settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let (child, log, base) = spawn(&instance, folder.path(), &settings, group);
+        let ports = Ports::take();
+        let (child, log, base) = spawn(&instance, folder.path(), &ports, &settings, group);
         let client = Client::new(&base, "spindocker");
-        Self { client, base, instance, folder, settings, group, child, log }
+        Self { client, base, instance, folder, settings, group, ports, child, log }
     }
 
     /// Asks it to end, as a service manager does, and gives its exit code.
@@ -86,7 +89,7 @@ impl Daemon {
     pub fn start_again(&mut self, settings: Settings<'_>) {
         self.settings.extend(settings.iter().map(|(name, value)| (name.to_string(), value.to_string())));
         (self.child, self.log, self.base) =
-            spawn(&self.instance, self.folder.path(), &self.settings, self.group);
+            spawn(&self.instance, self.folder.path(), &self.ports, &self.settings, self.group);
         self.client = Client::new(&self.base, "spindocker");
     }
 
@@ -97,7 +100,8 @@ impl Daemon {
 
     /// Runs another command of the program, to its end, with the daemon's settings.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = command(&self.instance, self.folder.path(), &self.settings, self.group);
+        let mut command =
+            command(&self.instance, self.folder.path(), &self.ports, &self.settings, self.group);
         command.args(arguments).output().expect("the program runs")
     }
 
@@ -180,10 +184,11 @@ type Log = Arc<Mutex<Vec<String>>>;
 fn spawn(
     instance: &str,
     folder: &Path,
+    ports: &Ports,
     settings: &[(String, String)],
     group: Option<u32>,
 ) -> (Child, Log, String) {
-    let mut command = command(instance, folder, settings, group);
+    let mut command = command(instance, folder, ports, settings, group);
     command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", program()));
     let log = follow(&mut child);
@@ -199,7 +204,13 @@ fn spawn(
 }
 
 /// The program with these settings and nothing else of ours.
-fn command(instance: &str, folder: &Path, settings: &[(String, String)], group: Option<u32>) -> Command {
+fn command(
+    instance: &str,
+    folder: &Path,
+    ports: &Ports,
+    settings: &[(String, String)],
+    group: Option<u32>,
+) -> Command {
     let mut command = group.map_or_else(|| Command::new(program()), |group| as_nobody(folder, group));
     command.env_clear();
     for name in ["PATH", "HOME", "DOCKER_HOST", "LD_PRELOAD", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
@@ -207,7 +218,8 @@ fn command(instance: &str, folder: &Path, settings: &[(String, String)], group: 
     }
     // A settings file says everything itself.
     let plain = |name: &&str| settings.iter().any(|(set, _)| set == *name || set == "@SPIN_DOCKER_CONFIG");
-    let defaults = [("listen", "127.0.0.1:0"), ("log", "debug"), ("check_in_port", "80")];
+    let range = ("endpoint_ports", ports.range());
+    let defaults = [("listen", "127.0.0.1:0"), ("log", "debug"), ("check_in_port", "80"), range];
     for (name, value) in defaults.iter().filter(|(name, _)| !plain(name)) {
         command.env(variable(name), value);
     }

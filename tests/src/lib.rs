@@ -11,6 +11,7 @@ pub mod freezer;
 mod http;
 pub mod pages;
 mod podman;
+mod ports;
 mod postgres;
 pub mod raw;
 mod redis;

@@ -169,7 +169,7 @@ fn whoever_hangs_up_on_a_frozen_one_does_not_keep_it_from_its_stop() {
 
 #[test]
 fn a_daemon_that_is_killed_over_frozen_ones_finds_them_and_one_that_ends_leaves_none() {
-    let mut daemon = Daemon::start(&[("endpoint_ports", "51800-51839")]);
+    let mut daemon = Daemon::start(&[]);
     let policy = json!({"freeze_after": "off"});
     let made: Vec<Value> = (0..5).map(|_| create(&daemon, test_image(), &policy)).collect();
     let open: Vec<TcpStream> = made

@@ -37,7 +37,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_lost_data_folder_is_restored_from_a_backup_that_was_taken_while_the_daemon_ran() {
-    let mut daemon = Daemon::start(&[("endpoint_ports", "51880-51919")]);
+    let mut daemon = Daemon::start(&[]);
     let made = daemon.client.create(test_image());
     let uri = text(&made, "uri");
     let to = tempfile::tempdir().unwrap();
@@ -71,7 +71,7 @@ fn network_names(daemon: &Daemon) -> String {
 /// As a package leaves a machine: its daemon has run once, and made a store, a key and a network.
 #[test]
 fn what_a_first_start_made_makes_way_and_the_restored_store_has_its_network() {
-    let mut daemon = Daemon::start(&[("endpoint_ports", "52500-52539")]);
+    let mut daemon = Daemon::start(&[]);
     let made = daemon.client.create(test_image());
     let to = tempfile::tempdir().unwrap();
     let file = to.path().join("b");

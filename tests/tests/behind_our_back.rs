@@ -45,7 +45,7 @@ fn what_the_docker_cli_does_is_seen_within_a_second() {
 
 #[test]
 fn what_happened_while_the_daemon_was_away_is_seen_at_its_start() {
-    let mut daemon = Daemon::start(&[("endpoint_ports", "51960-51999")]);
+    let mut daemon = Daemon::start(&[]);
     let containers: Vec<_> = (0..3).map(|_| daemon.client.create(test_image())).collect();
     let ids: Vec<_> = containers.iter().map(|container| text(container, "container_id")).collect();
     daemon.kill();
@@ -68,7 +68,7 @@ fn what_happened_while_the_daemon_was_away_is_seen_at_its_start() {
 
 #[test]
 fn strangers_with_our_labels_are_reported_and_left_alone() {
-    let mut daemon = Daemon::start(&[("endpoint_ports", "51920-51959")]);
+    let mut daemon = Daemon::start(&[]);
     let label = format!("spin-docker.instance={}", daemon.instance);
     let stranger = docker(&["run", "-d", "--label", &label, "--label", "spin-docker.id=abc", test_image()]);
     daemon.end();

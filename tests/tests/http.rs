@@ -140,14 +140,14 @@ fn starting_while_stopping_ends_with_it_running() {
 
 #[test]
 fn more_ports_than_the_range_holds_is_said_with_the_arithmetic() {
-    let daemon = Daemon::start(&[("endpoint_ports", "50990-50993")]);
+    let daemon = Daemon::start(&[("endpoint_ports", "20990-20993")]);
     let client = &daemon.client;
     client.create(test_image());
     let answer = client.post("/v1/containers", &format!("image={}", test_image()));
     assert_eq!(answer.status, 503, "{}", answer.text);
     assert!(!answer.header("retry-after").is_empty());
     let message = answer.json()["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("50990-50993 holds 4: 3 in use"), "{message}");
+    assert!(message.contains("20990-20993 holds 4: 3 in use"), "{message}");
     assert_eq!(client.get("/v1/containers").json().as_array().unwrap().len(), 1);
 }
 

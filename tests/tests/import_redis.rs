@@ -201,7 +201,7 @@ fn web_server() -> String {
 
 #[test]
 fn what_cannot_be_begun_is_one_clear_message() {
-    let (redis, mut daemon) = (Redis::start(), Daemon::start(&[("endpoint_ports", "52040-52079")]));
+    let (redis, mut daemon) = (Redis::start(), Daemon::start(&[]));
     let refused = |daemon: &Daemon, url: &str, word: &str| {
         let (told, code) = import(daemon, &[url]);
         assert_eq!((code, told.lines().count()), (Some(1), 1), "{told}");

@@ -17,7 +17,7 @@ fn the_first_line_after_the_create_just_works() {
 
 #[test]
 fn a_port_is_ours_asleep_or_not_and_rests_after_a_delete() {
-    let daemon = Daemon::start(&[("endpoint_ports", "51000-51011")]);
+    let daemon = Daemon::start(&[("endpoint_ports", "20000-20011")]);
     let client = &daemon.client;
     let container = client.create(test_image());
     let (uri, port) = (text(&container, "uri"), text(&container, "app_port"));
@@ -44,17 +44,17 @@ fn a_port_is_ours_asleep_or_not_and_rests_after_a_delete() {
 
 #[test]
 fn a_port_that_somebody_holds_is_another_for_a_new_one_and_a_retry_for_an_old_one() {
-    let held = TcpListener::bind("127.0.0.1:51020").unwrap();
-    let mut daemon = Daemon::start(&[("endpoint_ports", "51020-51040")]);
+    let held = TcpListener::bind("127.0.0.1:20020").unwrap();
+    let mut daemon = Daemon::start(&[("endpoint_ports", "20020-20040")]);
     let container = daemon.client.create(test_image());
     let uri = text(&container, "uri").to_owned();
-    assert_eq!(container["ssh_port"], "51021", "51020 is passed over");
+    assert_eq!(container["ssh_port"], "20021", "20020 is passed over");
     drop(held);
     assert_eq!(daemon.end(), Some(0));
-    let held = TcpListener::bind("127.0.0.1:51022").unwrap();
+    let held = TcpListener::bind("127.0.0.1:20022").unwrap();
     daemon.start_again(&[]);
     let shown = daemon.client.show(&uri);
-    assert!(shown["failure"].as_str().unwrap().contains("51022"), "{shown}");
+    assert!(shown["failure"].as_str().unwrap().contains("20022"), "{shown}");
     drop(held);
     until("the port is ours again", Duration::from_secs(5), || {
         daemon.client.show(&uri)["failure"].is_null().then_some(())

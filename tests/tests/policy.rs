@@ -89,7 +89,7 @@ fn a_request_wins_over_the_image_and_the_image_over_the_settings() {
 
 #[test]
 fn a_change_holds_at_once_outlives_a_crash_and_is_taken_back() {
-    let mut daemon = Daemon::start(&[("endpoint_ports", "52080-52119")]);
+    let mut daemon = Daemon::start(&[]);
     let container = daemon.client.create(test_image());
     let uri = text(&container, "uri").to_owned();
     let changed = daemon.client.patch(&uri, "policy.initial_timeout_interval=4h&policy.wake_from=10.0.0.0/8");

@@ -66,7 +66,7 @@ fn everything_of_ours_goes_and_nothing_of_anybody_elses() {
 /// The daemon is killed, and its network removed by hand: nobody is left who knows of the rule on its bridge, but for its name.
 #[test]
 fn the_rule_of_a_network_that_was_removed_meanwhile_goes_at_the_next_start() {
-    let mut daemon = Daemon::start(&[("endpoint_ports", "52540-52579")]);
+    let mut daemon = Daemon::start(&[]);
     let id = |daemon: &Daemon| docker(&["network", "inspect", "-f", "{{slice .Id 0 12}}", &daemon.network()]);
     let has_rule = |id: &str| {
         let rules = Command::new("iptables").args(["-w", "-t", "nat", "-S"]).output().unwrap();

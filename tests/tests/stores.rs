@@ -73,7 +73,7 @@ fn two_under_one_name_keep_out_of_each_others_way() {
 
 #[test]
 fn a_lost_store_is_begun_anew_beside_what_it_knew() {
-    let mut daemon = Daemon::start(&[("endpoint_ports", "52120-52159")]);
+    let mut daemon = Daemon::start(&[]);
     let lost = works(&daemon);
     daemon.kill();
     let before = state(id(&lost));
@@ -97,8 +97,7 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn yesterdays_store_gives_nothing_out_twice() {
     let (folder, yesterday) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut daemon =
-        Daemon::start(&[("data_dir", folder.path().to_str().unwrap()), ("endpoint_ports", "52160-52199")]);
+    let mut daemon = Daemon::start(&[("data_dir", folder.path().to_str().unwrap())]);
     let deleted = works(&daemon);
     assert_eq!(daemon.end(), Some(0));
     copy(folder.path(), yesterday.path());

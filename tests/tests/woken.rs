@@ -114,7 +114,7 @@ fn what_the_engine_took_with_it_is_woken_and_started_where_its_policy_says_so() 
 #[test]
 fn what_a_reboot_ended_is_woken_and_started_where_its_policy_says_so() {
     let mut dockerd = Dockerd::start();
-    let mut daemon = Daemon::start(&[("engine_host", &dockerd.host()), ("endpoint_ports", "51840-51879")]);
+    let mut daemon = Daemon::start(&[("engine_host", &dockerd.host())]);
     let pair = Pair::create(&daemon);
     daemon.kill();
     dockerd.lose_power();
