@@ -81,7 +81,10 @@ impl ToSchema for ChangeContainer {
 
 impl PartialSchema for ChangeContainer {
     fn schema() -> RefOr<Schema> {
-        let policy = Ref::from_schema_name(PolicyRequest::name());
+        let policy = Ref::builder()
+            .ref_location_from_schema_name(PolicyRequest::name())
+            .description(Some("What its owner says of its idle policy from now on"))
+            .build();
         any_of(wishes().property("policy", policy), ["status", "depth", "policy"].map(str::to_owned))
     }
 }

@@ -67,7 +67,10 @@ impl std::fmt::Display for MissingPort {
         let port = self.port;
         match &self.why {
             None => {
-                write!(f, "another program holds port {port} of the host; it is taken as soon as it is free")
+                write!(
+                    f,
+                    "another program, or a connection of one, holds port {port} of the host; it is taken as soon as it is free"
+                )
             }
             Some(why) => {
                 write!(f, "port {port} of the host cannot be had ({why}); it is tried again each second")
@@ -368,7 +371,7 @@ mod tests {
     #[test]
     fn a_port_that_cannot_be_had_says_why() {
         let held = MissingPort { port: 49_153, why: None };
-        assert!(held.to_string().starts_with("another program holds port 49153"));
+        assert!(held.to_string().starts_with("another program, or a connection of one, holds port 49153"));
         let other = MissingPort { port: 49_153, why: Some("Too many open files".into()) };
         assert!(other.to_string().starts_with("port 49153 of the host cannot be had (Too many open files)"));
     }

@@ -2,7 +2,7 @@
 
 use crate::body::Fields;
 use crate::error::Failure;
-use crate::input::{InPath, InQuery, truth};
+use crate::input::{InPath, InQuery, truth, truth_schema};
 use crate::{App, problems};
 use api::{
     ChangeContainer, ChangeForm, ContainerBody, CreateContainer, CreateForm, Kind, PolicyRequest,
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::Object;
 
 /// JSON that is written already.
 pub(crate) struct Written(Bytes);
@@ -37,10 +38,13 @@ pub(crate) const ID: &str =
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// Compare every container with the engine first.
     #[serde(default, deserialize_with = "truth")]
-    #[param(schema_with = crate::input::truth_schema)]
+    #[param(schema_with = audit_schema)]
     audit: bool,
+}
+
+fn audit_schema() -> Object {
+    truth_schema("Compare every container with the engine first")
 }
 
 /// List every container that was made and not deleted, oldest first

@@ -28,8 +28,9 @@ pub(crate) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, 
     spelt.map(|position| position % 2 == 0).ok_or_else(|| D::Error::custom("it must be true or false"))
 }
 
-pub(crate) fn truth_schema() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(TRUTHS)).build()
+/// Its schema. What it is for stands in there: utoipa drops a field's comment where it is told the schema.
+pub(crate) fn truth_schema(about: &str) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(TRUTHS)).description(Some(about)).build()
 }
 
 impl From<PathRejection> for Failure {

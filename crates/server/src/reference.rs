@@ -135,11 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_is_on_it() {
+    fn every_operation_is_on_it_and_no_row_is_silent() {
         let page = api_reference();
         let document = serde_json::to_value(openapi()).unwrap();
         for (path, method, _) in operations(&document) {
             assert!(page.contains(&format!("### {} {path}\n", method.to_uppercase())), "{method} {path}");
         }
+        let silent: Vec<_> = page.lines().filter(|line| line.ends_with("|  |")).collect();
+        assert!(silent.is_empty(), "each row says what it is: {silent:?}");
     }
 }

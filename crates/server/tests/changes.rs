@@ -121,6 +121,15 @@ async fn a_start_while_it_stops_waits_for_the_stop_and_answers_running() {
 }
 
 #[tokio::test]
+async fn what_stops_does_not_run_so_that_it_neither_freezes_nor_thaws() {
+    let (bench, uri) = with_one().await;
+    bench.fake.slow(Call::Stop, Duration::from_millis(100));
+    bench.send("PATCH", &uri, "status=stopped").await;
+    let freeze = bench.send("PATCH", &uri, "depth=frozen").await;
+    says(&freeze, 409, "not-running", "The container does not run, so it can neither freeze nor thaw");
+}
+
+#[tokio::test]
 async fn a_stop_while_it_starts_wins_and_the_start_is_told_so() {
     let (bench, uri) = with_one().await;
     bench.send("PATCH", &uri, "status=stopped").await;

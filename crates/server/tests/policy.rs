@@ -119,7 +119,7 @@ async fn a_mistake_is_told_and_nothing_of_the_request_is_done() {
         ),
         (
             json!({"freeze_after": "soon"}),
-            "policy: freeze_after is \"soon\"; it takes seconds, a duration such as 2h or 30m, or off",
+            "policy: freeze_after is \"soon\"; it takes seconds, a duration such as 2h or 30m (w, d, h, m and s), or off",
         ),
         (json!({"busy_cpu": 0}), "policy: busy_cpu is \"0\"; it takes a share of one core"),
         (

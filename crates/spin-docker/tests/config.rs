@@ -128,7 +128,7 @@ fn lists_and_switches_are_given_as_each_source_has_them() {
 
 #[test]
 fn every_setting_refuses_what_it_does_not_take() {
-    let duration = "seconds, or a duration such as 2h, 30m or 1h30m, more than 0";
+    let duration = "seconds, or a duration such as 2h, 30m or 1h30m (w, d, h, m and s), more than 0";
     let table = [
         ("listen", "8080", "8080", "an address with a port, such as 127.0.0.1:8080"),
         ("allow_default_password", "'perhaps'", "\"perhaps\"", "true or false"),
@@ -363,7 +363,7 @@ fn every_term_of_the_idle_policy_is_a_setting() {
         program.complaints(&["--expires-after", "soon", "--ignore-from", "10.0.0.0/33"]),
         [
             "--ignore-from is \"10.0.0.0/33\"; allowed: addresses or networks, such as 10.0.0.0/8, separated by commas",
-            "--expires-after is \"soon\"; allowed: seconds, a duration such as 2h or 30m, or off",
+            "--expires-after is \"soon\"; allowed: seconds, a duration such as 2h or 30m (w, d, h, m and s), or off",
             "config.toml:4: quiet_below is \"off\"; allowed: bytes a time, such as 1KiB/min, 100B/s or 0",
         ]
     );

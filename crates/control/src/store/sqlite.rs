@@ -27,7 +27,7 @@ impl Sqlite {
     /// Opens the database in this folder, making both where they are missing; the folder is ours alone (mode 0700).
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
-        make_private(folder).map_err(|source| database("make the folder of", &path, source))?;
+        make_private(folder).map_err(|source| database("make the `data_dir`", folder, source))?;
         make_ours(&path).map_err(|source| database("open", &path, source))?;
         let (mut connection, version) = newer::open(&path)?;
         if (1..STEPS.len()).contains(&version) {

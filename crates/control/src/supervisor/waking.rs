@@ -95,9 +95,13 @@ impl Supervisor {
     pub(super) fn answer_sleepers(&mut self) {
         if !self.sleeper.by_hand.is_empty() && self.container.phase.is_settled() {
             let (view, depth, why) = (self.handle.view(), self.container.phase.depth(), self.why_awake());
+            let not_so = match (depth, why) {
+                (Depth::Stopped, None) => CommandError::NotRunning,
+                (depth, why) => CommandError::NotSo(depth, why),
+            };
             for (wanted, answer) in self.sleeper.by_hand.drain(..) {
                 let so = (depth == wanted).then(|| view.clone());
-                reply(answer, so.ok_or_else(|| CommandError::NotSo(depth, why.clone())));
+                reply(answer, so.ok_or_else(|| not_so.clone()));
             }
         }
         if self.sleeper.wakers.is_empty() {

@@ -105,7 +105,9 @@ impl Trouble {
             Self::NoPort => "The image of this container exposes no port for HTTP.".to_owned(),
             Self::Method => "A container's page takes no CONNECT.".to_owned(),
             Self::Framing => "The request says in two ways how long its body is.".to_owned(),
-            Self::Stopped => "The container was stopped. Start it, and ask again.".to_owned(),
+            Self::Stopped => {
+                "The container is stopped, and no connection starts it. Start it (PATCH with status=running), and ask again.".to_owned()
+            },
             Self::Asleep => "The container sleeps, and requests such as this one do not wake it.".to_owned(),
             Self::NotAwake(why) => format!("The container does not wake: {why}."),
             Self::TooLate => "The container did not accept a connection in time.".to_owned(),

@@ -84,7 +84,7 @@ fn one_that_was_stopped_says_so() {
     bench.set(Reach::Refuse);
     let answer = bench.get("");
     assert!(
-        has(&answer, 503) && !answer.contains("retry-after") && answer.contains("was stopped"),
+        has(&answer, 503) && !answer.contains("retry-after") && answer.contains("no connection starts it"),
         "{answer}"
     );
 }

@@ -41,8 +41,8 @@ macro_rules! terms {
     };
 }
 
-const A_DURATION: &str = "seconds, or a duration such as 2h, 30m or 1h30m, more than 0";
-const A_DURATION_OR_OFF: &str = "seconds, a duration such as 2h or 30m, or off";
+const A_DURATION: &str = "seconds, or a duration such as 2h, 30m or 1h30m (w, d, h, m and s), more than 0";
+const A_DURATION_OR_OFF: &str = "seconds, a duration such as 2h or 30m (w, d, h, m and s), or off";
 const A_SWITCH: &str = "true or false";
 const ADDRESSES: &str = "addresses or networks, such as 10.0.0.0/8, separated by commas";
 const PATTERNS: &str = "patterns, separated by commas, in which * is any text";

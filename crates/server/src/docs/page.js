@@ -78,7 +78,7 @@ function curl(path, method, operation, type, value) {
 function parameters(operation) {
   if (!operation.parameters?.length) return null;
   const rows = operation.parameters.map((each) =>
-    [code(each.name), each.in, shape(each.schema), prose(each.description)]);
+    [code(each.name), each.in, shape(each.schema), prose(each.description ?? each.schema.description)]);
   return [element("h4", {}, "Parameters"), table("Parameters", ["Name", "In", "Takes", "What it is"], rows)];
 }
 

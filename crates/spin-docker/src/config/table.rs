@@ -178,7 +178,7 @@ settings! {
             "a percentage from 1 to 100, or off";
         /// How long requests and connections may take to end after SIGTERM.
         shutdown_grace: Duration = Default::Text("10"), one(duration),
-            "seconds, or a duration such as 30s or 1m, more than 0";
+            "seconds, or a duration such as 30s or 1m (w, d, h, m and s), more than 0";
     }
     "Endpoints and the network" {
         /// Where containers' stable ports are bound.
