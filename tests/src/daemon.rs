@@ -100,9 +100,15 @@ impl Daemon {
 
     /// Runs another command of the program, to its end, with the daemon's settings.
     pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program runs")
+    }
+
+    /// Another command of the program, with the daemon's settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command =
             command(&self.instance, self.folder.path(), &self.ports, &self.settings, self.group);
-        command.args(arguments).output().expect("the program runs")
+        command.args(arguments);
+        command
     }
 
     /// The variables that give another command of the program its settings, but for those that only `serve` minds.

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tests::{Daemon, Redis, ask, docker, docker_quietly, test_image, text, until};
 
@@ -16,21 +20,34 @@ struct Old {
 
 impl Old {
     fn run(name: &str) -> Self {
-        let name = format!("t-2014-{}-{name}", std::process::id());
-        let id = docker(&["run", "-d", "-P", "--name", &name, test_image()]);
-        let write = format!("echo of {name} >/root/file; echo of {name} >/anonymous/file");
-        let old = Self { id, name };
+        let old = Self::of(name, &["-e", "OF_2014=kept", test_image()]);
+        let write = format!("echo of {0} >/root/file; echo of {0} >/anonymous/file", old.name);
         docker(&["exec", &old.id, "sh", "-c", &write]);
         old
+    }
+
+    fn of(name: &str, image: &[&str]) -> Self {
+        let name = format!("t-2014-{}-{name}", std::process::id());
+        let id = docker(&[&["run", "-d", "-P", "--name", &name], image].concat());
+        Self { id, name }
+    }
+
+    fn name(&self) -> String {
+        docker(&["inspect", "-f", "{{.Name}}", &self.id])
+    }
+
+    fn runs(&self) -> bool {
+        docker(&["inspect", "-f", "{{.State.Running}}", &self.id]) == "true"
     }
 
     /// Into Redis, as the old program has it.
     fn record(&self, redis: &Redis, status: &str) {
         let key = format!("containers:{}", self.id);
-        let name = format!("/{}", self.name);
+        let (name, uri) = (format!("/{}", self.name), format!("/v1/containers/{}", self.id));
         let fields = [
             ("status", status),
             ("name", &name),
+            ("uri", &uri),
             ("active", "0"),
             ("ssh_port", "49155"),
             ("image", test_image()),
@@ -100,8 +117,8 @@ fn what_was_stopped_moves_with_all_it_has_and_what_runs_once_it_may_be_stopped()
     assert!(line(&told, &runner.id).starts_with("runs, and is left so"), "{told}");
     assert!(line(&told, &"a".repeat(64)).starts_with("gone from the engine"), "{told}");
     assert!(told.contains("1 moved, 0 here already or before, 1 left running, 1 gone"), "{told}");
-    assert_eq!(docker(&["inspect", "-f", "{{.State.Running}}", &runner.id]), "true");
-    assert_eq!(docker(&["inspect", "-f", "{{.Name}}", &sleeper.id]), format!("/{}-2014", sleeper.name));
+    assert!(runner.runs());
+    assert_eq!(sleeper.name(), format!("/{}-2014", sleeper.name));
 
     let (again, _) = import(&daemon, &[&redis.url(), "--stop"]);
     assert!(line(&again, &sleeper.id).starts_with("here already"), "{again}");
@@ -123,6 +140,8 @@ fn what_was_stopped_moves_with_all_it_has_and_what_runs_once_it_may_be_stopped()
         let body = daemon.client.show(&uri);
         assert_ne!(text(&body, "engine_id"), old.id);
         assert!(body["warnings"].as_array().is_none_or(Vec::is_empty), "{body}");
+        let kept = docker(&["exec", text(&body, "engine_id"), "printenv", "OF_2014"]);
+        assert_eq!(kept, "kept", "its environment is the one that it had");
         for file in ["/root/file", "/anonymous/file"] {
             assert_eq!(docker(&["exec", text(&body, "engine_id"), "cat", file]), format!("of {}", old.name));
         }
@@ -136,6 +155,9 @@ fn what_was_stopped_moves_with_all_it_has_and_what_runs_once_it_may_be_stopped()
     daemon.end();
     let (after, _) = import(&daemon, &[&redis.url()]);
     assert!(line(&after, &sleeper.id).starts_with("moved before, and deleted here since"), "{after}");
+    docker(&["rm", &format!("{}-2014", runner.name)]);
+    let (last, _) = import(&daemon, &[&redis.url()]);
+    assert!(line(&last, &runner.id).starts_with("gone from the engine"), "{last}");
 }
 
 #[test]
@@ -222,13 +244,101 @@ fn what_cannot_be_begun_is_one_clear_message() {
 /// The engine refuses the new body: the old one is as it was, and the store knows of nothing.
 #[test]
 fn a_move_that_fails_leaves_all_as_it_was() {
-    let (old, redis, daemon) = (Old::run("failing"), Redis::start(), nobody());
+    let (asleep, awake) = (Old::run("asleep"), Old::run("awake"));
+    let deaf = Old::of("deaf", &["--init", "debian:bookworm-slim", "sleep", "600"]);
+    let (redis, daemon) = (Redis::start(), nobody());
+    docker(&["stop", "-t", "1", &asleep.id]);
+    [&asleep, &awake, &deaf].iter().for_each(|old| old.record(&redis, "running"));
+    let (told, code) = import(&daemon, &[&redis.url(), "--stop", "--memory", "6m", "--cpus", "512"]);
+    assert_eq!(code, Some(1), "{told}");
+    for (old, runs, why) in [
+        (&asleep, false, "the engine cannot create"),
+        (&awake, true, "the engine cannot create"),
+        (&deaf, true, "does not expose any ports"),
+    ] {
+        let told = line(&told, &old.id);
+        assert!(told.starts_with("failed, and is as it was (") && told.contains(why), "{told}");
+        assert_eq!((old.name(), old.runs()), (format!("/{}", old.name), runs));
+    }
+    docker(&["rm", "-f", &deaf.id]);
+    assert_eq!(import(&daemon, &[&redis.url()]).1, Some(0), "and the others can be moved later");
+}
+
+/// What its owner called so is no body that an import has put aside.
+#[test]
+fn one_whose_own_name_ends_as_the_old_bodies_do_moves_too() {
+    let (old, redis, daemon) = (Old::run("site-2014"), Redis::start(), nobody());
     docker(&["stop", "-t", "1", &old.id]);
     old.record(&redis, "stopped");
-    let limit = ["--memory", "6m", "--cpus", "512"];
-    let (told, code) = import(&daemon, &[&[redis.url().as_str()], limit.as_slice()].concat());
-    assert_eq!(code, Some(1), "{told}");
-    assert!(line(&told, &old.id).starts_with("failed, and is as it was (the engine cannot create"), "{told}");
-    assert_eq!(docker(&["inspect", "-f", "{{.Name}}", &old.id]), format!("/{}", old.name));
-    assert_eq!(import(&daemon, &[&redis.url()]).1, Some(0), "and it can be moved later");
+    let (told, _) = import(&daemon, &[&redis.url()]);
+    assert!(line(&told, &old.id).starts_with("moved, app_port "), "{told}");
+    assert_eq!(old.name(), format!("/{}-2014", old.name));
+}
+
+/// Hands everything on to the engine, and keeps for itself what it answers to a create.
+fn engine_that_never_answers_a_create(folder: &Path) -> String {
+    let socket = folder.join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let engine = UnixStream::connect("/var/run/docker.sock").unwrap();
+            let silent = Arc::new(AtomicBool::new(false));
+            let (back, to) = (engine.try_clone().unwrap(), client.try_clone().unwrap());
+            let says = Arc::clone(&silent);
+            std::thread::spawn(move || {
+                hand_on(client, engine, |bytes| {
+                    let is_create = String::from_utf8_lossy(bytes).contains("/containers/create");
+                    says.fetch_or(is_create, Ordering::Relaxed);
+                    true
+                });
+            });
+            std::thread::spawn(move || hand_on(back, to, |_| !silent.load(Ordering::Relaxed)));
+        }
+    });
+    format!("unix://{}", socket.display())
+}
+
+fn hand_on(mut from: UnixStream, mut to: UnixStream, may_pass: impl Fn(&[u8]) -> bool) {
+    let mut buffer = [0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if may_pass(&buffer[..length]) && to.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+/// It has a second body by then, under the old one's name, of which the store knows the intent alone.
+#[test]
+fn an_import_that_is_cut_off_is_undone_by_the_next() {
+    let (old, redis, daemon) = (Old::run("cut-off"), Redis::start(), nobody());
+    docker(&["stop", "-t", "1", &old.id]);
+    old.record(&redis, "stopped");
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine_that_never_answers_a_create(folder.path());
+    let mut cut_off =
+        daemon.command(&["import-redis", &redis.url(), "--engine-host", &engine]).spawn().unwrap();
+    let half = until("there is a second body", Duration::from_secs(30), || {
+        docker_quietly(&["inspect", "-f", "{{.Id}}", &old.name]).ok().filter(|id| *id != old.id)
+    });
+    cut_off.kill().unwrap();
+    cut_off.wait().unwrap();
+    assert_eq!(old.name(), format!("/{}-2014", old.name));
+
+    let (told, _) = import(&daemon, &[&redis.url(), "--memory", "6m", "--cpus", "512"]);
+    assert!(line(&told, &old.id).starts_with("failed, and is as it was ("), "{told}");
+    assert_eq!(old.name(), format!("/{}", old.name), "it is called as before");
+    assert!(docker_quietly(&["inspect", &half]).is_err(), "and nothing else is there");
+    let (told, _) = import(&daemon, &[&redis.url()]);
+    assert!(line(&told, &old.id).starts_with("moved, app_port "), "{told}");
+}
+
+#[test]
+fn a_redis_with_a_password_is_read_by_a_variable_that_nobody_sees() {
+    let (redis, daemon) = (Redis::start(), nobody());
+    redis.run(&[b"CONFIG", b"SET", b"requirepass", b"sesame"]);
+    let (told, code) = import(&daemon, &[&redis.url()]);
+    assert!(code == Some(1) && told.contains("NOAUTH"), "{told}");
+    let url = redis.url().replace("redis://", "redis://:sesame@");
+    let output = daemon.command(&["import-redis"]).env("REDIS_URL", url).output().unwrap();
+    assert!(said(&output).starts_with("0 moved"), "{}", said(&output));
 }

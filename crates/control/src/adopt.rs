@@ -31,6 +31,8 @@ pub struct Adopter {
 pub struct Adopted {
     /// What the world calls it, and goes on to.
     pub container_id: ContainerId,
+    /// What the engine calls it, without a slash. Its new body gets this name.
+    pub name: String,
     /// Its image, as it was asked for once.
     pub image: String,
     /// The image that its new body is made of.
@@ -86,10 +88,14 @@ impl Adopter {
         let request = CreateRequest { image: adopted.image.clone(), ..CreateRequest::default() };
         let mut container = conceive(Key::new(mint()), &request, &image, &allotment, now);
         container.container_id = Some(adopted.container_id.clone());
+        container.name = format!("/{}", adopted.name);
         let written = self.store.commit(&[Change::Put(Arc::new(container.clone())), self.ledger.trails()]);
         written.map_err(|error| CreateError::Store(Arc::new(error)))?;
         let spec = spec(&self.settings, &self.owner, self.network.clone(), &container, &image, Vec::new());
-        Ok((container, ContainerSpec { image: adopted.saved.clone(), ..spec }))
+        Ok((
+            container,
+            ContainerSpec { name: Some(adopted.name.clone()), image: adopted.saved.clone(), ..spec },
+        ))
     }
 
     /// It has its body: from now on it is one that was stopped for idleness, which a connection wakes.

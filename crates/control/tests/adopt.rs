@@ -13,6 +13,7 @@ use std::sync::Arc;
 fn adopted() -> Adopted {
     Adopted {
         container_id: ContainerId::new("2".repeat(64)),
+        name: "hungry_bell".into(),
         image: "as/asked".into(),
         saved: "image".into(),
     }

@@ -1,4 +1,4 @@
-//! The keys of the 2014 program: `containers:ID`, a hash of seven fields; `ips:ADDRESS`, the id of who checks in from there.
+//! The keys of the 2014 program: `containers:ID`, a hash of eight fields; `ips:ADDRESS`, the id of who checks in from there.
 
 use super::record::Record;
 use anyhow::anyhow;

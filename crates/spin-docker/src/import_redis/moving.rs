@@ -17,6 +17,11 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What the old body's name ends with.
 const OLD: &str = "-2014";
 
+/// What an old body is called once there is a new one.
+fn aside(name: &str) -> String {
+    format!("{name}{OLD}")
+}
+
 /// What became of one.
 pub(super) enum Outcome {
     /// It is ours, and sleeps.
@@ -101,9 +106,8 @@ impl Mover {
         let Some(old) = half.container_id.as_ref().map(|id| EngineId::new(id.as_str())) else {
             return Ok(());
         };
-        if let Some(foreign) = self.docker.foreign(&old).await?
-            && let Some(name) = foreign.name.strip_suffix(OLD)
-        {
+        let (foreign, name) = (self.docker.foreign(&old).await?, half.name.trim_start_matches('/'));
+        if foreign.is_some_and(|foreign| foreign.name == aside(name)) {
             self.docker.rename(&old, name).await?;
         }
         Ok(())
@@ -119,18 +123,28 @@ impl Mover {
         }
         let old = EngineId::new(record.id.as_str());
         let Some(foreign) = self.docker.foreign(&old).await? else { return Ok(Outcome::Gone) };
-        if foreign.name.ends_with(OLD) {
+        // One may have been called so all its life.
+        if foreign.name.ends_with(OLD) && record.name.as_ref() != Some(&foreign.name) {
             return Ok(Outcome::Before);
         }
         if foreign.running && !self.stop {
             return Ok(Outcome::Running);
         }
         self.reserves.check(&self.room, 0)?;
-        if foreign.running {
-            self.docker.stop(&old, GRACE).await?;
+        if !foreign.running {
+            return self.copy(record, &old, &foreign).await;
         }
-        let saved = self.docker.commit(&old).await?;
-        let moved = self.make(record, &old, &foreign, &saved).await;
+        self.docker.stop(&old, GRACE).await?;
+        let moved = self.copy(record, &old, &foreign).await;
+        if moved.is_err() {
+            self.docker.start(&old).await.context("it was stopped, and does not start again")?;
+        }
+        moved
+    }
+
+    async fn copy(&mut self, record: &Record, old: &EngineId, foreign: &Foreign) -> anyhow::Result<Outcome> {
+        let saved = self.docker.commit(old).await?;
+        let moved = self.make(record, old, foreign, &saved).await;
         if moved.is_err()
             && let Err(error) = self.docker.remove_image(&saved).await
         {
@@ -146,11 +160,15 @@ impl Mover {
         foreign: &Foreign,
         saved: &str,
     ) -> anyhow::Result<Outcome> {
-        let adopted =
-            Adopted { container_id: record.id.clone(), image: record.image.clone(), saved: saved.to_owned() };
+        let adopted = Adopted {
+            container_id: record.id.clone(),
+            name: foreign.name.clone(),
+            image: record.image.clone(),
+            saved: saved.to_owned(),
+        };
         let (container, spec) = self.adopter.intend(&self.docker, &adopted).await?;
         let app_port = container.app_host_port();
-        match self.body(old, foreign, spec).await {
+        match self.body(old, &foreign.name, spec).await {
             Ok(made) => self.adopter.settle(container, made)?,
             Err(error) => return Err(self.undo(container, error)),
         }
@@ -158,10 +176,9 @@ impl Mover {
     }
 
     /// The old body makes way for the name first. Where there is no new one, it gets it back.
-    async fn body(&self, old: &EngineId, foreign: &Foreign, spec: ContainerSpec) -> anyhow::Result<Created> {
-        let name = &foreign.name;
-        self.docker.rename(old, &format!("{name}{OLD}")).await?;
-        let spec = ContainerSpec { name: Some(name.clone()), volumes_from: Some(old.clone()), ..spec };
+    async fn body(&self, old: &EngineId, name: &str, spec: ContainerSpec) -> anyhow::Result<Created> {
+        self.docker.rename(old, &aside(name)).await?;
+        let spec = ContainerSpec { volumes_from: Some(old.clone()), ..spec };
         let made = self.docker.create(&spec).await;
         if made.is_err() {
             self.docker.rename(old, name).await.context("it keeps its new name")?;

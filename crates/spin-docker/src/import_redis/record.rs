@@ -4,15 +4,17 @@ use model::ContainerId;
 use model::image::is_reference;
 use std::collections::HashMap;
 
-/// Those that are of use. A whole record has `name`, `status`, `active`, `ssh_port` and `app_port` too.
+/// Those that are needed. A whole record has `name`, `uri`, `status`, `active`, `ssh_port` and `app_port` too.
 const FIELDS: [&str; 2] = ["container_id", "image"];
 const ID_DIGITS: usize = 64;
 
-/// What of them is still of use. Its ports were new at each start; its name is the engine's; whoever was active then is not now.
+/// What of them is still of use. Its ports were new at each start, and whoever was active then is not now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) id: ContainerId,
     pub(super) image: String,
+    /// What it was called, without a slash. Its name from now on is what the engine says.
+    pub(super) name: Option<String>,
 }
 
 impl Record {
@@ -32,7 +34,8 @@ impl Record {
         if !is_reference(image) {
             return Err(format!("its image is {image:?}, which no image can be called"));
         }
-        Ok(Self { id: ContainerId::new(key), image: image.clone() })
+        let name = fields.get("name").map(|name| name.trim_start_matches('/').to_owned());
+        Ok(Self { id: ContainerId::new(key), image: image.clone(), name })
     }
 }
 
@@ -46,6 +49,7 @@ mod tests {
         let fields = [
             ("status", "running"),
             ("name", "/hungry_bell"),
+            ("uri", "/v1/containers/2cd8a1b037d8752a481b373f225ac72ced9ec89ba784b7868dbb784072358f0e"),
             ("active", "1"),
             ("ssh_port", "49155"),
             ("image", "atbaker/sd-postgres"),
@@ -54,7 +58,11 @@ mod tests {
         ];
         let fields: HashMap<_, _> =
             fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
-        let record = Record { id: ContainerId::new(id), image: "atbaker/sd-postgres".into() };
+        let record = Record {
+            id: ContainerId::new(id),
+            image: "atbaker/sd-postgres".into(),
+            name: Some("hungry_bell".into()),
+        };
         assert_eq!(Record::of(id, &fields), Ok(record));
         let with = |field: &str, value: &str| {
             let mut damaged = fields.clone();
