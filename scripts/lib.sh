@@ -5,6 +5,8 @@ set -euo pipefail
 self=$(readlink -f "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# A service of the system has none, and cloud-init is one.
+export HOME=${HOME:-~}
 cache=${SPIN_DOCKER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/spin-docker}
 tools=$cache/tools
 export PATH="$tools/bin:$HOME/.cargo/bin:$PATH:/usr/sbin:/sbin"
