@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tests::{Client, Daemon, ask, succeeds, test_image, text, tool, until};
 
@@ -35,10 +35,15 @@ fn rows() -> BTreeMap<String, (String, Vec<String>)> {
     rows.collect()
 }
 
+/// The number behind a series, none where it is not there.
+fn shown(scrape: &str, series: &str) -> Option<f64> {
+    let line = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map(|number| number.parse().unwrap())
+}
+
 /// The number behind a series, 0 where it is not there.
 fn value(scrape: &str, series: &str) -> f64 {
-    let line = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.map_or(0.0, |number| number.parse().unwrap())
+    shown(scrape, series).unwrap_or_default()
 }
 
 #[test]
@@ -78,6 +83,23 @@ fn what_happens_is_counted_and_the_reference_tells_it_all() {
     assert_eq!(families(&answer.text), told, "what is shown is what docs/metrics.md tells");
 }
 
+/// The metric that a query asks for. It must be one that there is, and asked for its own labels alone.
+fn asked_for<'a>(query: &'a str, rows: &BTreeMap<String, (String, Vec<String>)>) -> &'a str {
+    let metric = regex::Regex::new(r"spin_docker_\w+").unwrap();
+    let labels = regex::Regex::new(r#"by \(([^)]*)\)|(\w+)!?="|\{\{(\w+)\}\}"#).unwrap();
+    let name = metric.find(query).unwrap_or_else(|| panic!("no metric of ours in {query}")).as_str();
+    let family = ["_bucket", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let (kind, known) = rows.get(family).unwrap_or_else(|| panic!("docs/metrics.md has no {family}"));
+    assert_eq!(name != family, kind == "histogram", "{query}");
+    for found in labels.captures_iter(query) {
+        let words = found.iter().skip(1).flatten().flat_map(|group| group.as_str().split(", "));
+        for word in words.filter(|word| *word != "le") {
+            assert!(known.iter().any(|label| label == word), "{family} has no label {word}: {query}");
+        }
+    }
+    family
+}
+
 /// Every metric is on the dashboard, and it asks for none that there is not, nor for a label that a metric has not.
 #[test]
 fn the_dashboard_shows_every_metric_and_no_other() {
@@ -86,22 +108,29 @@ fn the_dashboard_shows_every_metric_and_no_other() {
     let panels = dashboard["panels"].as_array().unwrap();
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
     let rows = rows();
-    let metric = regex::Regex::new(r"spin_docker_\w+").unwrap();
-    let labels = regex::Regex::new(r#"by \(([^)]*)\)|(\w+)!?="|\{\{(\w+)\}\}"#).unwrap();
-    let mut shown = std::collections::BTreeSet::new();
-    for target in targets {
-        let asked = format!("{} {}", text(target, "expr"), text(target, "legendFormat"));
-        let name = metric.find(&asked).unwrap_or_else(|| panic!("no metric of ours in {asked}")).as_str();
-        let family = ["_bucket", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-        let (kind, known) = rows.get(family).unwrap_or_else(|| panic!("docs/metrics.md has no {family}"));
-        assert_eq!(name != family, kind == "histogram", "{asked}");
-        for found in labels.captures_iter(&asked) {
-            let words = found.iter().skip(1).flatten().flat_map(|group| group.as_str().split(", "));
-            for word in words.filter(|word| *word != "le") {
-                assert!(known.iter().any(|label| label == word), "{family} has no label {word}: {asked}");
-            }
-        }
-        shown.insert(family.to_owned());
-    }
+    let shown: BTreeSet<String> = targets
+        .map(|target| format!("{} {}", text(target, "expr"), text(target, "legendFormat")))
+        .map(|query| asked_for(&query, &rows).to_owned())
+        .collect();
     assert_eq!(shown, rows.into_keys().collect(), "what the dashboard shows is what there is");
+}
+
+/// To Prometheus, a series that comes with its first failure has not grown: what an alarm counts is there, as 0, from the start.
+#[test]
+fn the_alarms_of_the_book_ask_for_what_is_shown_from_the_start() {
+    let book = include_str!("../../docs/operating.md");
+    let alarm = regex::Regex::new(r"(?m)^\|[^|]*\| `([^`]*spin_docker_[^`]*)`.*\|$").unwrap();
+    let counted = regex::Regex::new(r"increase\(([^\[]*)\[").unwrap();
+    let daemon = Daemon::start(&[]);
+    let scrape = daemon.client.get("/metrics").text;
+    let rows = rows();
+    let alarms: Vec<_> = alarm.captures_iter(book).map(|found| found[1].to_owned()).collect();
+    let counts: Vec<_> = alarms.iter().filter_map(|query| counted.captures(query)).collect();
+    assert_eq!((alarms.len(), counts.len()), (5, 2), "{alarms:?}");
+    for query in &alarms {
+        asked_for(query, &rows);
+    }
+    for series in counts.iter().map(|found| &found[1]) {
+        assert_eq!(shown(&scrape, series), Some(0.0), "{series} in\n{scrape}");
+    }
 }

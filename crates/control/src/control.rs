@@ -16,7 +16,7 @@ use crate::starts::{Priority, Starts};
 use crate::store::{Journal, Store, StoreError, Writing};
 use crate::supervisor::{Beginning, Supervisor};
 use crate::traffic::InUse;
-use crate::{Clock, Endpoints, Settings, heartbeat, policy, pressure, pulse};
+use crate::{Clock, Endpoints, Settings, heartbeat, measures, policy, pressure, pulse};
 use engine::{Engine, EngineError, Network};
 use ipnet::Ipv4Net;
 use std::sync::Arc;
@@ -113,6 +113,7 @@ pub enum LaunchError {
 impl Control {
     /// Takes up what the store and the engine hold. Comes back once every container is known as it is.
     pub async fn launch(parts: Parts) -> Result<Arc<Self>, LaunchError> {
+        measures::begin();
         let Parts { engine, endpoints, room, mut store, writing, clock, settings, mint } = parts;
         let engine: Arc<dyn Engine> = Arc::new(Measured(engine));
         let Footing { contents, ground, ledger } =

@@ -91,6 +91,14 @@ const READY: Metric = Metric {
 pub const METRICS: &[Metric] =
     &[CONTAINERS, TRANSITIONS, HAPPENED, WAKES, CONNECTIONS, CHECK_INS, READY, ENGINE_CALLS, COMMITS];
 
+/// Shows what an alarm waits for from the start: to Prometheus, a series that is born with its first failure has not grown by it.
+pub(crate) fn begin() {
+    EventKind::ALL.iter().for_each(|kind| counter!(HAPPENED.name, "kind" => kind.name()).increment(0));
+    for outcome in ["ok", "failed"] {
+        drop(histogram!(COMMITS.name, "outcome" => outcome));
+    }
+}
+
 pub(crate) fn transition(from: Status, phase: &Phase) {
     let (to, cause) = (phase.status().as_str(), phase.cause().map_or("", StopReason::as_str));
     counter!(TRANSITIONS.name, "from" => from.as_str(), "to" => to, "cause" => cause).increment(1);
