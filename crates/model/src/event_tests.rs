@@ -4,6 +4,9 @@ use crate::container::After;
 use crate::freezer::Freezer;
 use crate::policy::Term;
 use crate::specimen::specimen;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::fmt::Debug;
 
 fn container(phase: Phase) -> Container {
     specimen(phase, Timestamp::from_millis(0))
@@ -152,4 +155,26 @@ fn the_reference_page_lists_every_kind() {
     let (_, tables) = page.split_once("| kind |").unwrap();
     let (table, _) = tables.split_once("| `by` |").unwrap();
     assert_eq!(table.matches("\n| `").count(), EventKind::ALL.len(), "docs/events.md lists what is no more");
+}
+
+/// What the table under this heading names in its first column.
+fn first_column(heading: &str) -> BTreeSet<String> {
+    let page = include_str!("../../../docs/events.md");
+    let (_, rest) = page.split_once(&format!("| `{heading}` |")).unwrap();
+    let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cells = rows.flat_map(|row| row.split('|').nth(1).unwrap().split(','));
+    cells.map(|name| name.trim().trim_matches('`').to_owned()).collect()
+}
+
+/// The names that there are: serde says them to whoever writes another.
+fn variants<T: DeserializeOwned + Debug>(tag: &str) -> BTreeSet<String> {
+    let said = serde_json::from_value::<T>(serde_json::json!({ tag: "?" })).unwrap_err().to_string();
+    let (_, names) = said.split_once("expected one of ").unwrap();
+    names.split(", ").map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+#[test]
+fn the_reference_page_names_every_cause_and_every_refusal() {
+    assert_eq!(first_column("by"), variants::<Cause>("by"));
+    assert_eq!(first_column("because"), variants::<Refusal>("because"));
 }

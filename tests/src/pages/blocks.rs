@@ -77,8 +77,9 @@ impl Reader<'_> {
         let mut mistake = |what: &str| self.mistakes.push(format!("line {line}: {what}"));
         let is_shell = SHELLS.contains(&language.as_str());
         if !is_shell {
-            if self.text.lines().any(|text| text.starts_with("$ ")) {
-                mistake("a block with `$ ` that is not called `console`");
+            let prompts: &[&str] = if language.is_empty() { &["$ ", "# "] } else { &["$ "] };
+            if self.text.lines().any(|text| prompts.iter().any(|prompt| text.starts_with(prompt))) {
+                mistake("a block with `$ ` or `# ` that is not called `console`");
             }
         } else if comments.not_run == Some("") {
             mistake("`not run:` without a reason");

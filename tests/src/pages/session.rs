@@ -132,5 +132,6 @@ fn stand_ins(folder: &Path) {
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("the folder is ours");
         std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("the file is ours");
     }
-    std::fs::write(folder.join("home/.curlrc"), "no-progress-meter\n").expect("the folder is ours");
+    std::fs::write(folder.join("home/.curlrc"), "no-progress-meter\nfail-with-body\n")
+        .expect("the folder is ours");
 }
