@@ -5,6 +5,7 @@
 
 mod daemon;
 mod dialogue;
+mod disk;
 mod docker;
 mod dockerd;
 pub mod freezer;
@@ -19,6 +20,7 @@ mod tools;
 
 pub use daemon::{Daemon, Settings, program};
 pub use dialogue::Dialogue;
+pub use disk::Disk;
 pub use docker::{docker, docker_quietly, protocol_image, test_image, web_image};
 pub use dockerd::{Dockerd, hide_control_groups, move_apart};
 pub use http::{Answer, Client};

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
-use tests::{Daemon, ask, docker, test_image, text, throughout};
+use tests::{Daemon, Disk, ask, docker, test_image, text, throughout};
 
 fn said(output: &Output) -> String {
     [output.stdout.as_slice(), &output.stderr]
@@ -96,6 +97,45 @@ fn run_purge(daemon: &mut Daemon) {
     daemon.end();
     run(daemon, &["purge", "--yes"]);
     assert!(!daemon.data().exists());
+}
+
+/// All that is in it, by its names.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut tree = BTreeMap::new();
+    for path in names(folder).iter().map(|name| folder.join(name)) {
+        let is_folder = path.is_dir();
+        tree.insert(path.clone(), if is_folder { Vec::new() } else { fs::read(&path).unwrap() });
+        tree.extend(is_folder.then(|| self::tree(&path)).into_iter().flatten());
+    }
+    tree
+}
+
+/// With room for one file more at each try, it fails at one step after the other.
+#[test]
+fn a_restore_that_fails_halfway_leaves_everything_as_it_was() {
+    let mut daemon = Daemon::start(&[]);
+    daemon.end();
+    let (to, disk) = (tempfile::tempdir().unwrap(), Disk::of_files(64));
+    let (file, folder) = (to.path().join("b"), disk.path().join("data"));
+    let file = file.to_str().unwrap();
+    run(&daemon, &["backup", file]);
+    let restore = ["restore", "--replace", file, "--data-dir", folder.to_str().unwrap()];
+    run(&daemon, &restore);
+    fs::write(folder.join("ssh/id_ed25519"), "another").unwrap();
+    let before = tree(&folder);
+    let mut failed = Vec::new();
+    for filler in disk.fill_with_files() {
+        let output = daemon.run(&restore);
+        if output.status.success() {
+            break;
+        }
+        failed.push(said(&output));
+        assert!(tree(&folder) == before, "{failed:#?}, and {:?} are left", names(&folder));
+        fs::remove_file(filler).unwrap();
+    }
+    let set_aside = failed.iter().filter(|said| said.contains("cannot set aside the store in")).count();
+    assert_eq!(set_aside, 3, "for want of replaced, replaced/TIME, replaced/TIME/ssh: {failed:#?}");
+    assert!(folder.join("replaced").is_dir(), "the last one had room enough");
 }
 
 /// By the command of docs/backup.md. The older program is not at hand: its store is, to the letter.

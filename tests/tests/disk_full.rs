@@ -3,46 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
-use tests::{Answer, Daemon, Dockerd, ask, docker, move_apart, test_image, text, until};
-
-/// A small file system of its own. Dropping it unmounts it.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn of(size: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(folder.path())
-            .status();
-        assert!(mounted.unwrap().success(), "this test needs root");
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// To the last byte.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("filler");
-        let mut file = std::fs::File::options().append(true).create(true).open(&path).unwrap();
-        for size in [1 << 16, 1 << 12, 1] {
-            while file.write_all(&vec![b'x'; size]).is_ok() {}
-        }
-        path
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        rustix::mount::unmount(self.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
-    }
-}
+use tests::{Answer, Daemon, Disk, Dockerd, ask, docker, move_apart, test_image, text, until};
 
 fn create(daemon: &Daemon) -> Answer {
     daemon.client.post("/v1/containers", &format!("image={}", test_image()))

@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Nothing was changed.
+/// Nothing was changed, but for [`BackupError::NotTakenBack`].
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Something has this name.
@@ -68,6 +68,14 @@ pub enum BackupError {
         path: PathBuf,
         /// Its number; 0 where it is not known.
         process: i32,
+    },
+    /// Something failed, and then what had been done could not be taken back.
+    #[error("not all is as it was ({failed}): put that right by hand")]
+    NotTakenBack {
+        /// Each thing that could not, and why.
+        failed: String,
+        /// Why it had to be.
+        source: Box<BackupError>,
     },
     /// The store cannot be read.
     #[error(transparent)]

@@ -6,6 +6,7 @@ mod automatic;
 mod error;
 mod file;
 mod restore;
+mod undo;
 
 pub(super) use automatic::before_migration;
 pub use error::BackupError;

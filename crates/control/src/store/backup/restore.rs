@@ -2,8 +2,9 @@
 
 use super::error::{BackupError, doing};
 use super::file::{Contents, Manifest};
+use super::undo::Undo;
 use super::{Present, written};
-use crate::store::sqlite::{FILE, make_private};
+use crate::store::sqlite::FILE;
 use crate::store::{holder, known};
 use std::fs::{File, Permissions};
 use std::io;
@@ -26,7 +27,7 @@ pub struct Restored {
 }
 
 /// Makes this data folder that of the backup. A store without containers, such as a daemon's first start makes, is set aside; any
-/// other one, and a key without a store, only with [`Present::Replaced`]. Where it fails, nothing was changed.
+/// other one, and a key without a store, only with [`Present::Replaced`]. Where it fails, what was done is taken back.
 pub fn restore(folder: &Path, from: &Path, present: Present) -> Result<Restored, BackupError> {
     refuse_running(folder)?;
     let is_unused = known(folder).is_ok_and(|known| known.containers == 0);
@@ -35,13 +36,11 @@ pub fn restore(folder: &Path, from: &Path, present: Present) -> Result<Restored,
         refuse_occupied(folder)?;
     }
     let contents = Contents::read(from)?;
-    let had_folder = folder.exists();
-    let restored = put(folder, &contents, present);
-    if restored.is_err() && !had_folder {
-        // What we made; a folder that somebody else filled meanwhile stays.
-        std::fs::remove_dir(folder).unwrap_or_default();
+    let mut undo = Undo::default();
+    match put(folder, &contents, present, &mut undo) {
+        Ok(replaced) => Ok(Restored { manifest: contents.manifest, replaced }),
+        Err(why) => Err(undo.take_back(why)),
     }
-    restored.map(|replaced| Restored { manifest: contents.manifest, replaced })
 }
 
 fn refuse_running(folder: &Path) -> Result<(), BackupError> {
@@ -60,21 +59,24 @@ fn refuse_occupied(folder: &Path) -> Result<(), BackupError> {
     }
 }
 
-fn put(folder: &Path, contents: &Contents, present: Present) -> Result<Option<PathBuf>, BackupError> {
-    make_private(folder).map_err(|error| doing("make", folder, error))?;
+fn put(
+    folder: &Path,
+    contents: &Contents,
+    present: Present,
+    undo: &mut Undo,
+) -> Result<Option<PathBuf>, BackupError> {
+    undo.make(folder).map_err(|error| doing("make", folder, error))?;
     let database = written(&contents.database, folder).map_err(|error| doing("write to", folder, error))?;
-    let keys = keys(folder, contents, present)?;
+    let keys = keys(folder, contents, present, undo)?;
     let replaced = match present {
         Present::Kept => None,
         Present::Replaced => {
-            set_aside(folder, &keys).map_err(|error| doing("set aside the store in", folder, error))?
+            set_aside(folder, &keys, undo).map_err(|error| doing("set aside the store in", folder, error))?
         }
     };
-    for (path, key) in keys {
-        key.persist(&path).map_err(|error| doing("write", &path, error.error))?;
+    for (path, file) in keys.into_iter().chain([(folder.join(FILE), database)]) {
+        undo.name(file, &path).map_err(|error| doing("write", &path, error))?;
     }
-    let path = folder.join(FILE);
-    database.persist_noclobber(&path).map_err(|error| doing("write", &path, error.error))?;
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| doing("write to", folder, error))?;
@@ -86,6 +88,7 @@ fn keys(
     folder: &Path,
     contents: &Contents,
     present: Present,
+    undo: &mut Undo,
 ) -> Result<Vec<(PathBuf, NamedTempFile)>, BackupError> {
     let mut keys = Vec::new();
     for (name, key) in &contents.keys {
@@ -95,14 +98,14 @@ fn keys(
             Ok(_) if present == Present::Kept => return Err(BackupError::Occupied { path }),
             _ => {}
         }
-        keys.push((path.clone(), key_file(&path, key).map_err(|error| doing("write", &path, error))?));
+        keys.push((path.clone(), key_file(&path, key, undo).map_err(|error| doing("write", &path, error))?));
     }
     Ok(keys)
 }
 
-fn key_file(path: &Path, key: &[u8]) -> io::Result<NamedTempFile> {
+fn key_file(path: &Path, key: &[u8], undo: &mut Undo) -> io::Result<NamedTempFile> {
     let folder = path.parent().unwrap_or(path);
-    make_private(folder)?;
+    undo.make(folder)?;
     let file = written(key, folder)?;
     if path.extension().is_some() {
         file.as_file().set_permissions(Permissions::from_mode(0o644))?;
@@ -110,19 +113,26 @@ fn key_file(path: &Path, key: &[u8]) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The store, and the keys in place of which others come, as they lay, into a folder that is new.
-fn set_aside(folder: &Path, keys: &[(PathBuf, NamedTempFile)]) -> io::Result<Option<PathBuf>> {
+/// The store, and the keys in place of which others come, as they lay, into a folder that is new. A disk that has no room for its
+/// folders says so before anything is moved.
+fn set_aside(
+    folder: &Path,
+    keys: &[(PathBuf, NamedTempFile)],
+    undo: &mut Undo,
+) -> io::Result<Option<PathBuf>> {
+    let aside = folder.join(REPLACED).join(jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string());
     let store = BESIDE.map(|end| folder.join(format!("{FILE}{end}")));
-    let gone: Vec<_> =
-        store.iter().chain(keys.iter().map(|(path, _)| path)).filter(|path| path.exists()).collect();
-    if gone.is_empty() {
-        return Ok(None);
+    let moves: Vec<_> = store
+        .iter()
+        .chain(keys.iter().map(|(path, _)| path))
+        .filter(|path| path.symlink_metadata().is_ok())
+        .map(|path| (path, aside.join(path.strip_prefix(folder).unwrap_or(path))))
+        .collect();
+    for (_, to) in &moves {
+        undo.make(to.parent().unwrap_or(to))?;
     }
-    let to = folder.join(REPLACED).join(jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string());
-    for path in gone {
-        let to = to.join(path.strip_prefix(folder).unwrap_or(path));
-        make_private(to.parent().unwrap_or(&to))?;
-        std::fs::rename(path, to)?;
+    for (path, to) in &moves {
+        undo.move_to(path, to)?;
     }
-    Ok(Some(to))
+    Ok((!moves.is_empty()).then_some(aside))
 }
