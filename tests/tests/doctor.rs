@@ -125,6 +125,24 @@ fn a_store_that_is_damaged_is_wrong() {
 }
 
 #[test]
+fn a_store_of_a_later_version_is_wrong_as_a_start_says() {
+    let mut daemon = Daemon::start(&[]);
+    daemon.end();
+    let store = rusqlite::Connection::open(daemon.data().join("spin-docker.db")).unwrap();
+    store
+        .execute_batch("PRAGMA user_version = 99; UPDATE meta SET value = '9.8.7' WHERE name = 'needs'")
+        .unwrap();
+    drop(store);
+    const WORDS: &str = "needs spin-docker 9.8.7 or newer (its schema is 99";
+    let (report, code) = doctor(&daemon, &[]);
+    is(&report, "store", "wrong", WORDS);
+    is(&report, "store", "wrong", "install that version");
+    assert_eq!(code, 1);
+    let start = daemon.run(&["serve"]);
+    assert!(said(&start).contains(WORDS) && start.status.code() == Some(1), "{}", said(&start));
+}
+
+#[test]
 fn without_control_groups_the_freezer_is_degraded_which_is_no_failure() {
     let mut daemon = Daemon::start(&[]);
     daemon.end();

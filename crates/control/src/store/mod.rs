@@ -142,6 +142,11 @@ impl StoreError {
         matches!(self, Self::Full { .. })
     }
 
+    /// Whether a later version of ours made it.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer { .. })
+    }
+
     /// The same of another file, of which the one that it names is a copy.
     fn of(mut self, original: &Path) -> Self {
         match &mut self {
