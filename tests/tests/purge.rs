@@ -5,6 +5,16 @@
 use std::process::Command;
 use tests::{Daemon, docker, docker_quietly, test_image, text};
 
+/// The beginning of the id of its network, by which its rule is named.
+fn network_id(daemon: &Daemon) -> String {
+    docker(&["network", "inspect", "-f", "{{slice .Id 0 12}}", &daemon.network()])
+}
+
+fn has_rule(network: &str) -> bool {
+    let rules = Command::new("iptables").args(["-w", "-t", "nat", "-S"]).output().unwrap();
+    String::from_utf8_lossy(&rules.stdout).contains(&format!("SPIN-DOCKER-{network}"))
+}
+
 fn is_there(what: &str, name: &str) -> bool {
     docker_quietly(&[what, "inspect", name]).is_ok()
 }
@@ -63,21 +73,28 @@ fn everything_of_ours_goes_and_nothing_of_anybody_elses() {
     assert!(String::from_utf8_lossy(&said.stdout).starts_with("nothing of ours in "), "{said:?}");
 }
 
+/// The daemon is killed, so that its rule stays.
+#[test]
+fn the_rule_goes_with_the_rest_and_nobody_elses_does() {
+    let (mut daemon, other) = (Daemon::start(&[]), Daemon::start(&[]));
+    let (ours, others) = (network_id(&daemon), network_id(&other));
+    daemon.kill();
+    assert!(has_rule(&ours) && has_rule(&others));
+    let said = daemon.run(&["purge", "--yes"]);
+    assert!(said.status.success(), "{said:?}");
+    assert!(!has_rule(&ours) && has_rule(&others), "{said:?}");
+}
+
 /// The daemon is killed, and its network removed by hand: nobody is left who knows of the rule on its bridge, but for its name.
 #[test]
 fn the_rule_of_a_network_that_was_removed_meanwhile_goes_at_the_next_start() {
     let mut daemon = Daemon::start(&[]);
-    let id = |daemon: &Daemon| docker(&["network", "inspect", "-f", "{{slice .Id 0 12}}", &daemon.network()]);
-    let has_rule = |id: &str| {
-        let rules = Command::new("iptables").args(["-w", "-t", "nat", "-S"]).output().unwrap();
-        String::from_utf8_lossy(&rules.stdout).contains(&format!("SPIN-DOCKER-{id}"))
-    };
-    let before = id(&daemon);
+    let before = network_id(&daemon);
     assert!(has_rule(&before));
     daemon.kill();
     docker(&["network", "rm", &daemon.network()]);
     daemon.start_again(&[]);
-    let now = id(&daemon);
+    let now = network_id(&daemon);
     assert!(has_rule(&now) && !has_rule(&before), "{before}");
     daemon.end();
     assert!(!has_rule(&now), "{now}");
