@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use tests::{Daemon, docker, docker_quietly, test_image, text};
+use tests::{Daemon, docker, docker_quietly, program, test_image, text};
 
 /// The beginning of the id of its network, by which its rule is named.
 fn network_id(daemon: &Daemon) -> String {
@@ -83,6 +84,37 @@ fn the_rule_goes_with_the_rest_and_nobody_elses_does() {
     let said = daemon.run(&["purge", "--yes"]);
     assert!(said.status.success(), "{said:?}");
     assert!(!has_rule(&ours) && has_rule(&others), "{said:?}");
+}
+
+/// By an iptables that may do nothing, as it is without root.
+#[test]
+fn a_rule_that_cannot_be_removed_keeps_the_network_and_the_data_and_the_command_is_told() {
+    let mut daemon = Daemon::start(&[]);
+    let network = network_id(&daemon);
+    daemon.kill();
+    let programs = tempfile::tempdir().unwrap();
+    let iptables = programs.path().join("iptables");
+    std::fs::write(&iptables, "#!/bin/sh\necho Permission denied >&2; exit 4\n").unwrap();
+    std::fs::set_permissions(&iptables, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+    let output = Command::new(program())
+        .args(["purge", "--yes"])
+        .envs(daemon.environment())
+        .env("PATH", path)
+        .output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for word in [&format!("iptables -t nat -X SPIN-DOCKER-{network}`"), "Permission denied"] {
+        assert!(said.contains(word), "{said}");
+    }
+    assert!(has_rule(&network) && is_there("network", &network));
+    assert!(daemon.data().join("spin-docker.db").is_file());
+    let commands = said.split('`').nth(1).unwrap();
+    assert!(Command::new("sh").args(["-ec", commands]).status().unwrap().success(), "{commands}");
+    assert!(!has_rule(&network));
+    assert!(daemon.run(&["purge", "--yes"]).status.success(), "the same command goes on");
+    assert!(!is_there("network", &network) && !daemon.data().exists());
 }
 
 /// The daemon is killed, and its network removed by hand: nobody is left who knows of the rule on its bridge, but for its name.

@@ -24,8 +24,8 @@ fn is_ours(contents: &Contents, entry: &Listed) -> bool {
     entry.owner == contents.owner && contents.containers.iter().any(may_be_its_body)
 }
 
-/// Takes away the network of a store that ever had one, and the firewall's rule on it; gives its name. Its containers go first, and one
-/// of somebody else's on it is an error.
+/// Takes away the firewall's rule on the network of a store that ever had one, and the network; gives its name. Its containers go first,
+/// and one of somebody else's on it is an error. A rule that cannot be removed keeps the network, by which it is found.
 pub async fn remove_network(
     engine: &dyn Engine,
     contents: &Contents,
@@ -42,8 +42,10 @@ pub async fn remove_network(
     };
     // One that was pruned is made for a moment: how it is found is the engine's affair.
     let network = engine.network(&spec).await?;
-    if let Err(error) = engine.undo_redirect(&network).await {
-        tracing::warn!(error = %crate::chain(&error), "the redirect of check-ins was not taken back");
+    match engine.undo_redirect(&network).await {
+        // Without iptables nobody has put a rule.
+        Err(error) if error.is_program_missing() => {}
+        undone => undone?,
     }
     engine.remove_network(&network.name).await?;
     Ok(Some(network.name))

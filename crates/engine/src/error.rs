@@ -1,6 +1,7 @@
 //! What may go wrong with an engine. Callers ask questions of it; they never read its text.
 
 use std::error::Error as StdError;
+use std::io;
 
 /// What an engine call gives.
 pub type Result<T> = std::result::Result<T, EngineError>;
@@ -93,8 +94,30 @@ impl EngineError {
         }
     }
 
+    /// Whether a program of the host's is not there that a step of ours runs.
+    pub fn is_program_missing(&self) -> bool {
+        let Self::Host { source, .. } = self else { return false };
+        let inner = source.downcast_ref::<Self>().is_some_and(Self::is_program_missing);
+        inner
+            || source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether the engine's disk is full, as far as its words tell.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Refused { message, .. } if message.contains("no space left on device"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_missing_is_told_from_one_that_fails() {
+        let host = |source: Source| EngineError::Host { doing: "x".into(), source };
+        let missing = || host(io::Error::from(io::ErrorKind::NotFound).into());
+        assert!(missing().is_program_missing() && host(missing().into()).is_program_missing());
+        assert!(!host(io::Error::other("No such file").into()).is_program_missing());
+        assert!(!EngineError::NotFound { what: "x".into() }.is_program_missing());
     }
 }

@@ -120,7 +120,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Replaces an earlier redirect of the same network.
     async fn redirect(&self, network: &Network, from: u16, to: u16) -> Result<()>;
 
-    /// Takes the redirect back. None there is no error.
+    /// Takes the redirect back. None there is no error; [`EngineError::is_program_missing`] where there can be none.
     async fn undo_redirect(&self, network: &Network) -> Result<()>;
 }
 

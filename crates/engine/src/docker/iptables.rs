@@ -13,12 +13,7 @@ pub(super) struct Table(pub(super) &'static str);
 impl Table {
     /// Runs `iptables ARGS` on it, or says what iptables said.
     pub(super) async fn change(self, args: &[&str]) -> Result<()> {
-        let output = self.run(args).await?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(self.failed(args, io::Error::other(said)))
+        self.ask(args).await.map(drop)
     }
 
     /// The same, where it may be that there is nothing to do.
@@ -26,9 +21,18 @@ impl Table {
         Ok(self.run(args).await?.status.success())
     }
 
-    /// The rules of a chain, one a line, as they would be put.
-    pub(super) async fn rules(self, chain: &str) -> Result<String> {
-        Ok(String::from_utf8_lossy(&self.run(&["-S", chain]).await?.stdout).into_owned())
+    /// All its chains and rules, one a line, as they would be put.
+    pub(super) async fn rules(self) -> Result<String> {
+        self.ask(&["-S"]).await
+    }
+
+    async fn ask(self, args: &[&str]) -> Result<String> {
+        let output = self.run(args).await?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(self.failed(args, io::Error::other(said)))
     }
 
     async fn run(self, args: &[&str]) -> Result<std::process::Output> {

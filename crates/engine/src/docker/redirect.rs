@@ -2,7 +2,7 @@
 //! holds the host's port 80 goes on unharmed.
 
 use super::iptables::Table;
-use crate::{Network, Result};
+use crate::{EngineError, Network, Result};
 use std::path::Path;
 
 const NAT: Table = Table("nat");
@@ -12,7 +12,7 @@ const ID_DIGITS: usize = 12;
 
 pub(super) async fn put(network: &Network, from: u16, to: u16) -> Result<()> {
     let chain = chain(network);
-    take_back(network).await?;
+    remove(network).await?;
     NAT.change(&["-N", &chain]).await?;
     let (from, to) = (from.to_string(), to.to_string());
     NAT.change(&["-A", &chain, "-p", "tcp", "--dport", &from, "-j", "REDIRECT", "--to-ports", &to]).await?;
@@ -23,7 +23,7 @@ pub(super) async fn put(network: &Network, from: u16, to: u16) -> Result<()> {
 /// The rules of networks that were removed behind our back, while no daemon of theirs ran: a chain named as ours are, and a jump to it from
 /// a bridge that is no more.
 async fn sweep() -> Result<()> {
-    for rule in NAT.rules("PREROUTING").await?.lines() {
+    for rule in NAT.rules().await?.lines() {
         let Some((jump, chain)) = of_a_bridge_that_is_gone(rule) else { continue };
         NAT.is_done(&[&["-D"], jump.as_slice()].concat()).await?;
         NAT.is_done(&["-F", chain]).await?;
@@ -42,8 +42,24 @@ fn of_a_bridge_that_is_gone(rule: &str) -> Option<(Vec<&str>, &str)> {
     (is_ours && is_gone).then_some((words, chain))
 }
 
-/// What is not there cannot be taken back, which is no error; whether iptables works at all, the next rule shows.
+/// What is not there is no error; what could not be removed is one, and says how that is done by hand.
 pub(super) async fn take_back(network: &Network) -> Result<()> {
+    let chain = chain(network);
+    let failed = |source| EngineError::Host { doing: by_hand(network, &chain), source };
+    remove(network).await.map_err(|error| failed(error.into()))?;
+    let left = NAT.rules().await.map_err(|error| failed(error.into()))?;
+    if left.contains(&chain) { Err(failed("it is still there".into())) } else { Ok(()) }
+}
+
+fn by_hand(network: &Network, chain: &str) -> String {
+    let jump = jump(network, chain).join(" ");
+    let commands = [format!("-D PREROUTING {jump}"), format!("-F {chain}"), format!("-X {chain}")]
+        .map(|arguments| format!("iptables -t nat {arguments}"));
+    format!("take back the redirect of check-ins (by hand, as root: `{}`)", commands.join("; "))
+}
+
+/// As far as it is there, and iptables lets us.
+async fn remove(network: &Network) -> Result<()> {
     sweep().await?;
     let chain = chain(network);
     let jump = jump(network, &chain);
