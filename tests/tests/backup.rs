@@ -181,6 +181,29 @@ fn what_cannot_be_backed_up_or_written_is_one_clear_message() {
     refused(&daemon, &elsewhere, "name its folder as `serve` has it, by --data-dir or --config");
 }
 
+/// The store is of a version that the program does not know, as one is after an upgrade that is taken back.
+#[test]
+fn a_store_of_a_later_version_makes_way_for_the_backup_of_before_and_all_is_there() {
+    let mut daemon = Daemon::start(&[]);
+    let made = daemon.client.create(test_image());
+    let to = tempfile::tempdir().unwrap();
+    let file = to.path().join("b");
+    let file = file.to_str().unwrap();
+    run(&daemon, &["backup", file]);
+    daemon.end();
+    let store = rusqlite::Connection::open(daemon.data().join("spin-docker.db")).unwrap();
+    store.execute_batch("PRAGMA user_version = 99; ALTER TABLE containers RENAME TO of_later").unwrap();
+    drop(store);
+    assert!(said(&daemon.run(&["serve"])).contains("or newer (its schema is 99"));
+    refused(&daemon, &["restore", file], "is there already");
+
+    assert!(run(&daemon, &["restore", "--replace", file]).contains("1 container, taken"));
+    daemon.start_again(&[]);
+    let found = daemon.client.show(text(&made, "uri"));
+    assert_eq!((&found["app_port"], &found["container_id"]), (&made["app_port"], &made["container_id"]));
+    assert!(ask(text(&found, "app_port"), "hello").is_ok());
+}
+
 /// While it writes: whatever moment the backup is of, it is whole.
 #[test]
 fn backups_beside_a_busy_daemon_are_whole() {
