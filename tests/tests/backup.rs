@@ -181,6 +181,21 @@ fn what_cannot_be_backed_up_or_written_is_one_clear_message() {
     refused(&daemon, &elsewhere, "name its folder as `serve` has it, by --data-dir or --config");
 }
 
+#[test]
+fn a_full_disk_takes_no_part_of_a_backup_and_is_told_by_the_files_own_name() {
+    let mut daemon = Daemon::start(&[]);
+    daemon.end();
+    let disk = Disk::of("16k");
+    let file = disk.path().join("b");
+    let file = file.to_str().unwrap();
+    refused(
+        &daemon,
+        &["backup", file],
+        &format!("cannot write {file}: No space left on device (os error 28)\n"),
+    );
+    assert_eq!(names(disk.path()), Vec::<String>::new());
+}
+
 /// The store is of a version that the program does not know, as one is after an upgrade that is taken back.
 #[test]
 fn a_store_of_a_later_version_makes_way_for_the_backup_of_before_and_all_is_there() {

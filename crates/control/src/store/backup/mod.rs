@@ -99,7 +99,8 @@ fn place(bytes: &[u8], to: &Path, present: Present) -> Result<(), BackupError> {
 /// A file without a name of its own yet, for its owner alone, on disk.
 fn written(bytes: &[u8], folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut written = tempfile::NamedTempFile::new_in(folder).map_err(|error| error.kind())?;
-    written.write_all(bytes)?;
+    // Of the file itself: the library's own errors name its temporary name, which nobody knows.
+    written.as_file_mut().write_all(bytes)?;
     written.as_file().sync_all()?;
     Ok(written)
 }
