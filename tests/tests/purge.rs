@@ -49,10 +49,12 @@ fn everything_of_ours_goes_and_nothing_of_anybody_elses() {
         "{nowhere:?}"
     );
     let said = daemon.run(&["purge"]);
-    assert!(
-        String::from_utf8_lossy(&said.stdout).contains(&format!("would remove container {id}")),
-        "{said:?}"
-    );
+    for what in [format!("container {id}"), format!("network {}", daemon.network())] {
+        assert!(
+            String::from_utf8_lossy(&said.stdout).contains(&format!("would remove {what}")),
+            "{what}: {said:?}"
+        );
+    }
     assert!(is_there("container", id) && is_there("network", &networks), "nothing went yet");
 
     let made = ["backups/before-schema-2-x.backup", "replaced/20000101T000000000Z/ssh/id_ed25519"];

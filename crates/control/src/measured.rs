@@ -46,6 +46,10 @@ impl Engine for Measured {
         timed("network", self.0.network(wanted)).await
     }
 
+    async fn find_network(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
+        timed("find_network", self.0.find_network(wanted)).await
+    }
+
     async fn remove_network(&self, name: &str) -> Result<()> {
         timed("remove_network", self.0.remove_network(name)).await
     }

@@ -24,6 +24,23 @@ fn is_ours(contents: &Contents, entry: &Listed) -> bool {
     entry.owner == contents.owner && contents.containers.iter().any(may_be_its_body)
 }
 
+/// The name of the store's network, where it is there.
+pub async fn network(
+    engine: &dyn Engine,
+    contents: &Contents,
+    instance: &str,
+) -> Result<Option<String>, EngineError> {
+    let Some(spec) = spec(contents, instance) else { return Ok(None) };
+    Ok(engine.find_network(&spec).await?.map(|network| network.name))
+}
+
+/// None of a store that never had one.
+fn spec(contents: &Contents, instance: &str) -> Option<NetworkSpec> {
+    let subnet = Some(contents.subnet?);
+    let (name, instance) = (Settings::network_of(instance), instance.to_owned());
+    Some(NetworkSpec { name, instance, owner: contents.owner.clone(), subnet })
+}
+
 /// Takes away the firewall's rule on the network of a store that ever had one, and the network; gives its name. Its containers go first,
 /// and one of somebody else's on it is an error. A rule that cannot be removed keeps the network, by which it is found.
 pub async fn remove_network(
@@ -31,15 +48,7 @@ pub async fn remove_network(
     contents: &Contents,
     instance: &str,
 ) -> Result<Option<String>, EngineError> {
-    if contents.subnet.is_none() {
-        return Ok(None);
-    }
-    let spec = NetworkSpec {
-        name: Settings::network_of(instance),
-        instance: instance.to_owned(),
-        owner: contents.owner.clone(),
-        subnet: contents.subnet,
-    };
+    let Some(spec) = spec(contents, instance) else { return Ok(None) };
     // One that was pruned is made for a moment: how it is found is the engine's affair.
     let network = engine.network(&spec).await?;
     match engine.undo_redirect(&network).await {

@@ -48,6 +48,9 @@ pub trait Engine: Send + Sync + 'static {
     /// under another name.
     async fn network(&self, wanted: &NetworkSpec) -> Result<Network>;
 
+    /// Our network, where it is there.
+    async fn find_network(&self, wanted: &NetworkSpec) -> Result<Option<Network>>;
+
     /// Removes a network of ours. One that is gone is no error.
     async fn remove_network(&self, name: &str) -> Result<()>;
 

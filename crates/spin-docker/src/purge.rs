@@ -62,10 +62,11 @@ async fn on_engine(settings: &Settings, contents: &Contents, yes: bool) -> anyho
         }
         say(yes, &format!("container {} ({})", container.engine_id, container.name.trim_start_matches('/')))?;
     }
-    if yes && let Some(network) = purge::remove_network(&engine, contents, &settings.instance).await? {
-        say(yes, &format!("network {network}"))?;
-    }
-    Ok(())
+    let network = match yes {
+        true => purge::remove_network(&engine, contents, &settings.instance).await?,
+        false => purge::network(&engine, contents, &settings.instance).await?,
+    };
+    network.map_or(Ok(()), |network| say(yes, &format!("network {network}")))
 }
 
 fn say(yes: bool, what: &str) -> anyhow::Result<()> {

@@ -189,6 +189,10 @@ impl Engine for Unsteady {
         self.ask(&doing, QUICK, async || self.world.fake.attach(id, network, address).await).await
     }
 
+    async fn find_network(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
+        self.world.fake.find_network(wanted).await
+    }
+
     async fn remove_network(&self, name: &str) -> Result<()> {
         self.world.fake.remove_network(name).await
     }

@@ -105,6 +105,10 @@ impl Engine for Docker {
         self.find_or_make_network(wanted).await
     }
 
+    async fn find_network(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
+        self.find_ours(wanted).await
+    }
+
     async fn remove_network(&self, name: &str) -> Result<()> {
         self.drop_network(name).await
     }

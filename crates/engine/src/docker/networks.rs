@@ -42,19 +42,19 @@ impl Docker {
     }
 
     /// Ours is what carries our owner id, whatever it is called.
-    async fn find_ours(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
+    pub(super) async fn find_ours(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{OWNER_LABEL}={}", wanted.owner)])]);
         let options = ListNetworksOptions { filters: Some(filters) };
         let ours = self.call("list its networks", QUICK, self.client.list_networks(Some(options))).await?;
         match ours.into_iter().find_map(|network| network.name) {
-            Some(name) => self.find_network(&name).await.map(Some),
+            Some(name) => self.network_named(&name).await.map(Some),
             None => Ok(None),
         }
     }
 
     /// A name that is somebody else's, such as that of a store that was lost, is left to them.
     async fn free_name(&self, wanted: &NetworkSpec) -> Result<String> {
-        match self.find_network(&wanted.name).await {
+        match self.network_named(&wanted.name).await {
             Err(error) if error.is_not_found() => Ok(wanted.name.clone()),
             Err(error) if error.is_away() => Err(error),
             _ => Ok(format!("{}-{}", wanted.name, wanted.owner.get(..8).unwrap_or(&wanted.owner))),
@@ -79,7 +79,7 @@ impl Docker {
         self.call("put the container onto the network", QUICK, joined).await
     }
 
-    async fn find_network(&self, name: &str) -> Result<Network> {
+    async fn network_named(&self, name: &str) -> Result<Network> {
         let inspect = self.client.inspect_network(name, None::<InspectNetworkOptions>);
         let found = self.call("inspect the network", QUICK, inspect).await?;
         let id = found.id.unwrap_or_default();
@@ -111,12 +111,12 @@ impl Docker {
     async fn make_network(&self, wanted: &NetworkSpec) -> Result<Network> {
         self.create_network(wanted).await?;
         if wanted.subnet.is_some() {
-            return self.find_network(&wanted.name).await;
+            return self.network_named(&wanted.name).await;
         }
-        let chosen = self.find_network(&wanted.name).await?.subnet;
+        let chosen = self.network_named(&wanted.name).await?.subnet;
         self.drop_network(&wanted.name).await?;
         self.create_network(&NetworkSpec { subnet: Some(chosen), ..wanted.clone() }).await?;
-        self.find_network(&wanted.name).await
+        self.network_named(&wanted.name).await
     }
 
     async fn create_network(&self, wanted: &NetworkSpec) -> Result<()> {
@@ -141,7 +141,7 @@ impl Docker {
 
     pub(super) async fn drop_network(&self, name: &str) -> Result<()> {
         if self.is_podman
-            && let Ok(network) = self.find_network(name).await
+            && let Ok(network) = self.network_named(name).await
         {
             podman::forget(&network.bridge).await?;
         }

@@ -221,6 +221,10 @@ impl Engine for Fake {
         self.state().network(wanted)
     }
 
+    async fn find_network(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
+        Ok(self.state().networks.get(&wanted.name).cloned())
+    }
+
     async fn remove_network(&self, name: &str) -> Result<()> {
         self.state().networks.remove(name);
         Ok(())
