@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use tests::{Daemon, hide_control_groups, test_image};
 
@@ -84,6 +85,27 @@ fn what_is_wrong_is_said_with_what_to_do_and_by_the_exit_code() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(said(&output).matches("wrong     settings").count(), 2, "{}", said(&output));
     assert_eq!(std::fs::read_dir(daemon.data()).unwrap().count(), before, "it changes nothing");
+}
+
+/// With the package's socket unit, whose service is stopped. systemctl is a stand-in: there need be no systemd here.
+#[test]
+fn a_port_that_systemd_holds_for_the_daemon_is_right() {
+    let programs = tempfile::tempdir().unwrap();
+    let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+    let mut daemon = Daemon::start(&[("@PATH", &path)]);
+    daemon.end();
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap().to_string();
+    let systemctl = programs.path().join("systemctl");
+    let shown = format!(
+        r#"#!/bin/sh
+[ "$*" = "show --property=ActiveState,Listen spin-docker.socket" ] && printf 'ActiveState=active\nListen={address} (Stream)\n'
+"#
+    );
+    std::fs::write(&systemctl, shown).unwrap();
+    std::fs::set_permissions(&systemctl, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (report, _) = doctor(&daemon, &["--listen", &address]);
+    is(&report, "listen", "right", "spin-docker.socket");
 }
 
 #[test]

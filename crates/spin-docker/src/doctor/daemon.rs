@@ -1,12 +1,11 @@
-//! Whether a daemon runs over `data_dir`, what its store says, and whether the API's port can be had.
+//! Whether a daemon runs over `data_dir`, and what its store says.
 
-use super::Check;
+use super::{Check, listen};
 use crate::config::Settings;
 use crate::serve::is_loopback;
 use control::chain;
 use control::store::{self, Known, StoreError};
-use std::io::{self, ErrorKind};
-use std::net::TcpListener;
+use std::io;
 use std::path::Path;
 
 const NAME: &str = "store";
@@ -31,7 +30,7 @@ impl Daemon {
             Ok((Some(known), None)) => Check::right(NAME, told(known, "no daemon runs")),
             Ok((None, _)) => Check::right(NAME, "none yet: the first start makes it"),
         });
-        checks.extend(matches!(found, Ok((_, None))).then(|| listener(settings)));
+        checks.extend(matches!(found, Ok((_, None))).then(|| listen::check(settings.listen)));
         let known = found.ok().and_then(|(known, _)| known);
         checks.extend(known.as_ref().map(|known| containers(settings, known)));
         Self { known: known.unwrap_or_default() }
@@ -68,23 +67,6 @@ fn containers(settings: &Settings, known: &Known) -> Check {
 fn told(known: &Known, runs: &str) -> String {
     let Known { containers, ports, .. } = known;
     format!("{runs}; containers: {containers}, ports of theirs: {}", ports.len())
-}
-
-fn listener(settings: &Settings) -> Check {
-    let listen = settings.listen;
-    match TcpListener::bind(listen) {
-        Ok(_) => Check::right("listen", format!("{listen} is free")),
-        Err(error) => {
-            let advice = match error.kind() {
-                ErrorKind::AddrInUse => format!(
-                    "`ss -ltnp sport = :{}` tells who has it; end that, or set `listen`",
-                    listen.port()
-                ),
-                _ => "set `listen` to an address of this host and a port that may be bound".to_owned(),
-            };
-            Check::wrong("listen", format!("{listen} cannot be bound: {error}"), advice)
-        }
-    }
 }
 
 #[cfg(test)]

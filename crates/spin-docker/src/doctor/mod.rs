@@ -6,6 +6,7 @@ mod check_in;
 mod daemon;
 mod engine;
 mod kernel;
+mod listen;
 mod network;
 mod ports;
 mod rights;
