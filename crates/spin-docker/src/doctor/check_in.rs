@@ -3,6 +3,7 @@
 use super::Check;
 use crate::config::Settings;
 use control::DOOR_PORT;
+use std::io;
 use std::process::Command;
 
 const NAME: &str = "check-in";
@@ -27,7 +28,7 @@ pub(super) fn check(settings: &Settings) -> Check {
                 "iptables cannot be used ({why}): port {} of the gateway's address is bound directly",
                 settings.check_in_port
             ),
-            "install iptables",
+            advice(&why),
         ),
         Ok(input) => through(settings.check_in_port, &input),
     }
@@ -52,16 +53,20 @@ fn through(inside: u16, input: &str) -> Check {
 }
 
 /// Lists, and changes nothing. Whoever has iptables' lock is waited for, and not for long.
-fn iptables(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("iptables")
-        .args(["-w", "5"])
-        .args(arguments)
-        .output()
-        .map_err(|error| error.to_string())?;
+fn iptables(arguments: &[&str]) -> io::Result<String> {
+    let output = Command::new("iptables").args(["-w", "5"]).args(arguments).output()?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; "))
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")))
+    }
+}
+
+/// Root may have been left without capabilities, as in a container.
+fn advice(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::NotFound => "install iptables",
+        _ => "give the daemon CAP_NET_ADMIN, and for iptables of the older kind CAP_NET_RAW",
     }
 }
 
@@ -69,6 +74,13 @@ fn iptables(arguments: &[&str]) -> Result<String, String> {
 mod tests {
     use super::*;
     use crate::doctor::State;
+
+    #[test]
+    fn only_an_iptables_that_is_missing_is_to_be_installed() {
+        assert_eq!(advice(&io::ErrorKind::NotFound.into()), "install iptables");
+        let refused = io::Error::other("iptables v1.8.9 (nf_tables): Permission denied (you must be root)");
+        assert!(advice(&refused).contains("CAP_NET_ADMIN"));
+    }
 
     #[test]
     fn a_closed_firewall_needs_a_rule_for_our_port() {
