@@ -20,6 +20,20 @@ fn is_there(what: &str, name: &str) -> bool {
     docker_quietly(&[what, "inspect", name]).is_ok()
 }
 
+/// Who may not write the firewall's rules has none to take back.
+#[test]
+fn without_root_everything_goes_too() {
+    let mut daemon = Daemon::start_without_root(&[]);
+    let container = daemon.client.create(test_image());
+    assert_eq!(daemon.end(), Some(0));
+    let said = daemon.run(&["purge", "--yes"]);
+    // The folder itself is the test's, in root's /tmp.
+    assert!(String::from_utf8_lossy(&said.stdout).contains("removed file"), "{said:?}");
+    assert!(
+        !is_there("container", text(&container, "container_id")) && !is_there("network", &daemon.network())
+    );
+}
+
 #[test]
 fn everything_of_ours_goes_and_nothing_of_anybody_elses() {
     let mut daemon = Daemon::start(&[]);

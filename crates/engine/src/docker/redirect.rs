@@ -44,6 +44,10 @@ fn of_a_bridge_that_is_gone(rule: &str) -> Option<(Vec<&str>, &str)> {
 
 /// What is not there is no error; what could not be removed is one, and says how that is done by hand.
 pub(super) async fn take_back(network: &Network) -> Result<()> {
+    // Whoever may not even look has put none: a store of root's, whose rule it would be, opens for root alone.
+    if !rustix::process::geteuid().is_root() && NAT.rules().await.is_err() {
+        return Ok(());
+    }
     let chain = chain(network);
     let failed = |source| EngineError::Host { doing: by_hand(network, &chain), source };
     remove(network).await.map_err(|error| failed(error.into()))?;
