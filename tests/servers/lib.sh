@@ -33,9 +33,10 @@ within() {
     done
 }
 
-# Images that are here already need not be built there again: each says what it was built from, and is left alone.
+# Images that are here already need not be built there again: each says what it was built from, and is left alone. The names of 2014
+# they do not bring: whoever builds images there gives them those.
 bring_images() {
-    docker save debian:bookworm-slim {spin-docker,atbaker}/sd-{base,postgres,django} | on_server docker load -q >/dev/null
+    docker save debian:bookworm-slim spin-docker/sd-{base,postgres,django} | on_server docker load -q >/dev/null
 }
 
 # The package, made of what stands here.
