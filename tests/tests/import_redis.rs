@@ -155,7 +155,7 @@ fn what_was_stopped_moves_with_all_it_has_and_what_runs_once_it_may_be_stopped()
     daemon.end();
     let (after, _) = import(&daemon, &[&redis.url()]);
     assert!(line(&after, &sleeper.id).starts_with("moved before, and deleted here since"), "{after}");
-    docker(&["rm", &format!("{}-2014", runner.name)]);
+    docker(&["rm", "-v", &format!("{}-2014", runner.name)]);
     let (last, _) = import(&daemon, &[&redis.url()]);
     assert!(line(&last, &runner.id).starts_with("gone from the engine"), "{last}");
 }
