@@ -145,18 +145,6 @@ fn what_is_kept_reads_as_it_was_written() {
     }
 }
 
-#[test]
-fn the_reference_page_lists_every_kind() {
-    let page = include_str!("../../../docs/events.md");
-    for kind in EventKind::ALL {
-        let line = format!("| `{}` | {} |", kind.name(), kind.meaning());
-        assert!(page.contains(&line), "docs/events.md lacks the line:\n{line}");
-    }
-    let (_, tables) = page.split_once("| kind |").unwrap();
-    let (table, _) = tables.split_once("| `by` |").unwrap();
-    assert_eq!(table.matches("\n| `").count(), EventKind::ALL.len(), "docs/events.md lists what is no more");
-}
-
 /// What the table under this heading names in its first column.
 fn first_column(heading: &str) -> BTreeSet<String> {
     let page = include_str!("../../../docs/events.md");

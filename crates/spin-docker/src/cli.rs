@@ -70,6 +70,12 @@ pub(crate) enum Command {
     /// Print docs/policy.md.
     #[command(hide = true)]
     PolicyReference,
+    /// Print docs/problems.md.
+    #[command(hide = true)]
+    ProblemsReference,
+    /// Print docs/events.md.
+    #[command(hide = true)]
+    EventsReference,
     /// Print docs/metrics.md.
     #[command(hide = true)]
     MetricsReference,

@@ -6,7 +6,7 @@ mod cli;
 mod config;
 mod doctor;
 mod import_redis;
-mod policy_page;
+mod pages;
 mod purge;
 mod serve;
 mod telemetry;
@@ -64,7 +64,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder)
             .with_context(|| format!("cannot write manual pages to {}", folder.display())),
         Command::SettingsReference => print(&config::reference()),
-        Command::PolicyReference => print(&policy_page::policy_reference()),
+        Command::PolicyReference => print(&pages::policy()),
+        Command::ProblemsReference => print(&pages::problems()),
+        Command::EventsReference => print(&pages::events()),
         Command::MetricsReference => print(&server::metrics_reference()),
         Command::ApiReference => print(&server::api_reference()),
         Command::Openapi => print(&(server::openapi().to_pretty_json()? + "\n")),
