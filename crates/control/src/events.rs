@@ -5,7 +5,7 @@ use crate::control::Control;
 use crate::handle::Handle;
 use crate::store::{Journal, StoreError, Wanted};
 use crate::{EVENTS_OF_ONE, measures};
-use model::{Event, EventKind, Key};
+use model::{Cause, Event, EventKind, Key};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 /// What comes often is told together for so long.
 const TOGETHER: Duration = Duration::from_secs(60);
-/// Of how many containers at once; of others it goes untold for as long.
+/// Of how many containers and reasons at once; of others it goes untold for as long.
 const OFTEN: usize = 1024;
 /// How many may follow at once.
 const FOLLOWERS: usize = 64;
@@ -25,8 +25,15 @@ const PAGE: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Events {
     journal: Journal,
-    often: Mutex<BTreeMap<(Key, EventKind), Often>>,
+    often: Mutex<BTreeMap<Place, Often>>,
     places: Arc<Semaphore>,
+}
+
+/// What is told together: of one container, of one kind, for one reason.
+type Place = (Key, EventKind, Option<&'static str>);
+
+fn place(event: &Event) -> Place {
+    (event.key.clone(), event.kind, event.cause.as_ref().and_then(Cause::because))
 }
 
 #[derive(Debug)]
@@ -62,7 +69,7 @@ impl Events {
     /// The same, of what may come at any rate.
     pub(crate) fn record_sparingly(&self, event: Event) {
         let mut often = self.lock();
-        let place = (event.key.clone(), event.kind);
+        let place = place(&event);
         if let Some(Often { untold, .. }) = often.get_mut(&place) {
             let times = untold.as_ref().map_or(0, |event| event.times).saturating_add(1);
             *untold = Some(Event { times, ..event });
@@ -75,7 +82,7 @@ impl Events {
 
     /// Whether its like was told so lately that it would be kept, to be told with others.
     pub(crate) fn was_just_told(&self, event: &Event) -> bool {
-        self.lock().contains_key(&(event.key.clone(), event.kind))
+        self.lock().contains_key(&place(event))
     }
 
     /// Tells what came often, where that was not told for a while: for the pulse.
@@ -103,7 +110,7 @@ impl Events {
         due.into_iter().for_each(|event| self.record(event));
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Key, EventKind), Often>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, Often>> {
         self.often.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

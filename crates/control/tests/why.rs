@@ -132,6 +132,24 @@ async fn refusals_are_told_at_once_and_then_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_reason_does_not_hold_back_another() {
+    let (_bench, control, of, target) = launched().await;
+    for (why, words) in [
+        (GaveUp::OutOfPorts, "no local port is left"),
+        (GaveUp::NotAwake(MINUTE), "it was not awake within 60 s"),
+    ] {
+        target.gave_up(&connect(&target), why);
+        let told = async || told(&control, &of).await.iter().any(|told| told.contains(words));
+        let begun = tokio::time::Instant::now();
+        while !told().await {
+            assert!(begun.elapsed() < MINUTE / 2, "it is told at once: {words}");
+            tokio::time::sleep(MINUTE / 60).await;
+        }
+    }
+    control.shut_down().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn that_no_local_port_is_left_is_told() {
     let (_bench, control, of, target) = launched().await;
     target.gave_up(&connect(&target), GaveUp::OutOfPorts);

@@ -153,7 +153,31 @@ pub enum Refusal {
     OutOfPorts,
 }
 
+impl Refusal {
+    /// Its name, as on the wire.
+    pub const fn because(&self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not-allowed",
+            Self::Asleep => "asleep",
+            Self::EngineAway => "engine-away",
+            Self::TooSoon { .. } => "too-soon",
+            Self::Late { .. } => "late",
+            Self::NotAccepted { .. } => "not-accepted",
+            Self::Closed => "closed",
+            Self::OutOfPorts => "out-of-ports",
+        }
+    }
+}
+
 impl Cause {
+    /// Of a refusal, for which of the reasons that there are.
+    pub const fn because(&self) -> Option<&'static str> {
+        match self {
+            Self::Refusal { why, .. } => Some(why.because()),
+            _ => None,
+        }
+    }
+
     /// What an input says itself. A freeze and a wake are told their cause by whoever asks for them.
     pub fn of(input: &Input) -> Option<Self> {
         let error = |text: &String| Some(Self::Error { text: text.clone() });

@@ -165,4 +165,7 @@ fn variants<T: DeserializeOwned + Debug>(tag: &str) -> BTreeSet<String> {
 fn the_reference_page_names_every_cause_and_every_refusal() {
     assert_eq!(first_column("by"), variants::<Cause>("by"));
     assert_eq!(first_column("because"), variants::<Refusal>("because"));
+    for why in [Refusal::TooSoon { times: 1, seconds: 1 }, Refusal::OutOfPorts, Refusal::NotAllowed] {
+        assert_eq!(serde_json::to_value(&why).unwrap()["because"], why.because());
+    }
 }
