@@ -1,4 +1,5 @@
-//! The open connections of a port, so that they can be cut off without each of them watching for it.
+//! The open connections of a port, so that they can be cut off without each of them watching for it. Those that wait for their
+//! container are known one by one; those that are forwarded know to whom they belong.
 
 use futures_util::FutureExt;
 use slab::Slab;
@@ -15,7 +16,7 @@ impl Connections {
         Self(Mutex::new(Some(Slab::new())))
     }
 
-    /// Serves one, and knows it until it ends; none any more once they were cut off.
+    /// Serves one that waits, and knows it until it ends; none any more once they were cut off.
     pub(crate) fn serve<F>(self: &Arc<Self>, serving: F, tasks: &TaskTracker, runtime: &Handle)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -30,7 +31,12 @@ impl Connections {
         entry.insert(tasks.spawn_on(serving, runtime).abort_handle());
     }
 
-    /// Ends them all, at once and for good.
+    /// Whether they were ended.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.open().is_none()
+    }
+
+    /// Ends them all, for good: those that wait at once, those that are forwarded when their lanes are swept.
     pub(crate) fn cut_off(&self) {
         let open = self.open().take();
         for (_, connection) in open.unwrap_or_default() {

@@ -4,13 +4,15 @@ use crate::Course;
 use backon::{ExponentialBuilder, Retryable};
 use control::{Flow, Target, WakeError};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use rustix::net::sockopt::set_tcp_quickack;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddrV4, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::TcpStream as Waiting;
 
 /// Attempts while the application comes up: fresh ones at growing intervals, since a poll at fixed ones wastes seconds.
 const FIRST_RETRY: Duration = Duration::from_millis(1);
@@ -50,7 +52,7 @@ pub(crate) async fn dial(
     course: &Course,
     early_for: Duration,
     spare: &mut Option<Socket>,
-) -> Result<TcpStream, Unreached> {
+) -> Result<Waiting, Unreached> {
     let attempt = || wake_and_attempt(target, flow, course, early_for, spare.take());
     attempt.retry(pauses()).when(|failed| failed.may_work_later).await.map_err(|failed| failed.why)
 }
@@ -69,7 +71,7 @@ async fn wake_and_attempt(
     course: &Course,
     early_for: Duration,
     spare: Option<Socket>,
-) -> Result<TcpStream, Failed> {
+) -> Result<Waiting, Failed> {
     let waking = async {
         if !flow.is_asleep() {
             return Ok(());
@@ -88,7 +90,7 @@ async fn attempt(
     course: &Course,
     early_for: Duration,
     spare: Option<Socket>,
-) -> Result<TcpStream, Failed> {
+) -> Result<Waiting, Failed> {
     // It began while the application may still have been coming up: worth a fresh one, whoever was accepted meanwhile.
     let early = !course.accepted.load(Ordering::Relaxed) && course.since.elapsed() < early_for;
     let patience = if early { ATTEMPT } else { ACCEPTED_BEFORE };
@@ -101,27 +103,68 @@ async fn attempt(
     Ok(container)
 }
 
-/// On one host the handshake is mostly over when `connect` returns.
-async fn connect(target: SocketAddrV4, spare: Option<Socket>) -> io::Result<TcpStream> {
-    let socket = spare.map_or_else(socket, Ok)?;
+/// Without waiting: on one host the handshake is mostly over when `connect` returns. Otherwise the socket, if it is on its way. Where
+/// the client `has_spoken`, the last of the handshake goes with what it said, which wakes the application once instead of twice.
+/// Keep-alives are the caller's to ask for.
+pub(crate) fn at_once(
+    target: SocketAddrV4,
+    socket: Socket,
+    has_spoken: bool,
+) -> Result<TcpStream, Option<Socket>> {
     prepare(&socket);
-    match socket.connect(&target.into()) {
-        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
-        _ => {}
+    if has_spoken {
+        note(set_tcp_quickack(&socket, false).map_err(io::Error::from));
     }
-    let stream = TcpStream::from_std(socket.into())?;
-    if stream.peer_addr().is_err() {
+    match begin(target, &socket) {
+        Ok(true) => Ok(socket.into()),
+        Ok(false) => Err(Some(socket)),
+        Err(error) => {
+            tracing::debug!(%error, %target, "a connection did not come about at once");
+            Err(None)
+        }
+    }
+}
+
+/// The spare socket may be on its way already.
+async fn connect(target: SocketAddrV4, spare: Option<Socket>) -> io::Result<Waiting> {
+    let socket = match spare {
+        Some(socket) => socket,
+        None => socket()?,
+    };
+    prepare(&socket);
+    keep_alive(&socket);
+    let is_there = begin(target, &socket)?;
+    let stream = Waiting::from_std(socket.into())?;
+    if !is_there {
         stream.writable().await?;
         stream.take_error()?.map_or(Ok(()), Err)?;
     }
     Ok(stream)
 }
 
+/// Whether it is there.
+fn begin(target: SocketAddrV4, socket: &Socket) -> io::Result<bool> {
+    match rustix::net::connect(socket, &target) {
+        Ok(()) | Err(Errno::ISCONN) => Ok(true),
+        Err(Errno::INPROGRESS | Errno::ALREADY) => Ok(socket.peer_addr().is_ok()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Small messages go at once.
 fn prepare(socket: &Socket) {
     let paced = if is_paced(socket) { socket.set_tcp_congestion(b"cubic") } else { Ok(()) };
-    let taken = [socket.set_tcp_nodelay(true), socket.set_tcp_keepalive(&ALIVE), paced];
-    for error in taken.into_iter().filter_map(Result::err) {
+    note(socket.set_tcp_nodelay(true));
+    note(paced);
+}
+
+/// A container that vanishes without a word is noticed.
+pub(crate) fn keep_alive(socket: &impl AsFd) {
+    note(SockRef::from(socket).set_tcp_keepalive(&ALIVE));
+}
+
+fn note(taken: io::Result<()>) {
+    if let Err(error) = taken {
         tracing::debug!(%error, "a socket option was not taken");
     }
 }

@@ -19,16 +19,17 @@ pub use threads::Threads;
 
 use async_trait::async_trait;
 use connections::Connections;
-use control::{Endpoints, Neighbours, Target};
-use lane::Lanes;
+use control::{Endpoints, Flow, Neighbours, Target};
+use lane::{Lanes, Pair};
 use listener::Listener;
 use model::Reach;
 use socket2::Socket;
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,8 @@ pub(crate) struct Inner {
     ports: Mutex<HashMap<u16, Port>>,
     sites: http::Sites,
     lanes: Lanes,
+    /// What waits for a container does so here.
+    runtime: Handle,
     tasks: TaskTracker,
     ending: CancellationToken,
 }
@@ -77,16 +80,19 @@ pub(crate) struct Course {
 }
 
 impl Gateway {
-    /// A gateway without ports. It runs on threads of its own, one for each core; an error where they cannot be had.
+    /// A gateway without ports. It forwards on threads of its own, one for each core, and waits for containers on the current runtime;
+    /// an error where the threads cannot be had.
     pub fn new(options: Options) -> io::Result<Self> {
         dial::advise();
+        let (runtime, tasks) = (Handle::current(), TaskTracker::new());
         Ok(Self(Arc::new(Inner {
             options,
             refused: RwLock::default(),
             ports: Mutex::default(),
             sites: http::Sites::default(),
-            lanes: Lanes::start()?,
-            tasks: TaskTracker::new(),
+            lanes: Lanes::start(&runtime, &tasks)?,
+            runtime,
+            tasks,
             ending: CancellationToken::new(),
         })))
     }
@@ -94,6 +100,22 @@ impl Gateway {
     /// Whoever connects from here is turned away: containers must not reach each other through the host.
     pub fn refuse(&self, neighbours: Neighbours) {
         *self.0.refused.write().unwrap_or_else(PoisonError::into_inner) = neighbours;
+    }
+
+    /// Forwards a connection to this port's container that was not accepted there; it is closed where the port was given up.
+    pub(crate) fn forward(
+        &self,
+        port: u16,
+        client: TcpStream,
+        container: TcpStream,
+        to: (Arc<Flow>, Target),
+    ) {
+        let connections = self.0.ports().get(&port).map(|port| Arc::clone(&port.connections));
+        if let Some(connections) = connections {
+            let lanes = &self.0.lanes;
+            let pair = Pair::new(client, container, to, (connections, self.0.tasks.token()));
+            lanes.place(lanes.of_port(port)).forward(pair);
+        }
     }
 
     /// What the connections of a claimed port meet.
@@ -124,6 +146,7 @@ impl Gateway {
             );
             self.0.ending.cancel();
             self.0.ports().values().for_each(|port| port.connections.cut_off());
+            self.0.lanes.sweep();
             self.0.tasks.wait().await;
         }
     }
@@ -180,6 +203,7 @@ impl Endpoints for Gateway {
         self.0.sites.release(port);
         if let Some(port) = self.0.ports().remove(&port) {
             port.connections.cut_off();
+            self.0.lanes.sweep();
         }
     }
 }
@@ -187,6 +211,11 @@ impl Endpoints for Gateway {
 impl Course {
     fn new(reach: Reach, target: Option<Target>) -> Self {
         Self { reach, target, since: Instant::now(), accepted: Arc::default() }
+    }
+
+    /// Whether its application has accepted before, and may be reached now if it is not frozen.
+    fn accepts(&self) -> bool {
+        self.reach == Reach::Forward && self.accepted.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Whether anything changed. A new forwarding begins with an application that has not accepted yet.

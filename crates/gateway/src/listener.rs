@@ -1,28 +1,39 @@
-//! A port's accept loop. It goes on listening when descriptors run out: a gateway that gave up would be deaf for good.
+//! A port that is listened on, and what becomes of whoever connects to it.
 
-use crate::connection::{self, Client};
+use crate::connection::{Among, Client};
 use crate::connections::Connections;
+use crate::lane::{Lane, Pair};
 use crate::{Course, Inner, dial, keeper};
-use backon::{ConstantBuilder, Retryable};
 use control::Target;
-use socket2::{SockRef, Socket};
-use std::future::{Future, poll_fn, ready};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with};
+use socket2::Socket;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-
-/// After an accept that failed for want of descriptors or memory.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens as long as it lives. Dropped, it refuses at once.
-pub(crate) struct Listener {
-    socket: Arc<TcpListener>,
-    closed: CancellationToken,
+pub(crate) struct Listener(Arc<Listening>);
+
+/// What its lane knows of a port. There are two for each container that may be reached, so they are small.
+pub(crate) struct Listening {
+    socket: Socket,
+    gateway: Arc<Inner>,
+    course: watch::Receiver<Course>,
+    connections: Arc<Connections>,
+    has_said_why_not: AtomicBool,
+}
+
+/// Somebody who was accepted.
+pub(crate) struct Arrival {
+    pub(crate) client: TcpStream,
+    /// Towards the container.
+    pub(crate) spare: Socket,
+    pub(crate) peer: SocketAddr,
+    pub(crate) at: Arc<Listening>,
 }
 
 impl Listener {
@@ -32,90 +43,63 @@ impl Listener {
         course: &watch::Sender<Course>,
         connections: &Arc<Connections>,
     ) -> io::Result<Self> {
-        let lane = gateway.lanes.of_port(address.port()).clone();
-        let entered = lane.enter();
-        let socket = Arc::new(TcpListener::from_std(keeper::listen(address)?.into())?);
-        drop(entered);
-        let closed = gateway.ending.child_token();
-        let loop_ = Loop {
+        let listening = Arc::new(Listening {
+            socket: keeper::listen(address)?,
             gateway: Arc::clone(gateway),
-            lane: lane.clone(),
-            socket: Arc::clone(&socket),
             course: course.subscribe(),
             connections: Arc::clone(connections),
-        };
-        let ending = closed.clone();
-        let accepting = async move {
-            tokio::select! {
-                // First its end: an accept on what listens no more is an error.
-                biased;
-                () = ending.cancelled() => {}
-                () = loop_.run() => {}
-            }
-        };
-        gateway.tasks.spawn_on(accepting, &lane);
-        Ok(Self { socket, closed })
+            has_said_why_not: AtomicBool::new(false),
+        });
+        gateway.lanes.of_port(address.port()).listen(Arc::clone(&listening));
+        Ok(Self(listening))
     }
 }
 
 impl Drop for Listener {
-    /// The kernel stops listening at the shutdown already, whenever the task lets go of the socket.
+    /// The kernel stops listening at the shutdown already, and says so to the lane, which lets go of the socket.
     fn drop(&mut self) {
-        self.closed.cancel();
-        if let Err(error) = SockRef::from(&*self.socket).shutdown(Shutdown::Both) {
+        if let Err(error) = self.0.socket.shutdown(Shutdown::Both) {
             tracing::debug!(%error, "a listener was closed before");
         }
     }
 }
 
-struct Loop {
-    gateway: Arc<Inner>,
-    lane: Handle,
-    socket: Arc<TcpListener>,
-    course: watch::Receiver<Course>,
-    connections: Arc<Connections>,
-}
+impl Listening {
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
 
-impl Loop {
-    /// There are two such tasks for each container that may be reached, so they are small: what they need when something fails is in a
-    /// box that is made then.
-    async fn run(&self) {
+    /// None where nobody waits to be accepted. It goes on listening when descriptors run out: a gateway that gave up would be deaf
+    /// for good.
+    pub(crate) fn accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         loop {
-            let (client, peer) = match self.accept().await {
-                Ok(accepted) => accepted,
-                Err(_) => tried_until_it_works(|| self.accept()).await,
-            };
-            // Nobody more is accepted before this one has both its descriptors: a crowd of halves would wait for each other.
-            let spare = match dial::socket() {
-                Ok(spare) => spare,
-                Err(_) => tried_until_it_works(|| ready(dial::socket())).await,
-            };
-            if self.gateway.is_refused(peer.ip()) {
-                tracing::debug!(%peer, "turned away: containers may not reach endpoints");
-            } else {
-                self.attend(client, spare, peer);
+            match acceptfrom_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok((socket, peer)) => {
+                    self.has_said_why_not.store(false, Ordering::Relaxed);
+                    let peer = peer.ok_or(Errno::AFNOSUPPORT)?.try_into()?;
+                    return Ok(Some((socket.into(), peer)));
+                }
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
-    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> {
-        poll_fn(|context| self.socket.poll_accept(context))
+    /// Says so once, until it can again.
+    pub(crate) fn cannot_accept(&self, error: &io::Error) {
+        if !self.has_said_why_not.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "cannot accept; trying again until it works");
+        }
     }
 
-    fn attend(&self, stream: TcpStream, spare: Socket, peer: SocketAddr) {
-        let Some(target) = self.course.borrow().target.clone() else { return };
-        let flow = target.traffic.open(peer, target.address.port());
-        let (course, timeout) = (self.course.clone(), self.wake_timeout(&target));
-        let lane = self.gateway.lanes.place(&self.lane);
-        let stream = if lane.id() == self.lane.id() { Ok(stream) } else { moved(stream, lane) };
-        match stream {
-            Ok(stream) => {
-                let client = Client { stream, spare: Some(spare), flow, target };
-                let serving = connection::attend(client, course, timeout);
-                self.connections.serve(serving, &self.gateway.tasks, lane);
-            }
-            Err(error) => tracing::warn!(%error, %peer, "a connection could not change threads"),
-        }
+    /// Where a connection is to run that was accepted here.
+    pub(crate) fn place<'a>(&'a self, here: &'a Lane) -> &'a Lane {
+        self.gateway.lanes.place(here)
+    }
+
+    fn among(&self) -> Among {
+        (Arc::clone(&self.connections), self.gateway.tasks.token())
     }
 
     fn wake_timeout(&self, target: &Target) -> Duration {
@@ -124,24 +108,30 @@ impl Loop {
     }
 }
 
-/// To be served on another thread.
-fn moved(stream: TcpStream, lane: &Handle) -> io::Result<TcpStream> {
-    let stream = stream.into_std()?;
-    let _entered = lane.enter();
-    TcpStream::from_std(stream)
-}
+impl Arrival {
+    pub(crate) fn is_refused(&self) -> bool {
+        self.at.gateway.is_refused(self.peer.ip())
+    }
 
-/// Now and again each [`PAUSE`], for as long as it takes.
-async fn tried_until_it_works<T, F: Future<Output = io::Result<T>>>(attempt: impl FnMut() -> F) -> T {
-    let patience = ConstantBuilder::default().with_delay(PAUSE).without_max_times();
-    Box::pin(attempt.retry(patience).notify(say_once())).await.expect("tried until it works")
-}
-
-fn say_once() -> impl FnMut(&io::Error, Duration) {
-    let mut said = false;
-    move |error, _| {
-        if !std::mem::replace(&mut said, true) {
-            tracing::warn!(%error, "cannot accept; trying again until it works");
-        }
+    /// What is to be forwarded, if it can be at once. Whoever has to wait does so in a task, and comes to this lane later.
+    pub(crate) fn attend(self, lane: &Lane) -> Option<Pair> {
+        let Self { client, spare, peer, at } = self;
+        let now = at.course.borrow().clone();
+        let target = now.target.clone()?;
+        let flow = Arc::new(target.traffic.open(peer, target.address.port()));
+        let client = Client { stream: client, flow, target };
+        let spare = if now.accepts() && !client.flow.is_asleep() {
+            let has_spoken = client.stream.peek(&mut [0]).is_ok();
+            match dial::at_once(client.target.address, spare, has_spoken) {
+                Ok(container) => return client.begin(container, at.among()),
+                Err(left) => left,
+            }
+        } else {
+            Some(spare)
+        };
+        let course = (at.course.clone(), at.wake_timeout(&client.target));
+        let waiting = client.attend(spare, course, (lane.clone(), at.among()));
+        at.connections.serve(waiting, &at.gateway.tasks, &at.gateway.runtime);
+        None
     }
 }

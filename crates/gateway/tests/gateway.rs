@@ -263,3 +263,24 @@ fn where_nobody_ever_listens_a_connection_is_held_only_while_it_may_be_coming_up
     assert!(refused_after() > Duration::from_millis(700), "at first it is waited for");
     assert!(refused_after() < Duration::from_millis(700), "later a refusal is a refusal");
 }
+
+/// Of the connections to this port in this network, those that have a keep-alive timer (proc(5): `tr` is 2).
+fn kept_alive(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let to = format!("0100007F:{port:04X}");
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row[2] == to && row[3] == "01" && row[5].starts_with("02:")).count()
+}
+
+#[test]
+fn a_container_that_vanishes_without_a_word_is_noticed_once_a_connection_lasts() {
+    let bench = Bench::new(echo());
+    bench.set(Reach::Forward);
+    // The first waits for the application, which has not accepted before; the second is forwarded at once.
+    let mut clients = [bench.connect(), bench.connect()];
+    for client in &mut clients {
+        answer(client, b"x");
+    }
+    let port = bench.target.address.port();
+    until("both are watched", || kept_alive(port) == 2);
+}

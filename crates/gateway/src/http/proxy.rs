@@ -144,9 +144,13 @@ impl Proxy {
         if let Some(to) = to {
             headers::ask_upgrade(response.headers_mut(), to);
         }
+        let gateway = self.0.gateway.clone();
         self.0.gateway.spawn(async move {
-            let moved = upgrade::forward::<C>(client, container, &route.target, &route.flow);
-            route.site.released.run_until_cancelled(moved).await;
+            let sockets = upgrade::sockets::<C>(client, container, &route.target, &route.flow);
+            let sockets = route.site.released.run_until_cancelled(sockets).await.flatten();
+            if let (Some((client, container)), Some(port)) = (sockets, route.upstream.port) {
+                gateway.forward(port, client, container, (route.flow, route.target));
+            }
         });
         response.map(|_| Body::Whole(None))
     }
