@@ -44,7 +44,9 @@ fn main() -> anyhow::Result<()> {
                 .with_ansi(false)
                 .with_writer(std::io::stderr)
                 .init();
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            // As the program itself.
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
             runtime.block_on(serve::run(&cli.data_dir, cli.known, options))
         }
     }

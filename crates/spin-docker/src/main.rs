@@ -81,7 +81,9 @@ fn serve(flags: Flags) -> anyhow::Result<()> {
     let passed = serve::Passed::take()?;
     let config = load(flags.clone())?;
     let log = telemetry::begin(&config.settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One thread decides: what supervisors, the engine's events and the store tell each other wakes no other core. Requests and bytes have
+    // threads of their own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(serve::run(config, flags, log, passed))
 }
 
