@@ -91,6 +91,7 @@ impl Thread {
 
     /// Until it is told to end.
     pub(super) fn run(mut self) {
+        let _ends_with_it = EndsWithIt;
         let mut events = Vec::with_capacity(AT_ONCE);
         loop {
             self.wait(&mut events);
@@ -334,6 +335,19 @@ impl Thread {
     }
 }
 
+/// A lane that fails leaves ports that nobody accepts on, which looks like everything else but what it is: the program ends with it, for
+/// its unit to start anew.
+struct EndsWithIt;
+
+impl Drop for EndsWithIt {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a thread of the gateway failed, and the program ends");
+            std::process::abort();
+        }
+    }
+}
+
 impl Key {
     /// The lowest bit of an event's name says which end it is.
     const SERIALS: u32 = 1 << 31;
@@ -361,6 +375,23 @@ fn named(data: EventData) -> (Key, End) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    #[test]
+    #[ignore = "started by the test below"]
+    fn fails() {
+        let _ends_with_it = EndsWithIt;
+        panic!("a bug");
+    }
+
+    #[test]
+    fn the_program_ends_with_a_lane_that_fails() {
+        const ABORTED: i32 = 6;
+        let mut failing = Command::new(std::env::current_exe().unwrap());
+        let ended = failing.args(["--exact", "lane::thread::tests::fails", "--ignored"]).output().unwrap();
+        assert_eq!(ended.status.signal(), Some(ABORTED), "{ended:?}");
+    }
 
     #[test]
     fn an_event_names_its_entry_and_which_end() {
