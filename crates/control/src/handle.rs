@@ -323,18 +323,23 @@ impl View {
         }
     }
 
-    /// What `render` writes of this view with this `active`, which alone changes under it: written anew only then. There is
+    /// Hands over what `render` writes of this view with this `active`, which alone changes under it: written anew only then. There is
     /// one rendering: always ask for the same.
-    pub fn rendered(&self, render: impl FnOnce(&Self, &str) -> Vec<u8>) -> Bytes {
+    pub fn rendered<T>(
+        &self,
+        render: impl FnOnce(&Self, &str) -> Vec<u8>,
+        take: impl FnOnce(&Bytes) -> T,
+    ) -> T {
         let active = self.active();
         let mut rendered = self.rendered.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, text)) = rendered.as_deref().filter(|(of, _)| *of == active) {
-            return text.clone();
+            return take(text);
         }
         // Kept for as long as the view is: without the room that it grew by.
         let text = Bytes::from(render(self, &active).into_boxed_slice());
-        *rendered = Some(Box::new((active.into_owned(), text.clone())));
-        text
+        let taken = take(&text);
+        *rendered = Some(Box::new((active.into_owned(), text)));
+        taken
     }
 
     /// Every open connection, those that do not count too.
