@@ -7,7 +7,9 @@
 //! The threads never wait but for the kernel. A connection that has to wait for its container does so in a task of the
 //! runtime's (`connection`), and comes to a lane once it is there.
 
+mod accept;
 mod direction;
+mod entries;
 mod left;
 mod pace;
 mod pair;
@@ -20,6 +22,7 @@ pub(crate) use side::send;
 
 use crate::connection::Cut;
 use crate::listener::{Arrival, Listening};
+use entries::Key;
 use rustix::event::{EventfdFlags, eventfd};
 use std::io;
 use std::num::NonZeroUsize;
@@ -27,7 +30,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use thread::{Key, Thread};
+use thread::Thread;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
