@@ -41,7 +41,7 @@ def measure(plan):
             rows.append([what, f"{our_rate:,.0f}", f"{their_rate:,.0f}", f"{ratio:.0f}", f"{our_cpu:.1f}", f"{their_cpu:,.0f}", f"{their_cpu / our_cpu:.0f}"])
             if path == ONE:
                 most = constant(plan, len(json.dumps(ask(ours.port, "GET", path))))
-                bound = f"nginx, which answers as many bytes and does nothing for them, came to {most:,.0f} requests/s under the same load: {most / their_rate:.0f} × theirs."
+                bound = f"nginx, which answers about as many bytes and does nothing for them, came to {most:,.0f} requests/s under the same load: {most / their_rate:.0f} × theirs."
             goals.append(Goal(what, "Flask-RESTful, Redis, gunicorn", f"≥ {goal} × requests/s", f"{ratio:.0f} ×", ratio >= goal))
     head = ["what", "ours, requests/s", "theirs", "ratio", "ours, µs of CPU each", "theirs", "ratio"]
     return Section("Requests", explain(plan) + "\n\n" + table(head, rows) + "\n\n" + bound, goals)
