@@ -36,10 +36,15 @@ impl Dialogue {
     pub fn ask(&mut self, line: &str) -> String {
         let input = self.input.as_mut().expect("it is piped");
         writeln!(input, "{line}").unwrap_or_else(|error| panic!("it ended before {line:?}: {error}"));
-        let mut answer = String::new();
-        self.output.read_line(&mut answer).expect("a line of text");
-        assert!(answer.ends_with('\n'), "it ended at {line:?}, having said {answer:?}");
-        answer.trim_end().to_owned()
+        self.hear()
+    }
+
+    /// The next line that it says by itself, or the test fails.
+    pub fn hear(&mut self) -> String {
+        let mut said = String::new();
+        self.output.read_line(&mut said).expect("a line of text");
+        assert!(said.ends_with('\n'), "it ended, having said {said:?}");
+        said.trim_end().to_owned()
     }
 }
 

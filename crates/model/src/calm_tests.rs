@@ -96,3 +96,13 @@ fn what_does_not_run_is_kept_awake_by_nothing() {
     let stopped = Container { phase: Phase::Removing, ..running() };
     assert_eq!(stopped.kept_awake(&VISITED, at(1), &POLICY), None);
 }
+
+#[test]
+fn breaths_are_a_tenth_apart_and_no_sooner_than_five_seconds() {
+    for (rested, after) in [(0, 5), (49, 5), (60, 6), (3_600, 360), (864_000, 86_400)] {
+        let after = Some(Duration::from_secs(after));
+        assert_eq!(POLICY.breathes_after(Duration::from_secs(rested)), after, "after {rested} s");
+    }
+    let none = IdlePolicy { breathe: false, ..POLICY };
+    assert_eq!(none.breathes_after(Duration::from_secs(60)), None);
+}

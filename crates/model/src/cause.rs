@@ -49,6 +49,8 @@ pub enum Cause {
     Exec,
     /// The engine is about to signal it.
     Signal,
+    /// It was let run for a moment, and something keeps it awake.
+    Breath,
     /// The engine's events broke off.
     EventsLost,
     /// It reported that it is in use.
@@ -226,6 +228,7 @@ impl fmt::Display for Cause {
             Self::Engine => f.write_str("somebody did so through the engine"),
             Self::Exec => f.write_str("the engine is about to run a command in it"),
             Self::Signal => f.write_str("the engine is about to signal it"),
+            Self::Breath => f.write_str("it was let run for a moment (breathe), and went on"),
             Self::EventsLost => {
                 f.write_str("the engine's events broke off, and nobody would hear what it is needed for")
             }

@@ -129,6 +129,11 @@ pub enum Sleep {
         /// What holds them.
         by: Freezer,
     },
+    /// They do for a moment, so that timers that ran out fire; then they are frozen again.
+    Breathing {
+        /// What held them.
+        by: Freezer,
+    },
     /// A thaw is under way, or comes after the freeze that is.
     Thawing {
         /// What held them; none while the freeze has not ended.
@@ -140,10 +145,15 @@ impl Sleep {
     /// What holds its processes.
     pub fn freezer(self) -> Option<Freezer> {
         match self {
-            Self::Frozen { by } => Some(by),
+            Self::Frozen { by } | Self::Breathing { by } => Some(by),
             Self::Thawing { by } => by,
             Self::Awake | Self::Freezing => None,
         }
+    }
+
+    /// Frozen, but for a breath that it may take.
+    pub fn is_frozen(self) -> bool {
+        matches!(self, Self::Frozen { .. } | Self::Breathing { .. })
     }
 }
 
@@ -306,7 +316,8 @@ impl Phase {
     /// How deep it sleeps.
     pub fn depth(&self) -> Depth {
         match self {
-            Self::Running { sleep: Sleep::Frozen { .. } | Sleep::Thawing { .. }, .. } => Depth::Frozen,
+            Self::Running { sleep: Sleep::Thawing { .. }, .. } => Depth::Frozen,
+            Self::Running { sleep, .. } if sleep.is_frozen() => Depth::Frozen,
             Self::Running { .. } | Self::Stopping { .. } => Depth::Awake,
             _ => Depth::Stopped,
         }

@@ -168,7 +168,9 @@ fn slept(before: Sleep, after: Sleep) -> Option<EventKind> {
     match (before, after) {
         (Sleep::Awake | Sleep::Freezing, Sleep::Frozen { .. }) => Some(EventKind::Froze),
         (Sleep::Thawing { .. }, Sleep::Frozen { .. }) => Some(EventKind::Failed),
-        (Sleep::Frozen { .. } | Sleep::Thawing { by: Some(_) }, Sleep::Awake) => Some(EventKind::Thawed),
+        (Sleep::Frozen { .. } | Sleep::Breathing { .. } | Sleep::Thawing { by: Some(_) }, Sleep::Awake) => {
+            Some(EventKind::Thawed)
+        }
         _ => None,
     }
 }

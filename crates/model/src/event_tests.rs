@@ -27,6 +27,7 @@ fn connection() -> Cause {
 }
 
 const FROZEN: Sleep = Sleep::Frozen { by: Freezer::Cgroup };
+const BREATHING: Sleep = Sleep::Breathing { by: Freezer::Cgroup };
 const THAWING: Sleep = Sleep::Thawing { by: Some(Freezer::Cgroup) };
 
 #[test]
@@ -43,6 +44,12 @@ fn sleep_and_wake_are_told_with_their_cause() {
         (Sleep::Awake, FROZEN, Cause::Engine, "froze: somebody did so through the engine"),
         (THAWING, Sleep::Awake, connection(), "woke: connection from 127.0.0.1:5123 to port 5432"),
         (THAWING, Sleep::Awake, Cause::Exec, "thawed: the engine is about to run a command in it"),
+        (
+            BREATHING,
+            Sleep::Awake,
+            Cause::Breath,
+            "thawed: it was let run for a moment (breathe), and went on",
+        ),
         (THAWING, FROZEN, Cause::Error { text: "why".into() }, "failed: why"),
     ];
     for (before, after, because, words) in table {
@@ -53,6 +60,9 @@ fn sleep_and_wake_are_told_with_their_cause() {
         (Sleep::Freezing, Sleep::Awake),
         (Sleep::Thawing { by: None }, Sleep::Awake),
         (FROZEN, THAWING),
+        (FROZEN, BREATHING),
+        (BREATHING, FROZEN),
+        (BREATHING, THAWING),
         (FROZEN, FROZEN),
     ] {
         assert_eq!(told(running(before), running(after), None), None, "{before:?} {after:?}");

@@ -49,6 +49,8 @@ pub enum Input {
     Froze(Freezer),
     /// The freeze failed, or was undone, and why: its processes run.
     NotFrozen(String),
+    /// It is to run for a moment, if it is frozen: see [`Sleep::Breathing`].
+    Breathe,
     /// Somebody has it woken.
     Wake(Waker),
     /// The thaw is done.
@@ -90,7 +92,9 @@ pub enum Effect {
     Stop,
     /// Freeze its processes.
     Freeze,
-    /// End the freeze that is under way, with whatever came of it.
+    /// Let its processes go on for a moment, and freeze them again unless they have begun something.
+    Breathe(Freezer),
+    /// End the freeze or the breath that is under way, with whatever came of it.
     EndFreeze,
     /// Let its processes go on.
     Thaw(Freezer),
@@ -134,6 +138,7 @@ impl Container {
             Input::Pressure => self.press(),
             Input::Freeze => self.freeze(),
             Input::Froze(by) => self.froze(by),
+            Input::Breathe => self.breathe(),
             Input::NotFrozen(_) | Input::Thawed => self.is_awake_again(),
             Input::Wake(waker) => self.wake(waker, policy),
             Input::ThawFailed(why) => self.thaw_failed(why),
@@ -245,7 +250,7 @@ impl Container {
         }
     }
 
-    /// One that somebody woke meanwhile is missed.
+    /// One that somebody woke meanwhile is missed, and one that takes a breath: it may be about to go on.
     fn press(&mut self) -> Option<Effect> {
         matches!(self.phase, Phase::Running { sleep: Sleep::Frozen { .. }, .. })
             .then(|| self.begin_stop(StopReason::Pressure, After::Stay))?

@@ -40,6 +40,7 @@ const RESTS: Phase = Phase::Stopped { reason: StopReason::Idle };
 const BY: Freezer = Freezer::Cgroup;
 const FROZEN: Sleep = Sleep::Frozen { by: BY };
 const THAWING: Sleep = Sleep::Thawing { by: Some(BY) };
+const BREATHING: Sleep = Sleep::Breathing { by: BY };
 const WANTED: Sleep = Sleep::Thawing { by: None };
 const LOST: Phase = Phase::Stopped { reason: StopReason::Lost };
 
@@ -146,6 +147,17 @@ fn commands_and_results() {
         (asleep(THAWING), Input::Thawed, running(), None),
         (asleep(THAWING), Input::ThawFailed(failed()), asleep(FROZEN), None),
         (asleep(FROZEN), Input::Stop, stopping(Stay), Some(Effect::Stop)),
+        // A breath, and what comes in between.
+        (asleep(FROZEN), Input::Breathe, asleep(BREATHING), Some(Effect::Breathe(BY))),
+        (running(), Input::Breathe, running(), None),
+        (asleep(THAWING), Input::Breathe, asleep(THAWING), None),
+        (asleep(BREATHING), Input::Froze(BY), asleep(FROZEN), None),
+        (asleep(BREATHING), Input::NotFrozen("why".into()), running(), None),
+        (asleep(BREATHING), Input::Wake(Waker::Connection), asleep(THAWING), Some(Effect::EndFreeze)),
+        (asleep(BREATHING), Input::Freeze, asleep(BREATHING), None),
+        (asleep(BREATHING), Input::Stop, stopping(Stay), Some(Effect::Stop)),
+        (asleep(BREATHING), Input::Observed(seen_running()), asleep(BREATHING), None),
+        (asleep(BREATHING), Input::Pressure, asleep(BREATHING), None),
         (asleep(Sleep::Freezing), Input::Delete, stopping(Remove), Some(Effect::Stop)),
         (asleep(FROZEN), Input::Start, asleep(FROZEN), None),
         // What a connection wakes, and what it does not.
@@ -419,6 +431,7 @@ fn the_words_on_the_wire() {
         (asleep(Sleep::Freezing), Status::Running, Awake, Reach::Forward),
         (asleep(FROZEN), Status::Running, Frozen, Reach::Forward),
         (asleep(THAWING), Status::Running, Frozen, Reach::Forward),
+        (asleep(BREATHING), Status::Running, Frozen, Reach::Forward),
         (stopping(After::Stay), Status::Stopping, Awake, Reach::Refuse),
         (stopping_idle(After::Stay), Status::Stopping, Awake, Reach::Wake),
         (stopping_idle(After::Remove), Status::Stopping, Awake, Reach::Refuse),
@@ -468,6 +481,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         (-100_000_i64..100_000).prop_map(Input::ClockShifted),
         Just(Input::PolicyChanged),
         Just(Input::Freeze),
+        Just(Input::Breathe),
         Just(Input::Pressure),
         prop_oneof![Just(Waker::Connection), Just(Waker::Need)].prop_map(Input::Wake),
     ]
@@ -481,8 +495,8 @@ fn answer(effect: Effect, ok: bool) -> Input {
         (Effect::Stop, true) => Input::Stopped,
         (Effect::Stop, false) => Input::StopFailed("why".into()),
         (Effect::Remove, _) => Input::Removed,
-        (Effect::Freeze, true) | (Effect::EndFreeze, false) => Input::Froze(BY),
-        (Effect::Freeze, false) => Input::NotFrozen("why".into()),
+        (Effect::Freeze | Effect::Breathe(_), true) | (Effect::EndFreeze, false) => Input::Froze(BY),
+        (Effect::Freeze | Effect::Breathe(_), false) => Input::NotFrozen("why".into()),
         (Effect::Thaw(_) | Effect::EndFreeze, true) => Input::Thawed,
         (Effect::Thaw(_), false) => Input::ThawFailed("why".into()),
     }
@@ -490,7 +504,7 @@ fn answer(effect: Effect, ok: bool) -> Input {
 
 /// Nothing waits for a freeze or a thaw.
 fn gives_way(effect: Effect) -> bool {
-    matches!(effect, Effect::Freeze | Effect::EndFreeze | Effect::Thaw(_))
+    matches!(effect, Effect::Freeze | Effect::Breathe(_) | Effect::EndFreeze | Effect::Thaw(_))
 }
 
 proptest! {

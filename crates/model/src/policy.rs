@@ -52,6 +52,8 @@ pub struct IdlePolicy {
     pub expires_after: Option<Duration>,
     /// Deleted so long after its last activity.
     pub delete_after_idle: Option<Duration>,
+    /// Frozen with connections open, it runs for a moment now and then, so that its timers fire.
+    pub breathe: bool,
     /// Memory that the kernel can take back is offered to it on freezing.
     pub reclaim: bool,
     /// Connections towards it begin with a PROXY protocol v2 header.
@@ -138,6 +140,7 @@ impl IdlePolicy {
         ignore_agents: Vec::new(),
         expires_after: None,
         delete_after_idle: None,
+        breathe: true,
         reclaim: false,
         proxy_protocol: false,
     };

@@ -113,13 +113,13 @@ fn sentence(container: &Container, policy: &IdlePolicy, known: &Known, now: Time
             let stopped = last.unwrap_or_else(|| format!("It is stopped: {}", of_stop(*reason)));
             format!("{stopped}; {}", what_wakes(*reason, policy, known, now))
         }
-        Phase::Running { sleep: Sleep::Frozen { .. }, .. } => {
+        Phase::Running { sleep, .. } if sleep.is_frozen() => {
             let froze = last.unwrap_or_else(|| "It is frozen".to_owned());
             format!("{froze}; a connection or a byte{} wakes it", from_whom(policy))
         }
         Phase::Running { sleep: Sleep::Freezing, .. } => "It is awake, and about to freeze".to_owned(),
         Phase::Running { sleep: Sleep::Thawing { .. }, .. } => "It is being thawed".to_owned(),
-        Phase::Running { sleep: Sleep::Awake, .. } => awake(container, policy, known, now),
+        Phase::Running { .. } => awake(container, policy, known, now),
     }
 }
 
@@ -127,7 +127,7 @@ fn sentence(container: &Container, policy: &IdlePolicy, known: &Known, now: Time
 fn tells(kind: EventKind, phase: &Phase) -> bool {
     use EventKind::{Exited, Failed, Froze, Lost, Stopped};
     match phase {
-        Phase::Running { sleep: Sleep::Frozen { .. }, .. } => matches!(kind, Froze | Failed),
+        Phase::Running { sleep, .. } if sleep.is_frozen() => matches!(kind, Froze | Failed),
         Phase::Stopped { .. } => matches!(kind, Stopped | Exited | Failed | Lost),
         _ => false,
     }
@@ -259,7 +259,7 @@ fn source_of(event: &Event) -> Source {
         Some(Cause::Refusal { .. } | Cause::Owed { .. }) => Source::Gateway,
         Some(Cause::NoReports { .. } | Cause::CheckIn) => Source::CheckIn,
         Some(Cause::Looks | Cause::Expiry { .. } | Cause::Restart) => Source::Policy,
-        Some(Cause::Pressure | Cause::Mail | Cause::OnlyInside { .. }) => Source::Kernel,
+        Some(Cause::Pressure | Cause::Mail | Cause::Breath | Cause::OnlyInside { .. }) => Source::Kernel,
         _ => Source::Engine,
     }
 }

@@ -76,6 +76,11 @@ fn why_it_sleeps_is_told_in_a_sentence() {
             last(EventKind::Froze, Cause::NoBytes { seconds: 60 }),
             "5 min ago it froze: no bytes for 60 s; a connection or a byte wakes it",
         ),
+        (
+            running(Stage::First, Sleep::Breathing { by: Freezer::Cgroup }),
+            last(EventKind::Froze, Cause::NoBytes { seconds: 60 }),
+            "5 min ago it froze: no bytes for 60 s; a connection or a byte wakes it",
+        ),
         (frozen, last(EventKind::Started, Cause::Found), "It is frozen; a connection or a byte wakes it"),
         (
             stopped(StopReason::Idle),

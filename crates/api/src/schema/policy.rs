@@ -67,6 +67,7 @@ fn of_text(term: Term) -> Option<String> {
         }
         Term::DisableTimeouts
         | Term::StopWithConnections
+        | Term::Breathe
         | Term::Restart
         | Term::Reclaim
         | Term::ProxyProtocol => "true|false|yes|no|on|off|1|0".to_owned(),
@@ -92,6 +93,7 @@ fn beside_texts(term: Term) -> Option<Schema> {
         | Term::DeleteAfterIdle => of_type(Type::Integer).minimum(Some(1)).maximum(Some(LONGEST)).into(),
         Term::DisableTimeouts
         | Term::StopWithConnections
+        | Term::Breathe
         | Term::Restart
         | Term::Reclaim
         | Term::ProxyProtocol => of_type(Type::Boolean).into(),

@@ -3,6 +3,7 @@
 
 pub(crate) use super::freezing::Found;
 
+use super::breath::CpuMark;
 use super::{Done, readiness};
 use crate::control::Shared;
 use crate::handle::CommandError;
@@ -45,7 +46,7 @@ pub(crate) struct Calls {
     inspected_epoch: u64,
     /// Until when a body that nobody told us of may still be made.
     unborn_until: Option<Instant>,
-    /// Ends the freeze that is under way.
+    /// Ends the freeze or the breath that is under way.
     pub(super) freezing: Option<CancellationToken>,
 }
 
@@ -63,6 +64,8 @@ pub(crate) enum Outcome {
     Ready { epoch: u64 },
     /// A freeze or a thaw returned.
     Slept { epoch: u64, input: Input },
+    /// A breath is over; with the CPU time that it had used, where that was read.
+    Breathed { epoch: u64, input: Input, cpu: Option<CpuMark> },
     /// What it does was asked.
     LookedInside { epoch: u64, found: Result<Found, EngineError> },
     /// An inspect returned, with nothing where it failed; stale if the container changed under it.
@@ -132,6 +135,7 @@ impl Calls {
                 Some(Ok(
                     Outcome::Ready { epoch }
                     | Outcome::Slept { epoch, .. }
+                    | Outcome::Breathed { epoch, .. }
                     | Outcome::LookedInside { epoch, .. },
                 )) if epoch != self.epoch => {}
                 Some(Ok(outcome)) => return outcome,

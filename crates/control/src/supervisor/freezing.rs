@@ -18,6 +18,13 @@ const UNREAD: &str = "it has not yet read what it was sent; try again in a momen
 pub(super) const NEEDED: &str =
     "a connection, or something that the engine does to it, needed it meanwhile; try again in a moment";
 
+/// A freeze that is undone where something waits in the container's sockets by then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Careful {
+    /// What it left lying for longer is no mail.
+    pub(super) owed_for: Duration,
+}
+
 /// What the engine and the kernel say of a container's use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
@@ -30,22 +37,18 @@ pub(crate) struct Found {
 }
 
 impl Calls {
-    /// Freezes it; `carefully` undoes that where something waits in its sockets by then.
-    pub(super) fn freeze(&mut self, body: EngineId, owed_for: Duration, carefully: bool) {
-        let wanted = CancellationToken::new();
-        self.freezing = Some(wanted.clone());
+    pub(super) fn freeze(&mut self, body: EngineId, careful: Option<Careful>) {
+        let wanted = self.give_way();
         let shared = Arc::clone(&self.shared);
-        self.spawn_of_sleep(async move {
-            // What could not be told may be mail.
-            let may_have_mail = |sockets: Result<Option<Vec<Socket>>, EngineError>| {
-                let none = sockets.is_ok_and(|sockets| !has_mail(&sockets.unwrap_or_default(), owed_for));
-                carefully && !none
-            };
-            freeze(&shared, &body, &wanted, may_have_mail).await
-        });
+        self.spawn_of_sleep(async move { freeze(&shared, &body, &wanted, careful).await });
     }
 
-    /// Has the freeze that is under way undone; what came of it is its result.
+    /// What is about to begin is wanted until somebody comes.
+    pub(super) fn give_way(&mut self) -> CancellationToken {
+        self.freezing.insert(CancellationToken::new()).clone()
+    }
+
+    /// Has the freeze or the breath that is under way undone; what came of it is its result.
     pub(super) fn end_freeze(&mut self) {
         if let Some(wanted) = self.freezing.take() {
             wanted.cancel();
@@ -90,18 +93,29 @@ impl Calls {
     }
 }
 
-async fn freeze(
+impl Careful {
+    /// What could not be told may be mail.
+    fn minds(self, sockets: Result<Option<Vec<Socket>>, EngineError>) -> bool {
+        sockets.map_or(true, |sockets| has_mail(&sockets.unwrap_or_default(), self.owed_for))
+    }
+}
+
+pub(super) async fn freeze(
     shared: &Shared,
     body: &EngineId,
     wanted: &CancellationToken,
-    may_have_mail: impl Fn(Result<Option<Vec<Socket>>, EngineError>) -> bool,
+    careful: Option<Careful>,
 ) -> Input {
     let engine = &*shared.engine;
     match wanted.run_until_cancelled(engine.freeze(body)).await {
         Some(Ok(by)) => {
             let sockets = engine.sockets(body).await;
             tracing::trace!(%body, ?sockets, "froze");
-            if may_have_mail(sockets) { undo(engine, body, by, UNREAD).await } else { Input::Froze(by) }
+            if careful.is_some_and(|careful| careful.minds(sockets)) {
+                undo(engine, body, by, UNREAD).await
+            } else {
+                Input::Froze(by)
+            }
         }
         Some(Err(error)) => {
             tracing::debug!(%body, error = %crate::chain(&error), "it did not freeze");

@@ -4,6 +4,7 @@
 //! No lock, no race: a stop and a start are two messages in one queue. The task ends when the container is gone, or when
 //! the program ends; what is under way then is taken up again at the next start.
 
+mod breath;
 mod calls;
 mod compare;
 mod crashes;
@@ -222,7 +223,7 @@ impl Supervisor {
     async fn policy_changed(&mut self) {
         self.fact(Input::PolicyChanged).await;
         self.publish();
-        self.check_in(Duration::ZERO);
+        self.consider_now();
     }
 
     async fn take_report(&mut self) {
@@ -253,6 +254,7 @@ impl Supervisor {
                 self.check_in(Duration::ZERO);
             }
             calls::Outcome::Slept { input, .. } => self.slept(input).await,
+            calls::Outcome::Breathed { input, cpu, .. } => self.breathed(input, cpu).await,
             calls::Outcome::LookedInside { found, .. } => self.looked_inside(found).await,
             calls::Outcome::Inspected { seen, fresh, done } => {
                 self.compared(seen, fresh).await;

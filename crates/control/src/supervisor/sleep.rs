@@ -4,8 +4,9 @@
 //! the engine and the kernel asked. Then the gate is closed, and if anything passed it since, the container is thawed at once.
 
 use super::Supervisor;
+use super::breath::CpuMark;
 use super::crashes::Crashes;
-use super::freezing::{Found, thaw};
+use super::freezing::{Careful, Found, thaw};
 use super::waking::Waiting;
 use crate::handle::Answer;
 use engine::EngineError;
@@ -35,8 +36,7 @@ pub(super) struct Sleeper {
     /// Connections opened before its start.
     opened_before: u64,
     used_since_look: bool,
-    /// The CPU time that it had used, and when.
-    cpu: Option<(Instant, Duration)>,
+    pub(super) cpu: Option<CpuMark>,
     /// What was found to keep it awake, and when.
     pub(super) kept: Option<Awake>,
     pub(super) kept_at: Timestamp,
@@ -108,8 +108,10 @@ impl Supervisor {
             // A person's word counts whatever waits in its sockets.
             Effect::Freeze => {
                 self.sleeper.undone = None;
-                self.calls.freeze(body, self.policy().owed_for, self.sleeper.by_itself);
+                let careful = Careful { owed_for: self.policy().owed_for };
+                self.calls.freeze(body, self.sleeper.by_itself.then_some(careful));
             }
+            Effect::Breathe(by) => self.calls.breathe(body, by, self.handle.traffic(), self.policy()),
             Effect::EndFreeze => self.calls.end_freeze(),
             Effect::Thaw(by) => self.calls.thaw(body, by),
             Effect::Start | Effect::Stop | Effect::Remove => {}
@@ -134,6 +136,7 @@ impl Supervisor {
     pub(super) async fn leave_awake(&self) {
         let freezer = match self.container.phase {
             Phase::Running { sleep: Sleep::Awake, .. } => return,
+            Phase::Running { sleep: Sleep::Breathing { .. }, .. } => None,
             Phase::Running { sleep, .. } => sleep.freezer(),
             // A stop or a removal that is given up may not have thawed it yet.
             Phase::Stopping { .. } | Phase::Removing => None,
@@ -154,6 +157,9 @@ impl Supervisor {
         self.sample().await;
         if self.sleeper.owes_look_inside {
             return self.look_inside();
+        }
+        if self.container.phase.depth() == Depth::Frozen {
+            return self.breathe().await;
         }
         if !self.may_sleep() {
             return self.consider_later();
@@ -201,7 +207,7 @@ impl Supervisor {
         awake && self.resumed && self.ready && self.shared.reconciler.is_following()
     }
 
-    fn seen_of_it(&self, now: Timestamp) -> Seen {
+    pub(super) fn seen_of_it(&self, now: Timestamp) -> Seen {
         let traffic = self.handle.traffic();
         let owed_since = traffic.owed().map(|flow| self.time_of(flow.moved_at, now));
         Seen { connected: traffic.opened() != self.sleeper.opened_before, owed_since }
@@ -248,7 +254,7 @@ impl Supervisor {
         match found {
             Ok(found) if found.mail => self.thaw_because(Cause::Mail).await,
             Ok(found) if found.execs > 0 => self.thaw_because(Cause::Exec).await,
-            Ok(_) => {}
+            Ok(_) => self.sleeper.check_at = self.next_breath(),
             Err(error) => {
                 tracing::debug!(container = %self.name(), error = %crate::chain(&error), "cannot look inside");
                 self.sleeper.owes_look_inside = true;
@@ -301,6 +307,12 @@ impl Supervisor {
         };
         self.sleeper.check_at = after.map(|after| Instant::now() + after);
         self.publish();
+    }
+
+    /// Another policy holds.
+    pub(super) fn consider_now(&mut self) {
+        let frozen = self.container.phase.depth() == Depth::Frozen;
+        self.sleeper.check_at = if frozen { self.next_breath() } else { Some(Instant::now()) };
     }
 
     /// Considers it again after so long.
@@ -362,7 +374,7 @@ impl Supervisor {
         if is_awake {
             (self.sleeper.by_itself, self.sleeper.owes_look_inside) = (false, false);
         } else {
-            (self.sleeper.check_at, self.sleeper.kept) = (None, None);
+            (self.sleeper.check_at, self.sleeper.kept) = (self.next_breath(), None);
         }
         self.keep_gate();
     }
@@ -377,7 +389,7 @@ impl Supervisor {
         }
     }
 
-    fn is_awake(&self) -> bool {
+    pub(super) fn is_awake(&self) -> bool {
         matches!(self.container.phase, Phase::Running { sleep: Sleep::Awake, .. })
     }
 

@@ -172,7 +172,9 @@ impl Supervisor {
         match effect {
             Effect::Start => self.calls.start(body, self.container.address, self.priority()),
             Effect::Stop => self.calls.stop(body),
-            Effect::Freeze | Effect::EndFreeze | Effect::Thaw(_) => self.act_on_sleep(effect, body),
+            Effect::Freeze | Effect::Breathe(_) | Effect::EndFreeze | Effect::Thaw(_) => {
+                self.act_on_sleep(effect, body)
+            }
             Effect::Remove => self.calls.remove(body, self.container.key.clone()),
         }
     }
@@ -220,7 +222,12 @@ fn is_minor(input: &Input) -> bool {
 fn is_of_sleep(input: &Input) -> bool {
     matches!(
         input,
-        Input::Freeze | Input::Froze(_) | Input::NotFrozen(_) | Input::Thawed | Input::ThawFailed(_)
+        Input::Freeze
+            | Input::Froze(_)
+            | Input::Breathe
+            | Input::NotFrozen(_)
+            | Input::Thawed
+            | Input::ThawFailed(_)
     )
 }
 

@@ -168,7 +168,11 @@ impl Session {
         match act {
             Act::Start => self.client(Ask::Start(id), async move { handle.start().await }),
             Act::Stop => self.client(Ask::Stop(id), async move { handle.stop().await }),
-            Act::Freeze => self.client(Ask::Freeze(id), async move { handle.freeze().await }),
+            Act::Freeze => {
+                let body = handle.view().container.engine_id.clone();
+                body.iter().for_each(|body| self.world.oracle().sleeps.asked(body));
+                self.client(Ask::Freeze(id), async move { handle.freeze().await });
+            }
             Act::Thaw => self.client(Ask::Thaw(id), async move { handle.thaw().await }),
             _ => self.client(Ask::Delete(id), async move { handle.delete().await }),
         }

@@ -176,3 +176,8 @@ fn a_port_freed_early_is_found() {
 fn a_rest_forgotten_by_a_crash_is_found() {
     found(Sabotage::RestForgotten, "of rest");
 }
+
+#[test]
+fn a_breath_that_is_not_taken_is_found() {
+    found(Sabotage::NoBreath, "did not breathe");
+}

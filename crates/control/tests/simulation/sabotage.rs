@@ -5,8 +5,8 @@ use crate::world::World;
 use async_trait::async_trait;
 use control::store::{Change, Contents, Wanted};
 use control::{Caller, Wake, WakeError};
-use control::{Endpoints, Parts, Store, StoreError, Target};
-use model::{Event, Reach};
+use control::{Endpoints, Parts, Settings, Store, StoreError, Target};
+use model::{Event, IdlePolicy, Reach};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,6 +27,8 @@ pub enum Sabotage {
     LostExec,
     /// What rests is not written down, so that a crash ends its rest.
     RestForgotten,
+    /// What is frozen takes no breath.
+    NoBreath,
 }
 
 impl Sabotage {
@@ -36,6 +38,10 @@ impl Sabotage {
                 Parts { store: Box::new(WriteBehind { store: parts.store, waiting: Vec::new() }), ..parts }
             }
             Self::RestForgotten => Parts { store: Box::new(Forgetful(parts.store)), ..parts },
+            Self::NoBreath => {
+                let policy = IdlePolicy { breathe: false, ..parts.settings.policy };
+                Parts { settings: Settings { policy, ..parts.settings }, ..parts }
+            }
             // The engine's own double does it, and visitors do: see `unsteady.rs` and `visitors.rs`.
             Self::LostEvent | Self::LostExec | Self::GateLeftOpen => parts,
             Self::WakeForgotten => Parts { endpoints: Arc::new(Forgets(parts.endpoints, world)), ..parts },

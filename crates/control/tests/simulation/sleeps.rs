@@ -68,6 +68,8 @@ struct Run {
 struct Request {
     asked: Duration,
     forwarded: Duration,
+    /// Since when its program only waits for time to give it.
+    due: Option<Duration>,
 }
 
 #[derive(Clone, Copy)]
@@ -151,7 +153,14 @@ impl Sleeps {
 
     pub fn forwarded(&mut self, visit: u64, of: &Key, asked: Duration, forwarded: Duration) {
         self.run(of, |run| {
-            run.requests.insert(visit, Request { asked, forwarded });
+            run.requests.insert(visit, Request { asked, forwarded, due: None });
+        });
+    }
+
+    /// A timer has run out: its answer is given as soon as the program runs.
+    pub fn due(&mut self, visit: u64, of: &Key, now: Duration) {
+        self.run(of, |run| {
+            run.requests.entry(visit).and_modify(|request| request.due = Some(now));
         });
     }
 
@@ -198,6 +207,12 @@ impl Sleeps {
 
     pub fn froze(&mut self, body: &EngineId, whose: Whose, now: Duration) {
         self.frozen.insert(body.clone(), Frozen { since: now, whose });
+    }
+
+    /// Somebody says so, of one that may be frozen already.
+    pub fn asked(&mut self, body: &EngineId) {
+        let its = self.frozen.get_mut(body).filter(|frozen| frozen.whose == Whose::Its);
+        its.into_iter().for_each(|frozen| frozen.whose = Whose::Asked);
     }
 
     /// Somebody beside us holds it from now on, whoever did before.
@@ -377,8 +392,19 @@ impl Sleeps {
             {
                 Some("is frozen, and nobody follows the engine".to_owned())
             }
+            () if is_its && policy.breathe && self.waits_for_a_breath(run, now) => {
+                Some("is frozen, and did not breathe while an answer in it was due".to_owned())
+            }
             () => self.bytes_wait(run, frozen, view, now, policy),
         }
+    }
+
+    /// A tenth late at most.
+    fn waits_for_a_breath(&self, run: &Run, now: Duration) -> bool {
+        run.requests.values().any(|request| {
+            let late = SOON.max((now - request.asked) / 10) + SOON;
+            request.due.is_some_and(|due| due.max(self.noisy) + late < now)
+        })
     }
 
     fn is_left_alone(&self, frozen: &Frozen, now: Duration) -> bool {
@@ -396,7 +422,7 @@ impl Sleeps {
         if self.waiting.values().any(|(of, _)| *of == view.container.key) {
             return None;
         }
-        let lies = |Request { asked, forwarded }: Request| match frozen.whose {
+        let lies = |Request { asked, forwarded, .. }: Request| match frozen.whose {
             Whose::Its if forwarded <= frozen.since => {
                 asked + policy.owed_for > frozen.since + SLACK && self.clock_moved + 2 * SLACK < asked
             }

@@ -135,6 +135,7 @@ impl Visitor {
         let longest = 2 * self.world.weather.policy.owed_for.as_millis() as u64;
         let works = if self.world.chance(100) { self.world.millis(longest) } else { self.world.millis(40) };
         tokio::time::sleep(works).await;
+        self.world.oracle().sleeps.due(self.visit.number, &self.visit.of, self.world.now());
         loop {
             match self.world.fake.look(body) {
                 Observation::Running { frozen: None, .. } if self.world.fake.life(body) == Some(life) => {

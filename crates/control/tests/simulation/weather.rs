@@ -156,7 +156,8 @@ fn policy(dice: &mut StdRng) -> IdlePolicy {
             1 => WakeOn::FirstByte,
             _ => WakeOn::Connect,
         },
-        // Without a throw of its own: seeds that found something go on as they did.
+        // Without throws of their own: seeds that found something go on as they did.
+        breathe: !dice.clone().random_bool(0.2),
         restart: dice.clone().random_bool(0.1),
         reclaim: dice.random_bool(0.2),
         ..IdlePolicy::DEFAULT

@@ -24,10 +24,18 @@ impl Container {
         Some(Effect::Freeze)
     }
 
-    /// The freeze is done. Who came meanwhile has it thawed again.
+    /// Time for one. Whoever comes meanwhile ends it.
+    pub(super) fn breathe(&mut self) -> Option<Effect> {
+        let sleep = self.sleep_mut()?;
+        let Sleep::Frozen { by } = *sleep else { return None };
+        *sleep = Sleep::Breathing { by };
+        Some(Effect::Breathe(by))
+    }
+
+    /// The freeze is done, after a breath too. Who came meanwhile has it thawed again.
     pub(super) fn froze(&mut self, by: Freezer) -> Option<Effect> {
         match self.sleep_mut()? {
-            sleep @ Sleep::Freezing => *sleep = Sleep::Frozen { by },
+            sleep @ (Sleep::Freezing | Sleep::Breathing { .. }) => *sleep = Sleep::Frozen { by },
             Sleep::Thawing { by: of } => {
                 *of = Some(by);
                 return Some(Effect::Thaw(by));
@@ -37,9 +45,9 @@ impl Container {
         None
     }
 
-    /// The freeze was undone, or the thaw is done.
+    /// The freeze was undone, the breath is no mere one, or the thaw is done.
     pub(super) fn is_awake_again(&mut self) -> Option<Effect> {
-        if let Some(sleep @ (Sleep::Freezing | Sleep::Thawing { .. })) = self.sleep_mut() {
+        if let Some(sleep) = self.sleep_mut().filter(|sleep| !matches!(sleep, Sleep::Frozen { .. })) {
             *sleep = Sleep::Awake;
         }
         None
@@ -86,11 +94,15 @@ impl Container {
     }
 }
 
-/// A freeze under way is told to end by itself: it says what came of it.
+/// A freeze under way is told to end by itself, and so is a breath: it says what came of it.
 fn thaw(sleep: &mut Sleep) -> Option<Effect> {
     match *sleep {
         Sleep::Freezing => {
             *sleep = Sleep::Thawing { by: None };
+            Some(Effect::EndFreeze)
+        }
+        Sleep::Breathing { by } => {
+            *sleep = Sleep::Thawing { by: Some(by) };
             Some(Effect::EndFreeze)
         }
         Sleep::Frozen { by } => {

@@ -68,6 +68,8 @@ terms! {
     QuietBelow = "quiet_below", "bytes a time, such as 1KiB/min, 100B/s or 0";
     /// A check-in counts no longer than this.
     CheckInTtl = "check_in_ttl", A_DURATION_OR_OFF;
+    /// Frozen with connections open, let it run for a moment now and then, so that its timers fire and an answer that waits for one comes.
+    Breathe = "breathe", A_SWITCH;
     /// What starts it when it is stopped: a connection, the first byte of one, or a request of the API alone.
     Wake = "wake", "connect, first-byte or api";
     /// Start it again, before anybody needs it, where it ended while the engine or spin-docker was away, as at a reboot of the host.
@@ -109,6 +111,7 @@ impl Term {
             self,
             Self::DisableTimeouts
                 | Self::StopWithConnections
+                | Self::Breathe
                 | Self::Restart
                 | Self::Reclaim
                 | Self::ProxyProtocol
@@ -272,6 +275,7 @@ impl IdlePolicy {
             Term::IgnoreAgents => self.ignore_agents = list(text, pattern)?,
             Term::ExpiresAfter => self.expires_after = or_off(text, duration)?,
             Term::DeleteAfterIdle => self.delete_after_idle = or_off(text, duration)?,
+            Term::Breathe => self.breathe = switch(text)?,
             Term::Restart => self.restart = switch(text)?,
             Term::Reclaim => self.reclaim = switch(text)?,
             Term::ProxyProtocol => self.proxy_protocol = switch(text)?,
@@ -304,6 +308,7 @@ impl IdlePolicy {
             Term::IgnoreAgents => listed(&self.ignore_agents),
             Term::ExpiresAfter => self.expires_after.map_or_else(off, seconds),
             Term::DeleteAfterIdle => self.delete_after_idle.map_or_else(off, seconds),
+            Term::Breathe => self.breathe.to_string(),
             Term::Restart => self.restart.to_string(),
             Term::Reclaim => self.reclaim.to_string(),
             Term::ProxyProtocol => self.proxy_protocol.to_string(),

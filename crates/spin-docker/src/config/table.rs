@@ -142,6 +142,7 @@ settings! {
         term OwedFor = Default::Text("3600");
         term QuietBelow = Default::Text("1KiB/min");
         term CheckInTtl = Default::Text("off");
+        term Breathe = Default::Switch("true");
         term Wake = Default::Text("connect");
         term Restart = Default::Switch("false");
         term WakeTimeout = Default::Text("60");
