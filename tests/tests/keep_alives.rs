@@ -99,29 +99,38 @@ fn a_websocket_s_pings_by_name_are_answered_by_a_container_that_freezes() {
     pings_are_no_use_and_messages_are(&daemon, &container, websocket(address, &host));
 }
 
-/// Its own pings stop while it is frozen. A pong looks like a question that is not answered, until the same ping has come before.
-/// Tornado's patience is three pings where nobody says otherwise.
+/// While it is frozen, its own pings come at its breaths. A pong looks like a question that is not answered, until the same ping has come
+/// before. Tornado's patience is three pings where nobody says otherwise.
 #[test]
 fn a_server_that_pings_its_clients_freezes_and_hangs_up_on_none() {
     let daemon = Daemon::start(&[]);
     let policy = json!({"freeze_after": "1s", "quiet_below": "10KiB/min"});
-    let container = tornado(&daemon, &policy, &json!({"PING_INTERVAL": "2", "PING_TIMEOUT": "6"}));
+    let container = tornado(&daemon, &policy, &json!({"PING_INTERVAL": "6", "PING_TIMEOUT": "18"}));
     let address = format!("127.0.0.1:{}", text(&container, "app_port"));
     let mut socket = websocket(&address, &address);
-    for _ in 0..2 {
-        echo(&mut socket, "hello");
-        socket.get_ref().set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        until("it is frozen", Duration::from_secs(20), || {
-            match socket.read() {
-                Ok(Message::Ping(_)) => {}
-                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
-                other => panic!("neither a ping nor silence: {other:?}"),
-            }
-            (depth(&daemon, &container) == "frozen").then_some(())
-        });
-        socket.get_ref().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        // Longer than its patience.
-        throughout(Duration::from_millis(6500), || assert_eq!(depth(&daemon, &container), "frozen"));
-    }
+    let is_frozen = || depth(&daemon, &container) == "frozen";
+    echo(&mut socket, "hello");
+    socket.get_ref().set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let (mut pings, mut looks, mut frozen) = (0, 0, 0);
+    until("its pings are known", Duration::from_secs(40), || {
+        pings += usize::from(is_pinged(&mut socket));
+        (pings > 3 && is_frozen()).then_some(())
+    });
+    // Longer than its patience.
+    throughout(Duration::from_secs(20), || {
+        pings += usize::from(is_pinged(&mut socket));
+        (looks, frozen) = (looks + 1, frozen + usize::from(is_frozen()));
+    });
+    socket.get_ref().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert!(pings > 5 && frozen * 4 > looks * 3, "{pings} pings, frozen at {frozen} of {looks} looks");
     echo(&mut socket, "still connected");
+}
+
+/// Answers a ping, if one comes within the socket's patience.
+fn is_pinged(socket: &mut WebSocket<TcpStream>) -> bool {
+    match socket.read() {
+        Ok(Message::Ping(_)) => true,
+        Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => false,
+        other => panic!("neither a ping nor silence: {other:?}"),
+    }
 }
