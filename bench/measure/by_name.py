@@ -41,5 +41,5 @@ def rows(seen):
 
 def explain(plan):
     return f"""As above, {plan.rounds} rounds of {plan.load_seconds} s, alternating; × is against HAProxy in HTTP mode with one thread, as nginx has one worker; ours has a
-thread a core. All look the host up, keep connections to either side, and set `X-Forwarded-For`, `-Proto` and `-Host`. Ours is the stand's: the real server, proxy and control over
+thread for every two cores. All look the host up, keep connections to either side, and set `X-Forwarded-For`, `-Proto` and `-Host`. Ours is the stand's: the real server, proxy and control over
 the engine in memory, with each request counted as a flow. Requests are wrk's, answers of 100 bytes are nginx's."""

@@ -1,4 +1,4 @@
-//! A thread for each core, with a runtime of its own. What stays on one of them wakes nobody on another.
+//! Threads with a runtime of their own each. What stays on one of them wakes nobody on another.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -18,11 +18,12 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// One for each core that we may use, called by this name; an error where they cannot be had.
+    /// One for every two cores that we may use, called by this name; an error where they cannot be had. The other cores are for those who
+    /// ask and for those who are asked: threads that share a core take turns, and each turn costs more than it serves.
     pub fn start(name: &str) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let ended = CancellationToken::new();
-        let runtimes = (0..cores).map(|number| start(format!("{name}-{number}"), ended.clone()));
+        let runtimes = (0..cores.div_ceil(2)).map(|number| start(format!("{name}-{number}"), ended.clone()));
         Ok(Self { runtimes: runtimes.collect::<io::Result<_>>()?, _ends: ended.drop_guard() })
     }
 
