@@ -92,6 +92,7 @@ async fn listen(control: &Arc<Control>, gateway: &Gateway) -> anyhow::Result<u16
         password: Password::new("spindocker"),
         public_host: "127.0.0.1".into(),
         show_causes: false.into(),
+        last_list: Default::default(),
         ending: Default::default(),
     });
     let threads = Threads::start("http")?;

@@ -323,21 +323,21 @@ impl View {
         }
     }
 
-    /// Hands over what `render` writes of this view with this `active`, which alone changes under it: written anew only then. There is
+    /// Hands over what `render` writes of this view, and its `active`, which alone changes under it: written anew only then. There is
     /// one rendering: always ask for the same.
     pub fn rendered<T>(
         &self,
         render: impl FnOnce(&Self, &str) -> Vec<u8>,
-        take: impl FnOnce(&Bytes) -> T,
+        take: impl FnOnce(&str, &Bytes) -> T,
     ) -> T {
         let active = self.active();
         let mut rendered = self.rendered.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, text)) = rendered.as_deref().filter(|(of, _)| *of == active) {
-            return take(text);
+            return take(&active, text);
         }
         // Kept for as long as the view is: without the room that it grew by.
         let text = Bytes::from(render(self, &active).into_boxed_slice());
-        let taken = take(&text);
+        let taken = take(&active, &text);
         *rendered = Some(Box::new((active.into_owned(), text)));
         taken
     }

@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+/// A head and a body of together so many bytes are written in one piece.
+const SHORT: usize = 4096;
 /// Bytes of a stream that its reader has not taken yet.
 const HELD: usize = 16 * 1024;
 
@@ -113,7 +115,16 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(context, |stream| stream.try_write_vectored(parts))
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        match parts {
+            [one] => self.write(context, |stream| stream.try_write(one)),
+            several if length <= SHORT => {
+                let mut piece = Vec::with_capacity(length);
+                several.iter().for_each(|part| piece.extend_from_slice(part));
+                self.write(context, |stream| stream.try_write(&piece))
+            }
+            several => self.write(context, |stream| stream.try_write_vectored(several)),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -3,15 +3,14 @@
 use crate::body::Fields;
 use crate::error::Failure;
 use crate::input::{InPath, InQuery, truth, truth_schema};
+use crate::written::{Written, body};
 use crate::{App, problems};
 use api::{
     ChangeContainer, ChangeForm, ContainerBody, CreateContainer, CreateForm, Kind, PolicyRequest,
     example_container,
 };
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use axum::http::{HeaderName, StatusCode, header};
 use control::{CommandError, CreateRequest, Handle, View};
 use model::Amendment;
 use serde::Deserialize;
@@ -20,16 +19,6 @@ use std::sync::Arc;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::Object;
 
-/// JSON that is written already.
-pub(crate) struct Written(Bytes);
-
-impl IntoResponse for Written {
-    fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, JSON)], self.0).into_response()
-    }
-}
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// How a container is named in a path.
 pub(crate) const ID: &str =
     "Its `container_id`, at least 12 digits of its beginning, or its name, with or without the slash (`%2F`)";
@@ -65,7 +54,7 @@ pub(crate) async fn list(
     } else {
         app.control.list()
     };
-    Ok(all(&app, &views))
+    Ok(Written::all(&app, views))
 }
 
 /// Make a container and start it
@@ -106,7 +95,7 @@ pub(crate) async fn create(
     let request = CreateRequest { image, env, policy };
     let view = app.control.create(request).await.map_err(|error| Failure::create(&app, &error))?;
     let uri = body(&app, &view, &view.active()).uri;
-    Ok((StatusCode::CREATED, [(header::LOCATION, uri)], one(&app, &view)))
+    Ok((StatusCode::CREATED, [(header::LOCATION, uri)], Written::one(&app, &view)))
 }
 
 /// As `NAME=VALUE`. What no process can have in its environment is a mistake.
@@ -135,7 +124,7 @@ pub(crate) async fn show(
     InPath(id): InPath<String>,
 ) -> Result<Written, Failure> {
     let handle = find(&app, &id)?;
-    Ok(one(&app, &handle.view()))
+    Ok(Written::one(&app, &handle.view()))
 }
 
 /// Start, stop, freeze or thaw a container, or change its idle policy
@@ -172,7 +161,7 @@ pub(crate) async fn change(
     let handle = find(&app, &id)?;
     let change = Change::of(&change)?;
     let view = change.make(&handle).await.map_err(|error| Failure::command(&app, &id, &error))?;
-    Ok(one(&app, &view))
+    Ok(Written::one(&app, &view))
 }
 
 /// What a change asks for, read before anything of it is done.
@@ -246,36 +235,4 @@ pub(crate) async fn delete(
 
 pub(crate) fn find(app: &App, id: &str) -> Result<Handle, Failure> {
     app.control.find(id).map_err(|error| Failure::find(&error))
-}
-
-fn one(app: &App, view: &View) -> Written {
-    Written(written(app, view, Bytes::clone))
-}
-
-fn all(app: &App, views: &[Arc<View>]) -> Written {
-    let mut text = vec![b'['];
-    for (index, view) in views.iter().enumerate() {
-        written(app, view, |one| {
-            match index {
-                // They are about as long as each other.
-                0 => text.reserve(views.len() * (one.len() + one.len() / 8)),
-                _ => text.push(b','),
-            }
-            text.extend_from_slice(one);
-        });
-    }
-    text.push(b']');
-    Written(text.into())
-}
-
-fn written<T>(app: &App, view: &View, take: impl FnOnce(&Bytes) -> T) -> T {
-    let write = |view: &View, active: &str| {
-        let text = serde_json::to_vec(&body(app, view, active));
-        text.expect("texts, numbers and lists of them are always JSON")
-    };
-    view.rendered(write, take)
-}
-
-fn body(app: &App, view: &View, active: &str) -> ContainerBody {
-    ContainerBody::new(&view.container, active.to_owned(), view.failure(), &view.policy, &app.public_host)
 }

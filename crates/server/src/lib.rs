@@ -26,6 +26,7 @@ mod reference;
 mod routes;
 mod unread;
 mod visit;
+mod written;
 
 pub use auth::Password;
 pub use client::Client;
@@ -36,6 +37,7 @@ pub use names::{Names, Pages};
 pub use openapi::openapi;
 pub use reference::api_reference;
 pub use routes::{Routes, api, check_in_only};
+pub use written::LastList;
 
 use control::Control;
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub struct App {
     pub public_host: String,
     /// Whether errors show their cause chain.
     pub show_causes: AtomicBool,
+    /// The list that was written last.
+    pub last_list: LastList,
     /// Cancelled when the program ends, and with it whatever streams.
     pub ending: CancellationToken,
 }

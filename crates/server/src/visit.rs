@@ -67,8 +67,8 @@ impl Visit {
                 .max_buf_size(MAX_HEAD)
                 // Who has sent all that it wants to may say so, and is answered.
                 .half_close(true)
-                // A head and a short body cost less in one piece than in two.
-                .writev(false)
+                // A long body is written from where it is kept; `Io` makes a short one and its head one piece.
+                .writev(true)
                 .serve_connection(
                     TokioIo::new(Io(stream)),
                     service_fn(move |request| Arc::clone(&visitor).answer(request)),

@@ -229,6 +229,7 @@ fn app(settings: &Settings, control: &Arc<Control>, ending: CancellationToken) -
         password: Password::new(settings.password.expose()),
         public_host: settings.public_host.clone().unwrap_or_else(address),
         show_causes: shows_causes(settings).into(),
+        last_list: Default::default(),
         ending,
     }
 }

@@ -9,12 +9,12 @@ mod contract;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request};
-use control::{Clock, Control, Endpoints, Parts, Settings, Sqlite, Target, Unmeasured, Writing};
+use control::{Clock, Control, Endpoints, Flow, Parts, Settings, Sqlite, Target, Unmeasured, Writing};
 use engine::fake::Fake;
 use model::{IdlePolicy, Reach};
 use serde_json::{Value, json};
 use server::{App, Password};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -29,9 +29,9 @@ pub struct Bench {
     _folder: tempfile::TempDir,
 }
 
-/// Which ports are claimed.
+/// Which ports are claimed, and where each leads.
 #[derive(Clone, Default)]
-pub struct Ports(Arc<Mutex<BTreeSet<u16>>>);
+pub struct Ports(Arc<Mutex<BTreeMap<u16, Option<Target>>>>);
 
 /// What came back.
 #[derive(Debug)]
@@ -43,11 +43,12 @@ pub struct Answer {
 
 impl Endpoints for Ports {
     fn claim(&self, port: u16) -> io::Result<()> {
-        self.0.lock().unwrap().insert(port);
+        self.0.lock().unwrap().insert(port, None);
         Ok(())
     }
 
-    fn set(&self, _: u16, _: Reach, _: &Target) -> io::Result<()> {
+    fn set(&self, port: u16, _: Reach, target: &Target) -> io::Result<()> {
+        self.0.lock().unwrap().insert(port, Some(target.clone()));
         Ok(())
     }
 
@@ -59,6 +60,12 @@ impl Endpoints for Ports {
 impl Ports {
     pub fn count(&self) -> usize {
         self.0.lock().unwrap().len()
+    }
+
+    /// Somebody connects to this one.
+    pub fn connect(&self, port: u16) -> Flow {
+        let target = self.0.lock().unwrap()[&port].clone().unwrap();
+        target.traffic.open(([127, 0, 0, 1], 5123).into(), target.address.port())
     }
 }
 
@@ -88,6 +95,7 @@ impl Bench {
             password,
             public_host: "host".into(),
             show_causes: show_causes.into(),
+            last_list: Default::default(),
             ending: Default::default(),
         });
         let routes = server::api(&app);
