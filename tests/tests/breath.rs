@@ -5,7 +5,10 @@
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
-use tests::{Daemon, Dialogue, Dockerd, Postgres, connect, freezer, protocol_image, text, throughout};
+use tests::{
+    Daemon, Dialogue, Dockerd, Postgres, connect, freezer, hide_control_groups, protocol_image, text,
+    throughout,
+};
 
 /// Two of the shortest pauses, a breath, and what a busy machine takes.
 const LATE: Duration = Duration::from_secs(15);
@@ -39,6 +42,12 @@ fn so_it_is_over_control_groups_of_version_2() {
     let engine = Dockerd::start_unified();
     engine.load("atbaker/sd-postgres");
     answers_though_it_froze_midway(&Daemon::start(&[("engine_host", &engine.host())]));
+}
+
+#[test]
+fn so_it_is_by_the_engine_s_pause() {
+    hide_control_groups();
+    answers_though_it_froze_midway(&Daemon::start(&[]));
 }
 
 #[test]
