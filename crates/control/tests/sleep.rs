@@ -141,21 +141,6 @@ async fn a_freeze_by_hand_that_comes_to_nothing_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_freeze_by_hand_outlives_a_client_that_hangs_up_meanwhile() {
-    let (bench, control, of, target) = launched().await;
-    let handle = control.find(&of).unwrap();
-    let flow = connect(&target);
-    bench.fake.slow(Call::Freeze, Duration::from_secs(1));
-    let freeze = tokio::spawn(async move { handle.freeze().await });
-    until("it is freezing", || flow.is_asleep()).await;
-    assert!(!flow.hangs_up(), "it would not hear of it");
-    target.wake(&flow).await.unwrap();
-    drop(flow);
-    let view = freeze.await.unwrap().unwrap();
-    assert_eq!((view.container.phase.depth(), depth(&control, &of)), (Depth::Frozen, Depth::Frozen));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_crash_loop_is_woken_ever_more_seldom() {
     let (bench, control, of, target) = launched().await;
     let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();

@@ -6,7 +6,7 @@
 use super::Supervisor;
 use super::breath::CpuMark;
 use super::crashes::Crashes;
-use super::freezing::{Careful, Found, NEEDED, thaw};
+use super::freezing::{Careful, Found, thaw};
 use super::waking::Waiting;
 use crate::handle::Answer;
 use engine::EngineError;
@@ -56,8 +56,6 @@ pub(super) struct Sleeper {
     pub(super) frozen_at: Option<Timestamp>,
     /// Connections that wait for it to be awake.
     pub(super) wakers: Vec<Waiting>,
-    /// The next freeze that comes to nothing, since somebody needed it, is tried once more.
-    pub(super) insists: bool,
     /// Persons who wait for it to be as deep as they said.
     pub(super) by_hand: Vec<(Depth, Answer)>,
     pub(super) crashes: Crashes,
@@ -126,9 +124,6 @@ impl Supervisor {
         let froze = matches!(input, Input::Froze(_));
         if let Input::NotFrozen(why) = &input {
             self.sleeper.undone = Some(why.as_str().into());
-            if why == NEEDED && std::mem::take(&mut self.sleeper.insists) && self.is_to_be_frozen() {
-                return self.insist(input).await;
-            }
         }
         self.fact(input).await;
         let body = self.container.engine_id.clone();

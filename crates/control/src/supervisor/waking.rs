@@ -30,11 +30,6 @@ impl Supervisor {
             return reply(answer, Err(CommandError::NotRunning));
         }
         self.sleeper.by_hand.push((Depth::Frozen, answer));
-        self.sleeper.insists = true;
-        self.freeze_as_asked().await;
-    }
-
-    async fn freeze_as_asked(&mut self) {
         self.sleeper.by_itself = false;
         self.ports.quiet();
         self.fact_because(Input::Freeze, Some(BY_PATCH)).await;
@@ -43,20 +38,6 @@ impl Supervisor {
             self.fact(Input::Wake(Waker::Need)).await;
         }
         self.answer_sleepers();
-    }
-
-    /// Somebody waits for that.
-    pub(super) fn is_to_be_frozen(&self) -> bool {
-        self.sleeper.by_hand.iter().any(|(depth, _)| *depth == Depth::Frozen)
-    }
-
-    /// The freeze that somebody asked for was undone. What needed it may be over: a client that hangs up, and whose hang-up was still on its
-    /// way when it was asked for. So it is frozen once more before whoever asked is told.
-    pub(super) async fn insist(&mut self, undone: Input) {
-        let waiting = std::mem::take(&mut self.sleeper.by_hand);
-        self.fact(undone).await;
-        self.sleeper.by_hand = waiting;
-        self.freeze_as_asked().await;
     }
 
     /// Somebody says so.
