@@ -7,7 +7,7 @@ mod bench;
 use bench::{Bench, connect, depth, launched, until};
 use control::{Control, Flow, Target};
 use engine::fake::Call;
-use model::{Amendment, Depth, EngineId, Event, EventKind, Keeper, Term};
+use model::{Amendment, Depth, EngineId, Event, EventKind, Keeper, Phase, Term};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -23,6 +23,7 @@ struct Frozen {
     target: Target,
     flow: Flow,
     body: EngineId,
+    phase: Phase,
     said_at: Instant,
 }
 
@@ -33,8 +34,9 @@ async fn frozen() -> Frozen {
     assert!(flow.inward(20));
     flow.outward(50);
     until("it freezes", || depth(&control, &of) == Depth::Frozen).await;
-    let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();
-    Frozen { bench, control, of, target, flow, body, said_at }
+    let view = control.find(&of).unwrap().view();
+    let (body, phase) = (view.container.engine_id.clone().unwrap(), view.container.phase.clone());
+    Frozen { bench, control, of, target, flow, body, phase, said_at }
 }
 
 impl Frozen {
@@ -48,6 +50,13 @@ impl Frozen {
 
     async fn until_it_breathes(&self) {
         until("it breathes", || self.runs()).await;
+    }
+
+    /// Looked for often enough to see each, however long that takes.
+    async fn until_it_breathes_again(&self) {
+        while !self.runs() {
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     async fn until_it_is_done(&self) {
@@ -113,6 +122,58 @@ async fn breaths_are_short_and_ever_fewer_and_nobody_is_told_of_them() {
     let view = it.control.find(&it.of).unwrap().view();
     let since = view.frozen_at.unwrap();
     assert!(since < view.container.last_activity.plus(MINUTE + 2 * SECOND), "it has slept since the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_and_policies_put_no_breath_off() {
+    let it = frozen().await;
+    for term in [Term::InitialTimeoutInterval, Term::TimeoutInterval] {
+        it.say(term, "4s").await;
+    }
+    let view = || it.control.find(&it.of).unwrap().view();
+    until("it is looked at", || view().container.phase != it.phase).await;
+    assert_ne!(it.breaths_in(MINUTE).await, 0, "it is looked at before each of them");
+    let since = it.said_at.elapsed();
+    sleep(60 * MINUTE).await;
+    let begun = Instant::now();
+    it.until_it_breathes_again().await;
+    assert!(begun.elapsed() <= (since + 67 * MINUTE) / 10, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thaw_that_failed_is_forgotten_once_it_has_breathed() {
+    let it = frozen().await;
+    it.bench.fake.fail(Call::Thaw, 9, false);
+    let second = connect(&it.target);
+    it.target.wake(&second).await.unwrap_err();
+    let failure = || it.control.find(&it.of).unwrap().view().failure();
+    assert!(failure().is_some_and(|why| why.contains("it could not be thawed")), "{:?}", failure());
+    it.until_it_breathes().await;
+    it.until_it_is_done().await;
+    until("it is frozen again", || failure().is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_holds_takes_none() {
+    let it = frozen().await;
+    it.bench.fake.pause_by_hand(&it.body);
+    assert_eq!(it.breaths_in(10 * MINUTE).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_breaths_used_is_no_work_when_somebody_comes() {
+    let it = frozen().await;
+    for _ in 0..20 {
+        it.until_it_breathes().await;
+        it.bench.fake.use_cpu(&it.body, Duration::from_millis(150));
+        it.until_it_is_done().await;
+    }
+    assert!(!it.flow.inward(1));
+    it.target.wake(&it.flow).await.unwrap();
+    it.flow.outward(1);
+    let begun = Instant::now();
+    until("it freezes again", || it.depth() == Depth::Frozen).await;
+    assert!(begun.elapsed() <= SECOND, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -214,10 +275,10 @@ async fn one_that_cannot_be_thawed_for_it_sleeps_on_and_tries_again() {
 #[tokio::test(start_paused = true)]
 async fn one_that_breathes_as_the_program_ends_is_left_awake() {
     let it = frozen().await;
-    it.bench.fake.slow(Call::Freeze, SECOND);
+    it.bench.fake.slow(Call::Sockets, SECOND);
     it.until_it_breathes().await;
-    sleep(Duration::from_millis(600)).await;
+    it.until_it_is_done().await;
+    assert_eq!(it.depth(), Depth::Frozen, "its sockets are still being asked");
     it.control.shut_down().await;
-    sleep(5 * SECOND).await;
     assert!(it.runs());
 }

@@ -121,7 +121,8 @@ impl Container {
 
 impl IdlePolicy {
     /// How long one that froze by itself with connections open rests until its next breath, where nothing has moved on them for so
-    /// long; none where it takes none. A timer in it fires a tenth late at most, and ever fewer breaths are taken.
+    /// long; none where it takes none. A timer in it fires a tenth late at most, or five seconds, and ever fewer breaths
+    /// are taken.
     pub fn breathes_after(&self, rested: Duration) -> Option<Duration> {
         const SHORTEST: Duration = Duration::from_secs(5);
         self.breathe.then(|| SHORTEST.max(rested / 10))

@@ -153,6 +153,7 @@ fn commands_and_results() {
         (asleep(THAWING), Input::Breathe, asleep(THAWING), None),
         (asleep(BREATHING), Input::Froze(BY), asleep(FROZEN), None),
         (asleep(BREATHING), Input::NotFrozen("why".into()), running(), None),
+        (asleep(BREATHING), Input::ThawFailed(failed()), asleep(FROZEN), None),
         (asleep(BREATHING), Input::Wake(Waker::Connection), asleep(THAWING), Some(Effect::EndFreeze)),
         (asleep(BREATHING), Input::Freeze, asleep(BREATHING), None),
         (asleep(BREATHING), Input::Stop, stopping(Stay), Some(Effect::Stop)),

@@ -66,7 +66,8 @@ impl Written {
             return Self(text);
         }
         let (text, actives) = list(app, &views);
-        let text = Bytes::from(text);
+        // Without the room that it grew by.
+        let text = Bytes::from(text.into_boxed_slice());
         let kept = (text.len() <= LONGEST_KEPT)
             .then(|| List { of: views.into_iter().zip(actives).collect(), text: text.clone() });
         app.last_list.keep(kept);

@@ -57,13 +57,11 @@ impl Supervisor {
         self.fact_because(input, Some(Cause::Breath)).await;
     }
 
-    /// One is over. Where it goes on, what it uses is measured from the end of the breath: on the average of all the time that it was
-    /// frozen, work that has just begun would be lost.
+    /// One is over. Where it goes on, what it uses is measured from near the end of the breath: on the average of all the time that it was
+    /// frozen, work that has just begun would be lost. Where it does not, what the breath used is nobody's work.
     pub(super) async fn breathed(&mut self, input: Input, cpu: Option<CpuMark>) {
-        self.slept(input).await;
-        if self.is_awake() {
-            self.sleeper.cpu = cpu.or(self.sleeper.cpu);
-        }
+        self.sleep_turned(input).await;
+        self.sleeper.cpu = cpu.or(self.sleeper.cpu);
     }
 }
 
@@ -90,32 +88,39 @@ impl Breath {
     async fn take(self) -> (Input, Option<CpuMark>) {
         let bytes = self.traffic.bytes();
         // One that cannot be thawed now stays as it is, and its next breath is another try.
-        if let Input::ThawFailed(why) = thaw(&*self.shared.engine, &self.body, self.by).await {
-            tracing::debug!(body = %self.body, why, "no breath");
-            return (Input::Froze(self.by), None);
-        }
-        let alive = |cpu| (Input::NotFrozen(ALIVE.to_owned()), cpu);
-        let Some((works, cpu)) = self.wanted.run_until_cancelled(self.run_for_a_moment()).await else {
-            return alive(None);
+        let failed @ Input::ThawFailed(_) = thaw(&*self.shared.engine, &self.body, self.by).await else {
+            return self.run(bytes).await;
         };
-        if works || self.traffic.bytes() != bytes {
-            return alive(cpu);
-        }
-        let careful = Careful { owed_for: self.policy.owed_for };
-        (freeze(&self.shared, &self.body, &self.wanted, Some(careful)).await, cpu)
+        tracing::debug!(body = %self.body, ?failed, "no breath");
+        (failed, None)
     }
 
-    /// Whether it has begun something that uses CPU, as its policy has it.
-    async fn run_for_a_moment(&self) -> (bool, Option<CpuMark>) {
+    async fn run(self, bytes: u64) -> (Input, Option<CpuMark>) {
+        let alive = |cpu| (Input::NotFrozen(ALIVE.to_owned()), cpu);
+        let Some((before, after)) = self.wanted.run_until_cancelled(self.run_for_a_moment()).await else {
+            return alive(None);
+        };
+        if self.works(before, after) || self.traffic.bytes() != bytes {
+            return alive(before);
+        }
+        let careful = Careful { owed_for: self.policy.owed_for };
+        (freeze(&self.shared, &self.body, &self.wanted, Some(careful)).await, after)
+    }
+
+    /// What it had used once whatever ran out was done with, and at the end.
+    async fn run_for_a_moment(&self) -> (Option<CpuMark>, Option<CpuMark>) {
         tokio::time::sleep(CATCHES_UP).await;
         let before = self.cpu().await;
         tokio::time::sleep(GOES_ON).await;
-        let after = self.cpu().await;
-        let works = before.zip(after).zip(self.policy.busy_cpu).is_some_and(|((before, after), most)| {
+        (before, self.cpu().await)
+    }
+
+    /// Whether it has begun something that uses CPU, as its policy has it.
+    fn works(&self, before: Option<CpuMark>, after: Option<CpuMark>) -> bool {
+        before.zip(after).zip(self.policy.busy_cpu).is_some_and(|((before, after), most)| {
             let elapsed = after.0.duration_since(before.0);
             after.1.saturating_sub(before.1) * 1000 > elapsed * most
-        });
-        (works, before)
+        })
     }
 
     async fn cpu(&self) -> Option<CpuMark> {

@@ -4,7 +4,7 @@
 use super::crashes::Crashes;
 use super::{Done, Supervisor};
 use engine::Listed;
-use model::{Cause, Container, Ending, Input, Observation, Phase, StopReason};
+use model::{Cause, Container, Ending, Freezer, Input, Observation, Phase, StopReason};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -55,16 +55,27 @@ impl Supervisor {
             Some(seen) if fresh => {
                 self.owes_look |= !self.container.phase.is_settled();
                 let seen = self.with_hand(seen);
-                let was = self.container.phase.depth();
+                let (was, held) = (self.container.phase.depth(), self.freezer());
                 let ended = self.unseen_end(&seen);
                 self.fact(Input::Observed(seen)).await;
                 self.after_unseen(ended).await;
+                if held != self.freezer() {
+                    // Somebody else holds it now, and lets it go.
+                    self.sleeper.by_itself = false;
+                }
                 if was != self.container.phase.depth() {
                     self.sleep_known();
                 }
             }
             Some(_) => self.owes_look = true,
             None => {}
+        }
+    }
+
+    fn freezer(&self) -> Option<Freezer> {
+        match self.container.phase {
+            Phase::Running { sleep, .. } => sleep.freezer(),
+            _ => None,
         }
     }
 

@@ -7,6 +7,7 @@ use super::Supervisor;
 use super::breath::CpuMark;
 use super::crashes::Crashes;
 use super::freezing::{Careful, Found, thaw};
+use super::tell::standing;
 use super::waking::Waiting;
 use crate::handle::Answer;
 use engine::EngineError;
@@ -122,14 +123,18 @@ impl Supervisor {
     pub(super) async fn slept(&mut self, input: Input) {
         tracing::trace!(container = %self.name(), ?input, "slept");
         let froze = matches!(input, Input::Froze(_));
-        if let Input::NotFrozen(why) = &input {
-            self.sleeper.undone = Some(why.as_str().into());
-        }
-        self.fact(input).await;
+        self.sleep_turned(input).await;
         let body = self.container.engine_id.clone();
         if froze && self.policy().reclaim && self.container.phase.depth() == Depth::Frozen {
             body.into_iter().for_each(|body| self.calls.reclaim(body));
         }
+    }
+
+    pub(super) async fn sleep_turned(&mut self, input: Input) {
+        if let Input::NotFrozen(why) = &input {
+            self.sleeper.undone = Some(why.as_str().into());
+        }
+        self.fact(input).await;
     }
 
     /// The program ends: nobody is there to thaw what is frozen.
@@ -311,8 +316,9 @@ impl Supervisor {
 
     /// Another policy holds.
     pub(super) fn consider_now(&mut self) {
-        let frozen = self.container.phase.depth() == Depth::Frozen;
-        self.sleeper.check_at = if frozen { self.next_breath() } else { Some(Instant::now()) };
+        let frozen = self.container.phase.depth() == Depth::Frozen && !self.sleeper.owes_look_inside;
+        let breath = self.next_breath().map(|next| self.sleeper.check_at.unwrap_or(next).min(next));
+        self.sleeper.check_at = if frozen { breath } else { Some(Instant::now()) };
     }
 
     /// Considers it again after so long.
@@ -373,7 +379,8 @@ impl Supervisor {
         self.sleeper.frozen_at = frozen.then(|| self.sleeper.frozen_at.unwrap_or(self.shared.clock.now()));
         if is_awake {
             (self.sleeper.by_itself, self.sleeper.owes_look_inside) = (false, false);
-        } else {
+        } else if standing(before) != standing(&self.container.phase) {
+            // What else happens to it meanwhile, such as a look, puts no breath off.
             (self.sleeper.check_at, self.sleeper.kept) = (self.next_breath(), None);
         }
         self.keep_gate();

@@ -158,7 +158,7 @@ impl Supervisor {
 }
 
 /// Where a container stands, its looks apart.
-fn standing(phase: &Phase) -> Phase {
+pub(super) fn standing(phase: &Phase) -> Phase {
     match phase {
         Phase::Running { sleep, .. } => Phase::Running { looks: None, sleep: *sleep },
         other => other.clone(),

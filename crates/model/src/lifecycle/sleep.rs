@@ -35,7 +35,12 @@ impl Container {
     /// The freeze is done, after a breath too. Who came meanwhile has it thawed again.
     pub(super) fn froze(&mut self, by: Freezer) -> Option<Effect> {
         match self.sleep_mut()? {
-            sleep @ (Sleep::Freezing | Sleep::Breathing { .. }) => *sleep = Sleep::Frozen { by },
+            sleep @ Sleep::Freezing => *sleep = Sleep::Frozen { by },
+            sleep @ Sleep::Breathing { .. } => {
+                *sleep = Sleep::Frozen { by };
+                // It could be thawed after all.
+                self.failure = None;
+            }
             Sleep::Thawing { by: of } => {
                 *of = Some(by);
                 return Some(Effect::Thaw(by));
@@ -48,15 +53,23 @@ impl Container {
     /// The freeze was undone, the breath is no mere one, or the thaw is done.
     pub(super) fn is_awake_again(&mut self) -> Option<Effect> {
         if let Some(sleep) = self.sleep_mut().filter(|sleep| !matches!(sleep, Sleep::Frozen { .. })) {
+            let breathed = matches!(sleep, Sleep::Breathing { .. });
             *sleep = Sleep::Awake;
+            self.failure = self.failure.take().filter(|_| !breathed);
         }
         None
     }
 
     pub(super) fn thaw_failed(&mut self, why: String) -> Option<Effect> {
-        if let Some(sleep @ Sleep::Thawing { .. }) = self.sleep_mut() {
-            *sleep = Sleep::Frozen { by: sleep.freezer().unwrap_or(Freezer::Cgroup) };
-            self.failure = Some(why);
+        let sleep = self.sleep_mut()?;
+        match *sleep {
+            Sleep::Thawing { by } => {
+                *sleep = Sleep::Frozen { by: by.unwrap_or(Freezer::Cgroup) };
+                self.failure = Some(why);
+            }
+            // Nobody waited for that, and it is tried again.
+            Sleep::Breathing { by } => *sleep = Sleep::Frozen { by },
+            Sleep::Awake | Sleep::Freezing | Sleep::Frozen { .. } => {}
         }
         None
     }
