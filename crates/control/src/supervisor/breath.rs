@@ -5,7 +5,7 @@
 
 use super::Supervisor;
 use super::calls::{Calls, Outcome};
-use super::freezing::{Careful, freeze, thaw};
+use super::freezing::{Careful, NEEDED, freeze, thaw};
 use crate::Traffic;
 use crate::control::Shared;
 use model::{Cause, EngineId, Freezer, IdlePolicy, Input, Phase, Sleep, Waker};
@@ -96,12 +96,11 @@ impl Breath {
     }
 
     async fn run(self, bytes: u64) -> (Input, Option<CpuMark>) {
-        let alive = |cpu| (Input::NotFrozen(ALIVE.to_owned()), cpu);
         let Some((before, after)) = self.wanted.run_until_cancelled(self.run_for_a_moment()).await else {
-            return alive(None);
+            return (Input::NotFrozen(NEEDED.to_owned()), None);
         };
         if self.works(before, after) || self.traffic.bytes() != bytes {
-            return alive(before);
+            return (Input::NotFrozen(ALIVE.to_owned()), before);
         }
         let careful = Careful { owed_for: self.policy.owed_for };
         (freeze(&self.shared, &self.body, &self.wanted, Some(careful)).await, after)
