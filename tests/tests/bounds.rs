@@ -76,7 +76,7 @@ fn a_reserve_that_is_not_there_refuses_creates_with_the_figures_and_says_so_at_s
 #[test]
 fn what_the_engine_knows_to_be_no_name_is_422() {
     let daemon = Daemon::start(&[]);
-    for image in ["Upper/case", "a:", "a:b:c", "a@b", "a__-b", "../../containers/json", "a%3Fx%3D1"] {
+    for image in ["upper/Case", "a:", "a:b:c", "a@b", "a__-b", "../../containers/json", "a%3Fx%3D1"] {
         let answer = daemon.client.post("/v1/containers", &format!("image={image}"));
         assert_eq!(answer.status, 422, "{image}: {}", answer.text);
         assert_eq!(answer.json()["type"], "urn:spin-docker:problem:invalid-image", "{image}");
