@@ -3,7 +3,7 @@
 
 use super::iptables::Table;
 use crate::{EngineError, Network, Result};
-use std::path::Path;
+use rustix::io::Errno;
 
 const NAT: Table = Table("nat");
 /// How our chains' names begin; the beginning of a network's id follows.
@@ -38,8 +38,14 @@ fn of_a_bridge_that_is_gone(rule: &str) -> Option<(Vec<&str>, &str)> {
     let ["PREROUTING", "-d", _, "-i", bridge, "-j", chain] = words[..] else { return None };
     let id = chain.strip_prefix(CHAIN)?;
     let is_ours = id.len() == ID_DIGITS && id.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let is_gone = matches!(Path::new("/sys/class/net").join(bridge).try_exists(), Ok(false));
-    (is_ours && is_gone).then_some((words, chain))
+    (is_ours && is_gone(bridge)).then_some((words, chain))
+}
+
+/// Asked of the kernel: `/sys` may show another network namespace than the one that iptables changes.
+fn is_gone(bridge: &str) -> bool {
+    use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
+    let any = socket(AddressFamily::INET, SocketType::DGRAM, None);
+    any.and_then(|any| name_to_index(any, bridge)) == Err(Errno::NODEV)
 }
 
 /// What is not there is no error; what could not be removed is one, and says how that is done by hand.
