@@ -2,10 +2,10 @@
 
 import sys
 
-from . import by_name, creates, events, forwarding, idle, memory, report, requests, start_up, wakes
+from . import by_name, creates, events, forwarding, idle, memory, newer, report, requests, start_up, wakes
 from .plan import plan
 
-GROUPS = [creates, requests, memory, start_up, idle, events, wakes, forwarding, by_name]
+GROUPS = [creates, newer, requests, memory, start_up, idle, events, wakes, forwarding, by_name]
 
 
 def main():

@@ -17,8 +17,8 @@ STARTS = """`docker start` of a container created beforehand, by its network. Th
 {table}
 
 Of these, publishing the ports costs {published:.0f} ms, which is spared here; a network of our own instead of the default bridge costs {own:.0f} ms,
-since the engine sets up its embedded DNS resolver in each container there, and takes no option to leave it out (addresses of our choice need
-such a network); the network namespace with nothing in it costs {namespace:.0f} ms."""
+since the engine sets up its embedded DNS resolver in each container there (an old one by a process of its own, a newer one by itself), and takes no
+option to leave it out (addresses of our choice need such a network); the network namespace with nothing in it costs {namespace:.0f} ms."""
 PUBLISHED, UNPUBLISHED = "the default bridge, three published ports (`-P`)", "the default bridge, nothing published"
 OWN_NETWORK, NO_NETWORK = "our network, nothing published: ours", "no network (`--network none`)"
 NO_NAMESPACE = "no network namespace (`--network host`)"
