@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A timer of tokio's that is earlier than all others costs a system call, and a round of the thread for nothing: each request's did,
-/// where no other was set. One that is always earlier than any request's spares them both.
+/// A timer of tokio's that is earlier than all others costs a system call, and a round of the thread for nothing: each request's that sets one,
+/// where no other is set. One that is always earlier than any request's spares them both.
 const EARLIEST: Duration = Duration::from_secs(4);
 
 /// The threads. Dropped, they end, and whatever runs on them.

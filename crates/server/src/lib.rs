@@ -16,6 +16,7 @@ mod images;
 mod input;
 mod listen;
 mod log;
+mod lull;
 mod metrics;
 mod names;
 mod openapi;

@@ -61,13 +61,12 @@ impl Names {
     pub(crate) fn addressee<B>(&self, request: &Request<B>) -> Addressee {
         let mut said = authorities(request).map(|authority| self.label(authority));
         let Some(first) = said.next() else { return Addressee::Api };
-        let mut several = false;
-        let mut found = first.clone();
+        let (mut several, mut other) = (false, None);
         for another in said {
             several |= another != first;
-            found = found.or(another);
+            other = other.or(another);
         }
-        match found {
+        match first.or(other) {
             None => Addressee::Api,
             Some(_) if several => Addressee::Unclear,
             Some(label) => Addressee::Container(label),
@@ -75,10 +74,10 @@ impl Names {
     }
 
     fn label(&self, authority: &str) -> Option<String> {
-        let name = bare_name(authority)?.trim_end_matches('.').to_ascii_lowercase();
-        let label =
-            name.strip_suffix(&*self.suffix).filter(|label| !label.is_empty() && name != *self.public)?;
-        Some(label.to_owned())
+        let name = bare_name(authority)?.trim_end_matches('.');
+        let (label, suffix) = name.split_at_checked(name.len().checked_sub(self.suffix.len())?)?;
+        let is_ours = suffix.eq_ignore_ascii_case(&self.suffix) && !name.eq_ignore_ascii_case(&self.public);
+        (is_ours && !label.is_empty()).then(|| label.to_ascii_lowercase())
     }
 }
 

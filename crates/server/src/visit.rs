@@ -3,10 +3,11 @@
 //! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 431 to a head that is too long.
 
 use crate::body::BodyLimit;
-use crate::client::{Client, Io, Reader};
+use crate::client::{Client, Io, Reader, Socket};
 use crate::error::Failure;
 use crate::host::Hosts;
 use crate::listen::Limits;
+use crate::lull::{Lull, UnderWay};
 use crate::names::{Addressee, Names};
 use crate::places::{Place, Turn};
 use crate::routes::Routes;
@@ -16,11 +17,14 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -50,7 +54,7 @@ impl Visit {
     /// Serves requests until the client, the program or the connection ends.
     pub(crate) async fn serve(self, stream: TcpStream) {
         let Self { limits, peer, place, ending, .. } = self;
-        let stream = Arc::new(stream);
+        let (socket, lull) = (Arc::new(Socket::new(stream, peer)), Lull::begin());
         let visitor = Arc::new(Visitor {
             routes: self.routes,
             hosts: self.hosts,
@@ -58,43 +62,73 @@ impl Visit {
             limits,
             peer,
             place: Arc::clone(&place),
-            stream: Arc::downgrade(&stream),
+            lull: Arc::clone(&lull),
+            socket: Arc::downgrade(&socket),
         });
         let mut connection = pin!(
             http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.head_within)
+                .header_read_timeout(None)
                 .max_buf_size(MAX_HEAD)
                 // Who has sent all that it wants to may say so, and is answered.
                 .half_close(true)
                 // A long body is written from where it is kept; `Io` makes a short one and its head one piece.
                 .writev(true)
                 .serve_connection(
-                    TokioIo::new(Io(stream)),
+                    TokioIo::new(Io::new(socket, Arc::clone(&lull))),
                     service_fn(move |request| Arc::clone(&visitor).answer(request)),
                 )
                 .with_upgrades()
         );
-        let served = async {
-            if let Some(ended) = ending.run_until_cancelled(connection.as_mut()).await {
-                return ended;
+        let mut interruptions = interruptions(place, lull, limits, ending);
+        loop {
+            let interruption = tokio::select! {
+                biased;
+                Some(interruption) = interruptions.next() => interruption,
+                ended = connection.as_mut() => {
+                    return ended.unwrap_or_else(|error| tracing::debug!(%peer, %error, "a connection broke off"));
+                }
+            };
+            match interruption {
+                Interruption::Over(why) => return tracing::debug!(%peer, "closed: {why}"),
+                Interruption::Ending => interruptions.push(Box::pin(async {
+                    tokio::time::sleep(LAST_REQUEST).await;
+                    Interruption::LastRequest
+                })),
+                Interruption::LastRequest => connection.as_mut().graceful_shutdown(),
             }
-            if let Ok(ended) = tokio::time::timeout(LAST_REQUEST, connection.as_mut()).await {
-                return ended;
-            }
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        };
-        let whole = limits.whole.unwrap_or(Duration::MAX);
-        let ended = tokio::select! {
-            biased;
-            () = place.taken_away.cancelled() => return tracing::debug!(%peer, "idle, and closed for another"),
-            ended = tokio::time::timeout(whole, served) => ended,
-        };
-        if let Ok(Err(error)) = ended {
-            tracing::debug!(%peer, %error, "a connection broke off");
         }
     }
+}
+
+/// What happens to a connection from outside of it.
+enum Interruption {
+    Over(&'static str),
+    Ending,
+    LastRequest,
+}
+
+/// Looked at when one happens, not whenever the connection's task goes on: that is several times for each request.
+fn interruptions(
+    place: Arc<Place>,
+    lull: Arc<Lull>,
+    limits: Limits,
+    ending: CancellationToken,
+) -> FuturesUnordered<BoxFuture<'static, Interruption>> {
+    let over = async move {
+        tokio::select! {
+            () = place.taken_away.cancelled() => Interruption::Over("idle, and its place is another's"),
+            () = lull.lasts(limits.head_within) => Interruption::Over("its client took too long to ask"),
+        }
+    };
+    let ending = async move {
+        ending.cancelled().await;
+        Interruption::Ending
+    };
+    let lasted = limits.whole.map(|whole| async move {
+        tokio::time::sleep(whole).await;
+        Interruption::Over("it lasted for as long as it may")
+    });
+    [over.boxed(), ending.boxed()].into_iter().chain(lasted.map(FutureExt::boxed)).collect()
 }
 
 /// Who is at the other end of one connection, and what is there for them.
@@ -105,16 +139,18 @@ struct Visitor {
     limits: Limits,
     peer: SocketAddr,
     place: Arc<Place>,
+    lull: Arc<Lull>,
     /// hyper's, which takes it over at an upgrade.
-    stream: Weak<TcpStream>,
+    socket: Weak<Socket>,
 }
 
 impl Visitor {
     async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> Result<Response, TakenAway> {
-        let Some(names) = &self.names else { return self.route(request).await };
+        let under_way = self.lull.interrupt();
+        let Some(names) = &self.names else { return self.route(request, under_way).await };
         match names.addressee(&request) {
-            Addressee::Api => self.route(request).await,
-            Addressee::Container(label) => Ok(self.page(names, label, request).await),
+            Addressee::Api => self.route(request, under_way).await,
+            Addressee::Container(label) => Ok(self.page(names, label, request, under_way).await),
             Addressee::Unclear => {
                 Ok(Failure::new(Kind::HostUnclear, "A request is for one host, and this one names several")
                     .into_response())
@@ -122,23 +158,37 @@ impl Visitor {
         }
     }
 
-    async fn route(&self, request: hyper::Request<Incoming>) -> Result<Response, TakenAway> {
+    async fn route(
+        &self,
+        request: hyper::Request<Incoming>,
+        under_way: UnderWay,
+    ) -> Result<Response, TakenAway> {
         let turn = self.place.turn();
         let (mut request, unread) = Unread::of(request, &turn);
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(BodyLimit(self.limits.body));
-        request.extensions_mut().insert(Reader::new(&self.stream, self.limits.untaken));
+        request.extensions_mut().insert(Reader::new(&self.socket, self.limits.untaken));
         request.extensions_mut().insert(self.hosts.clone());
-        answer(self.routes.clone(), request, unread, turn).await
+        answer(self.routes.clone(), request, unread, (turn, under_way)).await
     }
 
-    async fn page(&self, names: &Names, label: String, request: hyper::Request<Incoming>) -> Response {
+    async fn page(
+        &self,
+        names: &Names,
+        label: String,
+        mut request: hyper::Request<Incoming>,
+        under_way: UnderWay,
+    ) -> Response {
         if !self.place.move_to(&names.places) {
             const FULL: &str = "Too many connections to containers are open; try again\n";
             return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], FULL).into_response();
         }
-        let stream = self.stream.upgrade().expect("hyper has it for as long as it asks");
-        names.pages.answer(label, request, Client::new(self.peer, &stream)).await
+        if !request.body().is_end_stream() {
+            // It goes with the body, which may end after the answer.
+            request.extensions_mut().insert(under_way.clone());
+        }
+        let socket = self.socket.upgrade().expect("hyper has it for as long as it asks");
+        names.pages.answer(label, request, Client::new(socket, under_way)).await
     }
 }
 
@@ -147,16 +197,16 @@ async fn answer(
     routes: Routes,
     request: hyper::Request<Body>,
     unread: Unread,
-    turn: Arc<Turn>,
+    until_answered: (Arc<Turn>, UnderWay),
 ) -> Result<Response, TakenAway> {
     let response = routes.answer(request).await;
     unread.read().await;
-    if !turn.begin() {
+    if !until_answered.0.begin() {
         return Err(TakenAway);
     }
     Ok(response.map(|body| {
         Body::new(body.map_err(move |error| {
-            let _until_dropped = &turn;
+            let _until_dropped = &until_answered;
             error
         }))
     }))

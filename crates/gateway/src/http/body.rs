@@ -2,11 +2,12 @@
 
 use super::Client;
 use super::exchange::Route;
-use super::site::Link;
+use super::site::{Link, Site};
 use bytes::Bytes;
 use control::{Flow, Target, WakeError};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::http::Extensions;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -27,47 +28,62 @@ const CONTINUE_WITHIN: Duration = Duration::from_secs(1);
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Waking = Pin<Box<dyn Future<Output = Result<(), WakeError>> + Send>>;
 
-/// A request's body, towards the container.
+/// A request's body, towards the container. Small, since most have none.
 pub(super) struct Inward {
-    body: Option<(Incoming, Target)>,
     flow: Arc<Flow>,
+    coming: Option<Box<Coming>>,
+}
+
+/// A body that is on its way.
+struct Coming {
+    /// None once it has ended.
+    body: Option<Incoming>,
+    target: Target,
     held: Option<(Withheld, Wait)>,
     waking: Option<(Frame<Bytes>, Waking)>,
+    /// What whoever took the request has to know the end of.
+    _lives_as_long: Extensions,
 }
 
 impl Inward {
-    pub(super) fn new(body: Incoming, target: &Target, flow: &Arc<Flow>) -> Self {
-        let whole = Some((body, target.clone())).filter(|(body, _)| !body.is_end_stream());
-        Self { body: whole, flow: Arc::clone(flow), held: None, waking: None }
+    /// The request's extensions live as long as its body.
+    pub(super) fn new(body: Incoming, extensions: Extensions, target: &Target, flow: &Arc<Flow>) -> Self {
+        let is_coming = !body.is_end_stream();
+        let coming = is_coming.then(|| Coming::new(body, extensions, target.clone()));
+        Self { flow: Arc::clone(flow), coming: coming.map(Box::new) }
     }
 
     pub(super) fn empty(flow: &Arc<Flow>) -> Self {
-        Self { body: None, flow: Arc::clone(flow), held: None, waking: None }
+        Self { flow: Arc::clone(flow), coming: None }
     }
 
-    /// The client waits for a word of the container's before it sends its body. Not asked for before, it is not sent.
-    pub(super) fn withhold(&mut self) -> Withheld {
+    /// The client waits for a word of the container's before it sends its body. Not asked for before, it is not sent. None where
+    /// there is no body.
+    pub(super) fn withhold(&mut self) -> Option<Withheld> {
+        let coming = self.coming.as_mut()?;
         let withheld = Withheld::default();
         let said = withheld.said.clone().cancelled_owned();
         let said = async move {
             // Late is as good: some say nothing.
             tokio::time::timeout(CONTINUE_WITHIN, said).await.unwrap_or_default();
         };
-        self.held = Some((withheld.clone(), Box::pin(said)));
-        withheld
+        coming.held = Some((withheld.clone(), Box::pin(said)));
+        Some(withheld)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.body.is_none()
+        self.coming.is_none()
     }
 }
 
-impl HttpBody for Inward {
-    type Data = Bytes;
-    type Error = BoxError;
+impl Coming {
+    fn new(body: Incoming, extensions: Extensions, target: Target) -> Self {
+        Self { body: Some(body), target, held: None, waking: None, _lives_as_long: extensions }
+    }
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        flow: &Arc<Flow>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some((withheld, said)) = &mut self.held {
@@ -78,32 +94,45 @@ impl HttpBody for Inward {
             self.held = None;
         }
         if self.waking.is_none() {
-            let Some((body, target)) = &mut self.body else { return Poll::Ready(None) };
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(context)?) else {
                 self.body = None;
                 return Poll::Ready(None);
             };
-            let (target, has_ended) = (target.clone(), body.is_end_stream());
-            if has_ended {
+            if body.is_end_stream() {
                 self.body = None;
             }
-            if self.flow.inward(frame.data_ref().map_or(0, Bytes::len)) {
+            if flow.inward(frame.data_ref().map_or(0, Bytes::len)) {
                 return Poll::Ready(Some(Ok(frame)));
             }
-            let flow = Arc::clone(&self.flow);
+            let (target, flow) = (self.target.clone(), Arc::clone(flow));
             self.waking = Some((frame, Box::pin(async move { target.wake(&flow).await })));
         }
         let Some((_, waking)) = &mut self.waking else { return Poll::Ready(None) };
         ready!(waking.as_mut().poll(context)?);
         Poll::Ready(self.waking.take().map(|(frame, _)| Ok(frame)))
     }
+}
+
+impl HttpBody for Inward {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Self { flow, coming } = self.get_mut();
+        coming.as_mut().map_or(Poll::Ready(None), |coming| coming.poll_frame(flow, context))
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_none() && self.waking.is_none()
+        self.coming.as_ref().is_none_or(|coming| coming.body.is_none() && coming.waking.is_none())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+        let body = self.coming.as_ref().and_then(|coming| coming.body.as_ref());
+        body.map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 
@@ -127,11 +156,10 @@ impl Withheld {
     }
 }
 
-impl Drop for Inward {
+impl Drop for Coming {
     /// hyper closes a connection over what is left of a body, and the client may lose the answer in that.
     fn drop(&mut self) {
-        let is_withheld = self.held.is_some();
-        if let Some((body, _)) = self.body.take().filter(|_| !is_withheld) {
+        if let Some(body) = self.body.take().filter(|_| self.held.is_none()) {
             tokio::spawn(tokio::time::timeout(UNREAD_WITHIN, drain(body)));
         }
     }
@@ -158,7 +186,8 @@ pub enum Body<C> {
 /// An answer on its way to the client.
 pub struct Outward<C> {
     body: Incoming,
-    route: Route,
+    flow: Arc<Flow>,
+    site: Arc<Site>,
     client: C,
     /// It goes back to rest when the answer is over.
     link: Option<Link>,
@@ -167,12 +196,13 @@ pub struct Outward<C> {
 }
 
 impl<C> Body<C> {
-    pub(super) fn streamed(body: Incoming, route: Route, client: C, link: Link) -> Self {
+    pub(super) fn streamed(body: Incoming, route: &Route, client: C, link: Link) -> Self {
         if body.is_end_stream() {
             route.site.rest(link);
             return Self::Whole(None);
         }
-        Self::Streamed(Outward { body, route, client, link: Some(link), broken: None })
+        let (flow, site) = (Arc::clone(&route.flow), Arc::clone(&route.site));
+        Self::Streamed(Outward { body, flow, site, client, link: Some(link), broken: None })
     }
 }
 
@@ -216,7 +246,7 @@ impl<C: Client> Outward<C> {
             return Poll::Ready(Some(Err(io::Error::from(ErrorKind::ConnectionAborted).into())));
         };
         if let Some(Ok(frame)) = &polled {
-            self.route.flow.outward(frame.data_ref().map_or(0, Bytes::len));
+            self.flow.outward(frame.data_ref().map_or(0, Bytes::len));
         }
         let polled = match polled {
             Some(Err(error)) => {
@@ -228,7 +258,7 @@ impl<C: Client> Outward<C> {
         };
         let has_ended = polled.is_none() || self.body.is_end_stream();
         if has_ended && let Some(link) = self.link.take() {
-            self.route.site.rest(link);
+            self.site.rest(link);
         }
         Poll::Ready(polled.map(|frame| frame.map_err(Into::into)))
     }

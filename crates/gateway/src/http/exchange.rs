@@ -5,16 +5,17 @@
 //! took it. While nobody has had an answer since the container started, it is sent again until it has one.
 
 use super::body::{Inward, Withheld};
-use super::page::Trouble;
-use super::proxy::Inner;
+use super::page::{Asked, Trouble};
 use super::reach;
 use super::site::{Link, Site};
 use super::{Client, Upstream};
+use crate::Gateway;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use control::{Flow, Target};
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::client::conn::TrySendError;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -29,6 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 const MOST_UNSENT: usize = 8;
 
 /// The way of one request, for as long as it is being answered.
+#[derive(Clone)]
 pub(super) struct Route {
     pub(super) upstream: Upstream,
     pub(super) site: Arc<Site>,
@@ -36,72 +38,134 @@ pub(super) struct Route {
     pub(super) flow: Arc<Flow>,
 }
 
-pub(super) struct Exchange<'a, C> {
-    pub(super) proxy: &'a Inner,
-    pub(super) route: &'a Route,
-    pub(super) client: &'a C,
+/// One request on its way there. What it needs stands here and not in futures, which would move it from one to the next.
+pub(super) struct Exchange {
+    pub(super) gateway: Gateway,
+    pub(super) route: Route,
+    /// Until it has left.
+    pub(super) request: Option<Request<Inward>>,
+    /// What it goes over.
+    pub(super) link: Option<Link>,
 }
 
-type Answered = (Response<Incoming>, Link);
+type Answered = Response<Incoming>;
+type Sent = Result<Answered, TrySendError<Request<Inward>>>;
 
-impl<C: Client> Exchange<'_, C> {
+/// A try that came to nothing. Where the request has left, what it takes to send it once more, if that may do no harm.
+struct Failed {
+    copy: Option<Copied>,
+    error: hyper::Error,
+}
+
+impl Exchange {
     /// Until there is an answer, or none is to be had, or the client is gone.
-    pub(super) async fn run(&self, request: Request<Inward>) -> Result<Answered, Trouble> {
+    pub(super) async fn run(&mut self, client: &impl Client) -> Result<Answered, Trouble> {
         tokio::select! {
             biased;
-            answered = self.attempts(request) => answered,
-            () = poll_fn(|context| self.client.poll_gone(context)) => Err(Trouble::Gone),
+            answered = self.answered() => answered,
+            () = poll_fn(|context| client.poll_gone(context)) => Err(Trouble::Gone),
         }
     }
 
-    async fn attempts(&self, mut request: Request<Inward>) -> Result<Answered, Trouble> {
-        let asked = super::page::Asked::of(&request);
-        let mut patience = None;
-        let (mut once_more, mut unsent) = (true, 0);
-        loop {
-            let copy = is_harmless(&request).then(|| head(&request));
-            let size = super::page::size(request.headers());
-            // Counted before it is forwarded: what rests while the container sleeps is of no use.
-            let is_awake = self.route.flow.inward(size) && self.route.site.is_forwarded();
-            let rested = if is_awake { self.route.site.take() } else { None };
-            let has_rested = rested.is_some();
-            let mut link = match rested {
-                Some(link) => link,
-                None => {
-                    let deadline = patience.get_or_insert_with(|| self.patience()).deadline;
-                    Box::pin(reach::connect(self, &asked, deadline)).await?
-                }
-            };
-            self.route.flow.reaches_from(link.from);
-            let mut failed = match link.sender.try_send_request(request).await {
-                Ok(response) => {
-                    self.route.site.has_answered();
-                    return Ok((response, link));
-                }
-                Err(failed) => failed,
-            };
-            if has_rested {
-                // What else rested has most likely met the same.
-                self.route.site.quiet();
-            }
-            if let Some(back) = failed.take_message().filter(|_| unsent < MOST_UNSENT) {
-                unsent += 1;
-                request = back;
-                continue;
-            }
-            let copy = copy.filter(|_| has_broken(failed.error()));
-            let patience = patience.get_or_insert_with(|| self.patience());
-            let may_repeat = once_more || (self.route.site.is_new() && Instant::now() < patience.deadline);
-            let Some(head) = copy.filter(|_| may_repeat) else {
-                tracing::info!(container = self.route.upstream.name, error = %control::chain(failed.error()), "no answer");
-                return Err(Trouble::Broke);
-            };
-            if !std::mem::take(&mut once_more) {
-                Box::pin(tokio::time::sleep(patience.pauses.next().unwrap_or(LONGEST_PAUSE))).await;
-            }
-            request = Request::from_parts(head, Inward::empty(&self.route.flow));
+    /// Nearly every request is answered over a connection that rests. What the others take is not there for those.
+    async fn answered(&mut self) -> Result<Answered, Trouble> {
+        if !self.take_rested() {
+            return Box::pin(self.insist(None)).await;
+        }
+        match self.send().await {
+            Ok(answered) => Ok(answered),
+            Err(failed) => Box::pin(self.insist(Some(failed))).await,
         }
     }
+
+    /// Whether there is a connection that may be used at once. Counted before anything is forwarded: what rests while the container
+    /// sleeps is of no use.
+    fn take_rested(&mut self) -> bool {
+        let size = self.request.as_ref().map_or(0, |request| super::page::size(request.headers()));
+        let is_awake = self.route.flow.inward(size) && self.route.site.is_forwarded();
+        self.link = if is_awake { self.route.site.take() } else { None };
+        self.link.is_some()
+    }
+
+    /// One try. What never left is still there after it.
+    async fn send(&mut self) -> Result<Answered, Box<Failed>> {
+        let (copy, sent) = self.begin();
+        let mut failed = match sent.await {
+            Ok(response) => {
+                self.route.site.has_answered();
+                return Ok(response);
+            }
+            Err(failed) => failed,
+        };
+        if self.link.take().is_some_and(|link| link.has_rested) {
+            // What else rested has most likely met the same.
+            self.route.site.quiet();
+        }
+        self.request = failed.take_message();
+        Err(Box::new(Failed { copy, error: failed.into_error() }))
+    }
+
+    fn begin(&mut self) -> (Option<Copied>, impl Future<Output = Sent> + use<>) {
+        let request = self.request.take().expect("one that has left is put together again");
+        let link = self.link.as_mut().expect("it was connected");
+        self.route.flow.reaches_from(link.from);
+        (Copied::of(&request), link.sender.try_send_request(request))
+    }
+
+    /// Over new connections, and again where one has failed.
+    async fn insist(&mut self, mut failed: Option<Box<Failed>>) -> Result<Answered, Trouble> {
+        let mut tries = Tries { patience: None, once_more: true, unsent: 0 };
+        loop {
+            let has_rested = match failed {
+                Some(failed) => {
+                    self.put_together_again(*failed, &mut tries).await?;
+                    self.take_rested()
+                }
+                None => false,
+            };
+            if !has_rested {
+                self.connect(&mut tries).await?;
+            }
+            match self.send().await {
+                Ok(answered) => return Ok(answered),
+                Err(again) => failed = Some(again),
+            }
+        }
+    }
+
+    async fn connect(&mut self, tries: &mut Tries) -> Result<(), Trouble> {
+        let asked = self.request.as_ref().map_or_else(Asked::default, Asked::of);
+        let deadline = tries.patience(&self.route).deadline;
+        self.link = Some(reach::connect(&self.gateway, &self.route, asked, deadline).await?);
+        Ok(())
+    }
+
+    /// The request is there again, unless it may not be sent once more.
+    async fn put_together_again(&mut self, failed: Failed, tries: &mut Tries) -> Result<(), Trouble> {
+        if self.request.is_some() && tries.unsent < MOST_UNSENT {
+            tries.unsent += 1;
+            return Ok(());
+        }
+        let copy = failed.copy.filter(|_| has_broken(&failed.error));
+        let may_repeat = tries.once_more
+            || (self.route.site.is_new() && Instant::now() < tries.patience(&self.route).deadline);
+        let Some(copy) = copy.filter(|_| may_repeat) else {
+            tracing::info!(container = self.route.upstream.name, error = %control::chain(&failed.error), "no answer");
+            return Err(Trouble::Broke);
+        };
+        if !std::mem::take(&mut tries.once_more) {
+            tokio::time::sleep(tries.patience(&self.route).pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+        }
+        self.request = Some(copy.request(&self.route.flow));
+        Ok(())
+    }
+}
+
+/// How often a request was tried, and how often it may be.
+struct Tries {
+    patience: Option<Patience>,
+    once_more: bool,
+    unsent: usize,
 }
 
 /// For how long, and how often, a request is tried. Nearly all need none.
@@ -110,28 +174,48 @@ struct Patience {
     pauses: ExponentialBackoff,
 }
 
-impl<C> Exchange<'_, C> {
-    fn patience(&self) -> Patience {
-        let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
-        Patience {
-            deadline: Instant::now() + self.route.upstream.policy.wake_timeout,
-            pauses: pauses.without_max_times().build(),
-        }
+impl Tries {
+    fn patience(&mut self, route: &Route) -> &mut Patience {
+        self.patience.get_or_insert_with(|| {
+            let pauses =
+                ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+            Patience {
+                deadline: Instant::now() + route.upstream.policy.wake_timeout,
+                pauses: pauses.without_max_times().build(),
+            }
+        })
     }
 }
 
-/// Without a body, and by its method meant to be repeatable (RFC 9110 §9.2.2).
-fn is_harmless(request: &Request<Inward>) -> bool {
-    let repeatable = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
-    request.body().is_empty() && repeatable.contains(request.method())
+/// A request that may be sent twice: without a body, and by its method meant to be repeatable (RFC 9110 §9.2.2). As small as it can be:
+/// nearly none is.
+struct Copied {
+    method: Method,
+    uri: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-fn head(request: &Request<Inward>) -> Parts {
-    let mut copy = Request::new(());
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    *copy.headers_mut() = request.headers().clone();
-    copy.into_parts().0
+impl Copied {
+    fn of(request: &Request<Inward>) -> Option<Self> {
+        const REPEATABLE: [Method; 6] =
+            [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
+        let may_be_sent_twice = request.body().is_empty() && REPEATABLE.contains(request.method());
+        may_be_sent_twice.then(|| Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        })
+    }
+
+    fn request(self, flow: &Arc<Flow>) -> Request<Inward> {
+        let mut request = Request::new(Inward::empty(flow));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        for (name, value) in self.headers {
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
 }
 
 /// Whether the connection ended, instead of saying what is no HTTP.
@@ -141,15 +225,15 @@ fn has_broken(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_canceled() || io.is_some_and(|io| ended.contains(&io.kind()))
 }
 
-/// The body is asked of the client once the container says that it wants it. A container that refuses is heard first, and the client
+/// The body, where there is one, is asked of the client once the container says that it wants it. A container that refuses is heard first, and the client
 /// keeps its body.
-pub(super) fn wait_for_continue(request: &mut Request<Inward>) -> Withheld {
-    let withheld = request.body_mut().withhold();
+pub(super) fn wait_for_continue(request: &mut Request<Inward>) -> Option<Withheld> {
+    let withheld = request.body_mut().withhold()?;
     let told = withheld.clone();
     hyper::ext::on_informational(request, move |response| {
         if response.status() == StatusCode::CONTINUE {
             told.is_wanted();
         }
     });
-    withheld
+    Some(withheld)
 }

@@ -9,14 +9,6 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-const HOPS: [HeaderName; 6] = [
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::PROXY_AUTHORIZATION,
-    header::PROXY_AUTHENTICATE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// Proxies of the operator's, whose word on who asks is taken.
 #[derive(Clone, Debug, Default)]
@@ -71,18 +63,41 @@ fn options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 /// Takes away what was meant for us alone. How long a body is says whoever sends it on.
 pub(super) fn strip_hops(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
-        let kept = [header::HOST, header::CONTENT_LENGTH, header::TE];
-        let named = options(headers).filter_map(|name| name.parse().ok());
-        let named: Vec<HeaderName> = named.filter(|name| !kept.contains(name)).collect();
+        let others = options(headers).filter(|option| !goes_on(option) && !is_of_one_hop(option));
+        let named: Vec<HeaderName> = others.filter_map(|option| option.parse().ok()).collect();
         named.iter().chain([&header::CONNECTION]).for_each(|name| drop(headers.remove(name)));
     }
-    let ours: Vec<HeaderName> = headers.keys().filter(|name| HOPS.contains(name)).cloned().collect();
-    ours.iter().for_each(|name| drop(headers.remove(name)));
+    remove_those(headers, is_of_one_hop);
     if let Some(te) = headers.remove(header::TE)
         && te.to_str().is_ok_and(|te| te.split(',').any(|one| one.trim().eq_ignore_ascii_case("trailers")))
     {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+}
+
+/// Whether a header goes no further, in any message.
+fn is_of_one_hop(name: &str) -> bool {
+    let is = |one: &str| name.eq_ignore_ascii_case(one);
+    match name.len() {
+        7 => is("upgrade"),
+        10 => is("keep-alive"),
+        16 => is("proxy-connection"),
+        17 => is("transfer-encoding"),
+        18 => is("proxy-authenticate"),
+        19 => is("proxy-authorization"),
+        _ => false,
+    }
+}
+
+/// Whether a header goes on, whatever `Connection` says. `close` is no header.
+fn goes_on(option: &str) -> bool {
+    ["close", "host", "content-length", "te"].iter().any(|kept| option.eq_ignore_ascii_case(kept))
+}
+
+/// Nearly always there are none.
+fn remove_those(headers: &mut HeaderMap, are: impl Fn(&str) -> bool) {
+    let those: Vec<HeaderName> = headers.keys().filter(|name| are(name.as_str())).cloned().collect();
+    those.iter().for_each(|name| drop(headers.remove(name)));
 }
 
 /// Asks for, or agrees to, another protocol.
@@ -93,16 +108,13 @@ pub(super) fn ask_upgrade(headers: &mut HeaderMap, to: HeaderValue) {
 }
 
 /// Says where a request comes from. What anybody but a trusted proxy said of that is dropped.
-pub(super) fn forwarded(headers: &mut HeaderMap, peer: IpAddr, trusted: &Trusted) {
+pub(super) fn forwarded(headers: &mut HeaderMap, peer: IpAddr, address: HeaderValue, trusted: &Trusted) {
     let is_trusted = trusted.include(peer);
-    let spoofed: Vec<HeaderName> =
-        headers.keys().filter(|name| says_origin(name.as_str(), is_trusted)).cloned().collect();
-    spoofed.iter().for_each(|name| drop(headers.remove(name)));
-    let peer = HeaderValue::try_from(peer.to_canonical().to_string()).expect("an address is header text");
+    remove_those(headers, |name| says_origin(name, is_trusted));
     match headers.entry(FOR) {
-        Entry::Occupied(mut said) => said.append(peer),
+        Entry::Occupied(mut said) => said.append(address),
         Entry::Vacant(none) => {
-            none.insert(peer);
+            none.insert(address);
         }
     }
     headers.entry(PROTO).or_insert(HeaderValue::from_static("http"));
@@ -114,14 +126,11 @@ pub(super) fn forwarded(headers: &mut HeaderMap, peer: IpAddr, trusted: &Trusted
 /// Whether a header, as an application may read its name, says where a request comes from. Many take `_` for `-`: in that
 /// spelling nobody may say so.
 fn says_origin(name: &str, is_trusted: bool) -> bool {
-    let is_spelt_so = !name.contains('_');
-    if is_trusted && is_spelt_so {
-        return false;
-    }
     let is = |name: &str| {
         name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "x-client-ip")
     };
-    if is_spelt_so { is(name) } else { is(&name.replace('_', "-")) }
+    let is_spelt_so = !name.as_bytes().contains(&b'_');
+    if is_spelt_so { !is_trusted && is(name) } else { is(&name.replace('_', "-")) }
 }
 
 #[cfg(test)]
@@ -188,9 +197,12 @@ mod tests {
             ("x-real-ip", "9.9.9.9"),
             ("forwarded", "for=9.9.9.9"),
         ];
-        let peer = "10.0.0.2".parse().unwrap();
+        let peer = "10.0.0.2";
+        let forwarded = |headers: &mut HeaderMap, trusted: &Trusted| {
+            forwarded(headers, peer.parse().unwrap(), HeaderValue::from_static(peer), trusted);
+        };
         let mut headers = map(&said);
-        forwarded(&mut headers, peer, &Trusted::default());
+        forwarded(&mut headers, &Trusted::default());
         let mut ours = vec![
             ("host", "a.localhost"),
             ("x-forwarded-for", "10.0.0.2"),
@@ -202,7 +214,7 @@ mod tests {
         assert_eq!(told, ours);
 
         let mut headers = map(&said);
-        forwarded(&mut headers, peer, &Trusted(vec!["10.0.0.0/8".parse().unwrap()]));
+        forwarded(&mut headers, &Trusted(vec!["10.0.0.0/8".parse().unwrap()]));
         ours = said.into_iter().filter(|(name, _)| *name != "x_forwarded_for").collect();
         ours.push(("x-forwarded-for", "10.0.0.2"));
         let mut told = lines(&headers);

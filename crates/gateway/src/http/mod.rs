@@ -26,6 +26,7 @@ pub(crate) use site::Sites;
 use async_trait::async_trait;
 use bytes::Bytes;
 use control::Control;
+use hyper::header::HeaderValue;
 use hyper::upgrade::Upgraded;
 use model::{IdlePolicy, Status};
 use std::net::SocketAddr;
@@ -83,6 +84,9 @@ impl Upstreams for Arc<Control> {
 pub trait Client: Send + Unpin + 'static {
     /// Where it comes from.
     fn peer(&self) -> SocketAddr;
+
+    /// The address of that, as text.
+    fn address(&self) -> HeaderValue;
 
     /// Whether the request carries credentials of the API's.
     fn is_admin(&self) -> bool;

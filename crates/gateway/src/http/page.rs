@@ -46,7 +46,7 @@ pub(super) enum Trouble {
 }
 
 /// What of a request says how to answer it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
     takes_html: bool,
     pub(super) is_browser: bool,

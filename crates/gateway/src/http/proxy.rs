@@ -44,47 +44,46 @@ impl Proxy {
     }
 
     /// Answers a request for the container that goes by this label. Dropped, it takes the request back.
-    pub async fn answer<C: Client>(
+    pub fn answer<C: Client>(
         &self,
-        label: &str,
+        label: String,
         request: Request<Incoming>,
         client: C,
-    ) -> Response<Body<C>> {
+    ) -> impl Future<Output = Response<Body<C>>> + use<C> {
         let (asked, is_admin) = (page::Asked::of(&request), client.is_admin());
-        match self.forward(label, request, client).await {
-            Ok(response) => response,
-            Err(trouble) => {
-                let shows_lines = is_admin && matches!(trouble, Trouble::ComingUp(_));
-                let lines = if shows_lines { self.0.upstreams.lines(label).await } else { Vec::new() };
-                page::answer(&trouble, asked, &lines).map(Body::Whole)
-            }
+        let mut begun = self.begin(&label, request, client);
+        let proxy = self.clone();
+        async move {
+            let trouble = match &mut begun {
+                Ok(errand) => match errand.run().await {
+                    Ok(response) => return response,
+                    Err(trouble) => trouble,
+                },
+                Err(trouble) => std::mem::replace(trouble, Trouble::Gone),
+            };
+            // The way is over; the client still waits.
+            let _client = begun.as_mut().map(|errand| errand.client.take());
+            drop(begun);
+            let shows_lines = is_admin && matches!(trouble, Trouble::ComingUp(_));
+            let lines = if shows_lines { proxy.0.upstreams.lines(&label).await } else { Vec::new() };
+            page::answer(&trouble, asked, &lines).map(Body::Whole)
         }
     }
 
-    async fn forward<C: Client>(
+    /// Finds the way, and what is to go there.
+    fn begin<C: Client>(
         &self,
         label: &str,
         mut request: Request<Incoming>,
         client: C,
-    ) -> Result<Response<Body<C>>, Trouble> {
+    ) -> Result<Errand<C>, Trouble> {
         let route = self.route(label, &request, client.peer())?;
         let upgrade = headers::upgrade(request.headers()).filter(|_| request.version() == Version::HTTP_11);
         let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let (outgoing, withheld) = self.outgoing(request, &client, upgrade, &route);
-        let (response, link) =
-            Exchange { proxy: &self.0, route: &route, client: &client }.run(outgoing).await?;
-        withheld.iter().for_each(Withheld::is_over);
-        route.flow.outward(page::size(response.headers()));
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // One that nobody asked for is no answer.
-            return Ok(self.switch::<C>(response, on_upgrade.ok_or(Trouble::Broke)?, route));
-        }
-        // Events come for as long as somebody listens; any other answer has an end, which is waited for.
-        route.flow.awaits(!headers::is_event_stream(response.headers()));
-        let (mut head, body) = response.into_parts();
-        head.version = Version::HTTP_11;
-        headers::strip_hops(&mut head.headers);
-        Ok(Response::from_parts(head, Body::streamed(body, route, client, link)))
+        let gateway = self.0.gateway.clone();
+        let exchange = Exchange { gateway, route, request: Some(outgoing), link: None };
+        Ok(Errand { exchange, client: Some(client), on_upgrade, withheld })
     }
 
     /// The way to the container, counted in. A request that is to be ignored counts nothing, and finds nobody where it sleeps.
@@ -114,10 +113,10 @@ impl Proxy {
     ) -> (Request<Inward>, Option<Withheld>) {
         let (mut head, body) = request.into_parts();
         head.version = Version::HTTP_11;
-        head.extensions.clear();
+        let extensions = std::mem::take(&mut head.extensions);
         origin_form(&mut head);
         headers::strip_hops(&mut head.headers);
-        headers::forwarded(&mut head.headers, client.peer().ip(), &self.0.trusted);
+        headers::forwarded(&mut head.headers, client.peer().ip(), client.address(), &self.0.trusted);
         if let Some(to) = upgrade {
             headers::ask_upgrade(&mut head.headers, to);
         }
@@ -126,26 +125,56 @@ impl Proxy {
             head.headers.remove(header::AUTHORIZATION);
         }
         let waits = head.headers.contains_key(header::EXPECT);
-        let mut request = Request::from_parts(head, Inward::new(body, &route.target, &route.flow));
-        let waits = waits && !request.body().is_empty();
-        let withheld = waits.then(|| exchange::wait_for_continue(&mut request));
+        let mut request =
+            Request::from_parts(head, Inward::new(body, extensions, &route.target, &route.flow));
+        let withheld = if waits { exchange::wait_for_continue(&mut request) } else { None };
         (request, withheld)
     }
+}
 
-    fn switch<C: Client>(
-        &self,
-        mut response: Response<Incoming>,
-        client: OnUpgrade,
-        route: Route,
-    ) -> Response<Body<C>> {
+/// A request between its client and its container.
+struct Errand<C> {
+    exchange: Exchange,
+    /// Until the answer takes it along, to watch it.
+    client: Option<C>,
+    on_upgrade: Option<OnUpgrade>,
+    withheld: Option<Withheld>,
+}
+
+impl<C: Client> Errand<C> {
+    async fn run(&mut self) -> Result<Response<Body<C>>, Trouble> {
+        let client = self.client.as_ref().ok_or(Trouble::Gone)?;
+        let response = self.exchange.run(client).await?;
+        self.answer(response)
+    }
+
+    fn answer(&mut self, response: Response<Incoming>) -> Result<Response<Body<C>>, Trouble> {
+        let route = &self.exchange.route;
+        self.withheld.iter().for_each(Withheld::is_over);
+        route.flow.outward(page::size(response.headers()));
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // One that nobody asked for is no answer.
+            let asked_for = self.on_upgrade.take().ok_or(Trouble::Broke)?;
+            return Ok(self.switch(response, asked_for));
+        }
+        // Events come for as long as somebody listens; any other answer has an end, which is waited for.
+        route.flow.awaits(!headers::is_event_stream(response.headers()));
+        let (mut head, body) = response.into_parts();
+        head.version = Version::HTTP_11;
+        headers::strip_hops(&mut head.headers);
+        let (client, link) = self.client.take().zip(self.exchange.link.take()).ok_or(Trouble::Gone)?;
+        Ok(Response::from_parts(head, Body::streamed(body, route, client, link)))
+    }
+
+    fn switch(&mut self, mut response: Response<Incoming>, client: OnUpgrade) -> Response<Body<C>> {
         let to = response.headers().get(header::UPGRADE).cloned();
         let container = hyper::upgrade::on(&mut response);
         headers::strip_hops(response.headers_mut());
         if let Some(to) = to {
             headers::ask_upgrade(response.headers_mut(), to);
         }
-        let gateway = self.0.gateway.clone();
-        self.0.gateway.spawn(async move {
+        let (gateway, route) = (self.exchange.gateway.clone(), self.exchange.route.clone());
+        self.exchange.gateway.spawn(async move {
             let sockets = upgrade::sockets::<C>(client, container, &route.target, &route.flow);
             let sockets = route.site.released.run_until_cancelled(sockets).await.flatten();
             if let (Some((client, container)), Some(port)) = (sockets, route.upstream.port) {

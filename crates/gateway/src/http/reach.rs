@@ -1,7 +1,6 @@
 //! A new connection to a container: as soon as it may be had, or for as long as whoever asks will wait.
 
-use super::Client;
-use super::exchange::Exchange;
+use super::exchange::Route;
 use super::page::{Asked, Trouble};
 use super::site::{Link, Site};
 use crate::connection::{gave_up, unreached};
@@ -20,13 +19,13 @@ use tokio::time::Instant;
 /// How long a browser is held before it gets a page: most containers are there by then.
 const BROWSERS_WAIT: Duration = Duration::from_millis(700);
 
-/// For this exchange. A browser is told to come back, and meanwhile the container is waited for on its behalf.
-pub(super) async fn connect<C: Client>(
-    exchange: &Exchange<'_, C>,
-    asked: &Asked,
+/// For the request that goes this way. A browser is told to come back, and meanwhile the container is waited for on its behalf.
+pub(super) async fn connect(
+    gateway: &Gateway,
+    route: &Route,
+    asked: Asked,
     deadline: Instant,
 ) -> Result<Link, Trouble> {
-    let (route, gateway) = (exchange.route, &exchange.proxy.gateway);
     let attempt = Attempt {
         site: Arc::clone(&route.site),
         gateway: gateway.clone(),

@@ -41,6 +41,8 @@ pub(super) struct Link {
     runtime: runtime::Id,
     /// The port of ours that it comes from.
     pub(super) from: u16,
+    /// It did nothing for a while, in which the container may have closed it.
+    pub(super) has_rested: bool,
 }
 
 impl Sites {
@@ -95,7 +97,7 @@ impl Sites {
 impl Link {
     /// One that runs on the current runtime.
     pub(super) fn new(sender: SendRequest<Inward>, from: u16) -> Self {
-        Self { sender, runtime: Handle::current().id(), from }
+        Self { sender, runtime: Handle::current().id(), from, has_rested: false }
     }
 }
 
@@ -117,7 +119,8 @@ impl Site {
     }
 
     /// Its answer is over.
-    pub(super) fn rest(&self, link: Link) {
+    pub(super) fn rest(&self, mut link: Link) {
+        link.has_rested = true;
         let mut resting = self.resting();
         if resting.len() >= MOST_RESTING {
             resting.retain(|(link, _)| !link.sender.is_closed());

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use control::{Caller, Endpoints, Target, Traffic, Wake, WakeError};
 use gateway::http::{Client, Proxy, Trusted, Upstream, Upstreams};
 use gateway::{Gateway, Options};
+use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
@@ -76,6 +77,10 @@ struct Tester(SocketAddr, bool);
 impl Client for Tester {
     fn peer(&self) -> SocketAddr {
         self.0
+    }
+
+    fn address(&self) -> HeaderValue {
+        HeaderValue::try_from(self.0.ip().to_string()).unwrap()
     }
 
     fn is_admin(&self) -> bool {
@@ -175,7 +180,7 @@ async fn serve(proxy: Proxy) -> SocketAddr {
                         request.headers().get("host").map_or("", |host| host.to_str().unwrap()).to_owned();
                     let label = label.split('.').next().unwrap_or_default().to_owned();
                     let is_admin = request.headers().contains_key("authorization");
-                    Ok::<_, Infallible>(proxy.answer(&label, request, Tester(peer, is_admin)).await)
+                    Ok::<_, Infallible>(proxy.answer(label, request, Tester(peer, is_admin)).await)
                 }
             });
             tokio::spawn(

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use gateway::Gateway;
 use gateway::http::{Proxy, Trusted};
 use hyper::body::Incoming;
+use hyper::header::HeaderValue;
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response};
 use server::{App, Client, Names, Pages};
@@ -33,10 +34,10 @@ impl Pages for Containers {
         request: Request<Incoming>,
         client: Client,
     ) -> BoxFuture<'static, Response<Body>> {
-        let proxy = self.proxy.clone();
         let is_admin = self.app.admits(request.headers());
         let visitor = Visitor { client, is_admin };
-        Box::pin(async move { proxy.answer(&label, request, visitor).await.map(Body::new) })
+        let answer = self.proxy.answer(label, request, visitor);
+        Box::pin(async move { answer.await.map(Body::new) })
     }
 }
 
@@ -48,7 +49,11 @@ struct Visitor {
 
 impl gateway::http::Client for Visitor {
     fn peer(&self) -> SocketAddr {
-        self.client.peer
+        self.client.peer()
+    }
+
+    fn address(&self) -> HeaderValue {
+        self.client.address()
     }
 
     fn is_admin(&self) -> bool {
