@@ -43,7 +43,7 @@ pub(super) struct Exchange {
     pub(super) gateway: Gateway,
     pub(super) route: Route,
     /// Until it has left.
-    pub(super) request: Option<Request<Inward>>,
+    pub(super) request: Option<Box<Request<Inward>>>,
     /// What it goes over.
     pub(super) link: Option<Link>,
 }
@@ -101,12 +101,12 @@ impl Exchange {
             // What else rested has most likely met the same.
             self.route.site.quiet();
         }
-        self.request = failed.take_message();
+        self.request = failed.take_message().map(Box::new);
         Err(Box::new(Failed { copy, error: failed.into_error() }))
     }
 
     fn begin(&mut self) -> (Option<Copied>, impl Future<Output = Sent> + use<>) {
-        let request = self.request.take().expect("one that has left is put together again");
+        let request = *self.request.take().expect("one that has left is put together again");
         let link = self.link.as_mut().expect("it was connected");
         self.route.flow.reaches_from(link.from);
         (Copied::of(&request), link.sender.try_send_request(request))
@@ -134,7 +134,7 @@ impl Exchange {
     }
 
     async fn connect(&mut self, tries: &mut Tries) -> Result<(), Trouble> {
-        let asked = self.request.as_ref().map_or_else(Asked::default, Asked::of);
+        let asked = self.request.as_ref().map_or_else(Asked::default, |request| Asked::of(request));
         let deadline = tries.patience(&self.route).deadline;
         self.link = Some(reach::connect(&self.gateway, &self.route, asked, deadline).await?);
         Ok(())
@@ -156,7 +156,7 @@ impl Exchange {
         if !std::mem::take(&mut tries.once_more) {
             tokio::time::sleep(tries.patience(&self.route).pauses.next().unwrap_or(LONGEST_PAUSE)).await;
         }
-        self.request = Some(copy.request(&self.route.flow));
+        self.request = Some(Box::new(copy.request(&self.route.flow)));
         Ok(())
     }
 }

@@ -82,7 +82,7 @@ impl Proxy {
         let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let (outgoing, withheld) = self.outgoing(request, &client, upgrade, &route);
         let gateway = self.0.gateway.clone();
-        let exchange = Exchange { gateway, route, request: Some(outgoing), link: None };
+        let exchange = Exchange { gateway, route, request: Some(Box::new(outgoing)), link: None };
         Ok(Errand { exchange, client: Some(client), on_upgrade, withheld })
     }
 

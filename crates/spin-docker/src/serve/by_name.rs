@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use gateway::Gateway;
 use gateway::http::{Proxy, Trusted};
 use hyper::body::Incoming;
@@ -36,8 +36,7 @@ impl Pages for Containers {
     ) -> BoxFuture<'static, Response<Body>> {
         let is_admin = self.app.admits(request.headers());
         let visitor = Visitor { client, is_admin };
-        let answer = self.proxy.answer(label, request, visitor);
-        Box::pin(async move { answer.await.map(Body::new) })
+        self.proxy.answer(label, request, visitor).map(|response| response.map(Body::new)).boxed()
     }
 }
 
