@@ -118,7 +118,17 @@ fn a_page_of_another_origin_changes_nothing() {
     let client = &daemon.client;
     let form = Some(("application/x-www-form-urlencoded", "image=no/such"));
     for headers in [[("origin", "http://evil.example")], [("sec-fetch-site", "cross-site")]] {
-        assert_eq!(client.send("POST", "/v1/containers", &headers, form).status, 403);
+        for (method, path) in [
+            ("POST", "/v1/containers"),
+            ("PATCH", "/v1/containers/some"),
+            ("DELETE", "/v1/containers/some"),
+            ("POST", "/v1/check-in"),
+        ] {
+            let answer = client.send(method, path, &headers, form);
+            assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text);
+            assert_eq!(answer.json()["type"], "urn:spin-docker:problem:foreign-origin");
+            assert_eq!(answer.json()["message"], "A page of another origin may change nothing here");
+        }
         assert_eq!(client.send("GET", "/v1/containers", &headers, None).status, 200);
     }
     assert_eq!(client.send("POST", "/v1/containers", &[("origin", &daemon.base)], form).status, 404);

@@ -55,7 +55,7 @@ fn password_log_and_idle_settings_apply_at_once_and_the_rest_is_named() {
 
     told.say(
         "listen = '127.0.0.1:9'\npassword = 'the second'\ninitial_timeout_interval = '3h'\nendpoint_ports = '50000-50010'\n\
-         data_dir = '/elsewhere'\npids = 1024\nlog_format = 'json'\n",
+         data_dir = '/elsewhere'\npids = 1024\nlog_format = 'json'\nengine_host = 'unix:///elsewhere.sock'\n",
     );
     assert!(told.admits("the second") && !told.admits("the first"), "the password is another one");
     let moved = told.client("the second").show(text(&container, "uri"));
@@ -65,6 +65,7 @@ fn password_log_and_idle_settings_apply_at_once_and_the_rest_is_named() {
     for line in [
         "settings: listen was \\\"127.0.0.1:0\\\" and is \\\"127.0.0.1:9\\\"",
         "settings: endpoint_ports was \\\"49153-65535\\\" and is \\\"50000-50010\\\"",
+        "and is \\\"unix:///elsewhere.sock\\\"",
     ] {
         let line = log.lines().find(|logged| logged.contains(line)).unwrap_or_else(|| panic!("no {line}"));
         let line: Value = serde_json::from_str(line).expect("the log is JSON from now on");

@@ -52,3 +52,19 @@ async fn ten_thousand_random_paths_and_methods_make_no_new_series() {
     assert!(before.iter().any(|series| series.contains(r#"route="none",method="other""#)), "{before:#?}");
     assert!(before.len() < 400, "{} series", before.len());
 }
+
+#[tokio::test]
+async fn check_ins_are_counted_by_what_came_of_them() {
+    server::record();
+    let bench = Bench::new().await;
+    bench.create().await;
+    let container = bench.app.control.list()[0].container.address.into();
+    for source in [container, container, [192, 0, 2, 1].into()] {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        bench.request_from(source, "POST", "/v1/check-in", &form, Body::from("active-connections=3")).await;
+    }
+    let text = bench.text("/metrics").await;
+    for counted in [r#"{outcome="taken"} 2"#, r#"{outcome="unknown"} 1"#] {
+        assert!(text.contains(&format!("spin_docker_check_ins_total{counted}")), "{counted} in\n{text}");
+    }
+}
