@@ -20,15 +20,18 @@ def measure(plan):
     empty, full = with_known(plan, 0), with_known(plan, KNOWN)
     with Peer(KNOWN, WORKERS, celery=True) as peer:
         theirs = settled(peer.pids)
+    # The real client costs what the program has more than the stand, where neither knows any.
+    reckoned = full + program - empty
     rows = [
         ["the program over the real engine, none known", mib(program)],
         ["the stand, none known", mib(empty)],
         [f"the stand, {KNOWN:,} known", mib(full)],
+        [f"reckoned of these: the program over the real engine, {KNOWN:,} known", mib(reckoned)],
         [f"gunicorn with {WORKERS} workers as above, celery as it comes, Redis; {KNOWN:,} known", mib(theirs)],
     ]
     goals = [
-        Goal(f"memory, {KNOWN:,} known", "gunicorn, celery and Redis, idle", "≤ 1/8", f"1/{theirs / full:.1f}", full <= theirs * SHARE),
-        Goal(f"memory, {KNOWN:,} known", "–", "≤ 24 MiB", mib(full), full <= LIMIT),
+        Goal(f"memory, {KNOWN:,} known", "gunicorn, celery and Redis, idle", "≤ 1/8", f"1/{theirs / reckoned:.1f}", reckoned <= theirs * SHARE),
+        Goal(f"memory, {KNOWN:,} known", "–", "≤ 24 MiB", mib(reckoned), reckoned <= LIMIT),
     ]
     return Section("Memory", EXPLAIN + "\n\n" + table(["what", "PSS"], rows), goals)
 
@@ -45,4 +48,5 @@ def settled(pids):
 
 
 EXPLAIN = f"""A real engine on this machine does not run {KNOWN:,} containers; the stand has the engine in memory instead, whose own records
-are in the figure, and the real gateway, which holds and listens on two ports for each container. All were listed once, and the text of each is kept. The first row shows what the real engine's client costs."""
+are in the figure, and the real gateway, which holds and listens on two ports for each container. All were listed once, and the text of each is kept. What the real engine's client costs is the first
+row less the second, and is added: the goals are judged by that."""
