@@ -2,7 +2,8 @@
 //!
 //! A request that never left is sent again whatever it is. One that may have, and met the end of its connection before the first byte
 //! of an answer, is sent once more if that may do no harm: a timer of the container's may have closed the connection while we
-//! took it. While nobody has had an answer since the container started, it is sent again until it has one.
+//! took it. While nobody has had an answer since the container started, it is sent again until it has one; any other waits until one of
+//! our own has.
 
 use super::body::{Inward, Withheld};
 use super::page::{Asked, Trouble};
@@ -14,7 +15,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use control::{Flow, Target};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use std::error::Error as _;
 use std::future::poll_fn;
@@ -69,7 +70,7 @@ impl Exchange {
 
     /// Nearly every request is answered over a connection that rests. What the others take is not there for those.
     async fn answered(&mut self) -> Result<Answered, Trouble> {
-        if !self.take_rested() {
+        if self.is_for_later() || !self.take_rested() {
             return Box::pin(self.insist(None)).await;
         }
         match self.send().await {
@@ -112,8 +113,32 @@ impl Exchange {
         (Copied::of(&request), link.sender.try_send_request(request))
     }
 
+    /// It may be sent once alone, and nobody has had an answer of the application yet.
+    fn is_for_later(&self) -> bool {
+        self.route.site.is_new() && !self.request.as_ref().is_some_and(|request| may_be_sent_twice(request))
+    }
+
+    async fn insist(&mut self, failed: Option<Box<Failed>>) -> Result<Answered, Trouble> {
+        if failed.is_none() && self.is_for_later() {
+            self.knock().await?;
+        }
+        self.try_on(failed).await
+    }
+
+    /// An application that comes up may accept before it can answer, and break off. It is asked for what may be asked for again, until it
+    /// answers, whatever that is.
+    async fn knock(&mut self) -> Result<(), Trouble> {
+        let mut asked = Request::new(Inward::empty(&self.route.flow));
+        *asked.method_mut() = Method::HEAD;
+        let host = self.request.as_ref().and_then(|request| request.headers().get(header::HOST)).cloned();
+        host.into_iter().for_each(|host| drop(asked.headers_mut().insert(header::HOST, host)));
+        let (gateway, route) = (self.gateway.clone(), self.route.clone());
+        let mut knock = Self { gateway, route, request: Some(Box::new(asked)), link: None };
+        knock.try_on(None).await.map(drop)
+    }
+
     /// Over new connections, and again where one has failed.
-    async fn insist(&mut self, mut failed: Option<Box<Failed>>) -> Result<Answered, Trouble> {
+    async fn try_on(&mut self, mut failed: Option<Box<Failed>>) -> Result<Answered, Trouble> {
         let mut tries = Tries { patience: None, once_more: true, unsent: 0 };
         loop {
             let has_rested = match failed {
@@ -187,8 +212,14 @@ impl Tries {
     }
 }
 
-/// A request that may be sent twice: without a body, and by its method meant to be repeatable (RFC 9110 §9.2.2). As small as it can be:
-/// nearly none is.
+/// Without a body, and by its method meant to be repeatable (RFC 9110 §9.2.2).
+fn may_be_sent_twice(request: &Request<Inward>) -> bool {
+    const REPEATABLE: [Method; 6] =
+        [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
+    request.body().is_empty() && REPEATABLE.contains(request.method())
+}
+
+/// A request that may be sent twice. As small as it can be: nearly none is.
 struct Copied {
     method: Method,
     uri: Uri,
@@ -197,10 +228,7 @@ struct Copied {
 
 impl Copied {
     fn of(request: &Request<Inward>) -> Option<Self> {
-        const REPEATABLE: [Method; 6] =
-            [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
-        let may_be_sent_twice = request.body().is_empty() && REPEATABLE.contains(request.method());
-        may_be_sent_twice.then(|| Self {
+        may_be_sent_twice(request).then(|| Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),

@@ -207,6 +207,19 @@ pub fn application(serve: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> 
     address
 }
 
+/// One that answers what the proxy asks before it sends on what may be sent once alone, in a connection of its own.
+pub fn knocked(
+    serve: impl Fn(TcpStream, usize) + Send + Sync + 'static,
+) -> impl Fn(TcpStream, usize) + Send + Sync + 'static {
+    move |mut stream, number| {
+        let mut first = [0; 6];
+        if stream.peek(&mut first).is_ok() && &first == b"HEAD /" {
+            return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        }
+        serve(stream, number);
+    }
+}
+
 /// The number of a connection and a head that came by it.
 pub type Seen = Arc<Mutex<Vec<(usize, String)>>>;
 

@@ -1,6 +1,6 @@
 //! Bodies of any size, as they come, both ways.
 
-use crate::bench::{Bench, OK, SECONDS, application, has, head, rest, take, until};
+use crate::bench::{Bench, OK, SECONDS, application, has, head, knocked, rest, take, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -11,7 +11,7 @@ const CHUNKED: &[u8] =
 
 #[test]
 fn each_side_gets_what_the_other_has_sent_before_it_sends_more() {
-    let address = application(|mut stream, _| {
+    let address = application(knocked(|mut stream, _| {
         let head = head(&mut stream).unwrap();
         assert!(head.contains("transfer-encoding: chunked"), "{head}");
         assert_eq!(take(&mut stream, 8), "3\r\none\r\n");
@@ -22,7 +22,7 @@ fn each_side_gets_what_the_other_has_sent_before_it_sends_more() {
         assert_eq!(take(&mut stream, 5), "0\r\n\r\n");
         stream.write_all(b"0\r\n\r\n").unwrap();
         rest(&mut stream);
-    });
+    }));
     let bench = Bench::new(address);
     let mut client = bench.connect();
     client
@@ -116,7 +116,7 @@ fn a_body_larger_than_any_buffer_goes_through_in_little_memory_either_way() {
             left -= count.min(left);
         }
     }
-    let address = application(|mut stream, _| {
+    let address = application(knocked(|mut stream, _| {
         while let Some(head) = head(&mut stream) {
             if head.starts_with("GET") {
                 write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n").unwrap();
@@ -126,7 +126,7 @@ fn a_body_larger_than_any_buffer_goes_through_in_little_memory_either_way() {
                 stream.write_all(OK.as_bytes()).unwrap();
             }
         }
-    });
+    }));
     let bench = Bench::new(address);
     let mut client = bench.connect();
     let before = memory();
@@ -143,12 +143,12 @@ fn a_body_larger_than_any_buffer_goes_through_in_little_memory_either_way() {
 
 #[test]
 fn a_refused_body_is_never_sent() {
-    let address = application(|mut stream, _| {
+    let address = application(knocked(|mut stream, _| {
         let head = head(&mut stream).unwrap();
         assert!(head.contains("expect: 100-continue"), "{head}");
         stream.write_all(b"HTTP/1.1 413 Too Much\r\nContent-Length: 0\r\n\r\n").unwrap();
         assert_eq!(rest(&mut stream), "", "nothing of the body");
-    });
+    }));
     let bench = Bench::new(address);
     let mut client = bench.connect();
     client
@@ -163,14 +163,14 @@ fn a_refused_body_is_never_sent() {
 #[test]
 fn a_wanted_body_is_asked_for_and_a_container_that_says_nothing_gets_it_too() {
     for says_so in [true, false] {
-        let address = application(move |mut stream, _| {
+        let address = application(knocked(move |mut stream, _| {
             head(&mut stream).unwrap();
             if says_so {
                 stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
             }
             assert_eq!(take(&mut stream, 5), "hello");
             stream.write_all(OK.as_bytes()).unwrap();
-        });
+        }));
         let bench = Bench::new(address);
         let mut client = bench.connect();
         client

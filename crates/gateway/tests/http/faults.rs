@@ -2,9 +2,8 @@
 
 use crate::bench::{Bench, OK, application, has, head, rest, take, until};
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
 /// Answers once on its first connection, and then ends each without a word, having counted the requests.
 fn forgetful(answers_again: bool) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
@@ -59,6 +58,30 @@ fn nobody_sees_an_application_that_accepts_before_it_can_answer() {
     });
     let answer = Bench::new(address).get("");
     assert!(has(&answer, 200), "{answer}");
+}
+
+#[test]
+fn what_may_be_sent_once_alone_waits_for_an_application_that_answers() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&seen);
+    let address = application(move |mut stream, number| {
+        while let Some(head) = head(&mut stream) {
+            record.lock().unwrap().push(head.lines().next().unwrap().to_owned());
+            if number < 5 {
+                return;
+            }
+            stream.write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let bench = Bench::new(address);
+    let post = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    for _ in 0..2 {
+        let answer = bench.exchange(post);
+        assert!(has(&answer, 200), "{answer}");
+    }
+    let mut expected = vec!["HEAD / HTTP/1.1"; 6];
+    expected.extend(["POST /x HTTP/1.1"; 2]);
+    assert_eq!(*seen.lock().unwrap(), expected, "and nothing is asked for once it has answered");
 }
 
 #[test]
