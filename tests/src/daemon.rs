@@ -199,8 +199,15 @@ fn spawn(
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", program()));
     let log = follow(&mut child);
     let base = until("the daemon listens", Duration::from_secs(60), || {
+        let status = child.try_wait().expect("it is our child");
+        if status.is_some() {
+            // Whoever reads what it said lets go of the log at its end.
+            until("its last words are read", Duration::from_secs(5), || {
+                (Arc::strong_count(&log) == 1).then_some(())
+            });
+        }
         let lines = log.lock().expect("no reader panics").join("\n");
-        if let Some(status) = child.try_wait().expect("it is our child") {
+        if let Some(status) = status {
             panic!("the daemon ended with {status}:\n{lines}");
         }
         let address = lines.split("listening on http://").nth(1)?.split_whitespace().next()?.to_owned();
