@@ -1,8 +1,8 @@
 //! The store against a real file.
 
 use super::*;
-use crate::store::{Journal, Writing, bodies};
-use model::{Container, EngineId, Key, Phase, Timestamp};
+use crate::store::{EVENTS, Journal, Writing, bodies};
+use model::{Container, EngineId, Event, EventKind, Key, Phase, Timestamp};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -27,6 +27,19 @@ fn container(key: &str) -> Container {
         checked_in_at: None,
         failure: None,
         phase: Phase::Creating,
+    }
+}
+
+pub(in crate::store) fn event(id: u64, key: &str) -> Event {
+    Event {
+        id,
+        at: Timestamp::from_millis(1),
+        key: Key::new(key),
+        container_id: None,
+        name: String::new(),
+        kind: EventKind::Started,
+        cause: None,
+        times: 1,
     }
 }
 
@@ -187,6 +200,27 @@ fn a_database_of_a_later_version_is_refused_and_stays_as_it_was() {
         let error = Sqlite::open(folder).unwrap_err().to_string();
         assert!(error.contains("needs spin-docker 9.8.7 or newer (its schema is 7"), "{error}");
         assert_eq!(files(folder), before);
+    }
+}
+
+#[test]
+fn of_all_containers_together_no_more_events_are_kept_than_was_said_and_those_are_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Sqlite::open(folder.path()).unwrap();
+    let most = u64::try_from(EVENTS).unwrap();
+    let ids: Vec<u64> = (1..=most + 1000).collect();
+    let everything = Wanted { of: None, after: None, limit: 2 * EVENTS };
+    for some in ids.chunks(500) {
+        // Of so many containers that none has as many as are kept of one.
+        let events = some.iter().map(|id| Change::Event(Arc::new(event(*id, &format!("k{}", id % 200)))));
+        store.commit(&events.collect::<Vec<_>>()).unwrap();
+        let last = some[some.len() - 1];
+        if last < most {
+            continue;
+        }
+        let kept: Vec<u64> = store.events(&everything).unwrap().iter().map(|event| event.id).collect();
+        assert!((most - 200..=most).contains(&(kept.len() as u64)), "{} are kept", kept.len());
+        assert!(kept.iter().copied().eq(kept[0]..=last), "the newest are");
     }
 }
 

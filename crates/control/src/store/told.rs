@@ -36,7 +36,8 @@ impl Told {
     pub(super) fn add(&self, event: Event) -> bool {
         let mut queue = self.lock();
         if queue.waiting.len() == WAITING {
-            tracing::warn!(event = ?queue.waiting.pop_front(), "an event is dropped: too many wait for the disk");
+            let oldest = queue.waiting.pop_front();
+            tracing::warn!(event = ?oldest, "an event is dropped: too many wait for the disk");
         }
         queue.waiting.push_back(Arc::new(event));
         queue.waiting.len() == 1
@@ -86,5 +87,45 @@ impl Told {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::tests::event;
+
+    /// Some that can be told apart by when they happened.
+    fn tell(told: &Told, at: std::ops::Range<usize>) {
+        for at in at {
+            let at = model::Timestamp::from_millis(u64::try_from(at).unwrap());
+            told.add(Event { at, ..event(0, "k") });
+        }
+    }
+
+    /// When those that wait happened. Each has its id, ascending, from then on.
+    fn waiting(told: &Told) -> (Vec<Arc<Event>>, Vec<usize>) {
+        let events = told.take();
+        assert!(events.is_sorted_by(|one, next| one.id < next.id));
+        let at = events.iter().map(|event| usize::try_from(event.at.as_millis()).unwrap()).collect();
+        (events, at)
+    }
+
+    #[test]
+    fn of_those_that_wait_for_a_disk_the_newest_are_kept_and_no_more_than_so_many() {
+        let told = Told::new(0);
+        tell(&told, 0..WAITING + 10);
+        let (events, at) = waiting(&told);
+        assert_eq!(at, (10..WAITING + 10).collect::<Vec<_>>());
+
+        // More are told while a full disk refuses those.
+        tell(&told, WAITING + 10..WAITING + 30);
+        told.put_back(events);
+        let (events, at) = waiting(&told);
+        assert_eq!(at, (30..WAITING + 30).collect::<Vec<_>>());
+
+        tell(&told, WAITING + 30..2 * WAITING + 30);
+        told.put_back(events);
+        assert_eq!(waiting(&told).1, (WAITING + 30..2 * WAITING + 30).collect::<Vec<_>>());
     }
 }
