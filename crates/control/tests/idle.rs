@@ -7,7 +7,7 @@ mod bench;
 use bench::{Bench, connect, create, id, status, until};
 use control::Target;
 use control::{Control, View};
-use model::{Status, Timestamp};
+use model::{Amendment, Status, Term, Timestamp};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +88,23 @@ async fn open_connections_and_bytes_are_use() {
     assert_eq!(status(&control, &id(&view)), Status::Running);
     let took = stopped(&control, &view).await;
     assert!(took.as_secs() <= 3 * 1800 + 2, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_moves_nothing_keeps_it_running_unless_its_policy_says_otherwise() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let (kept, let_go) = (create(&control).await, create(&control).await);
+    let mut amendment = Amendment::default();
+    amendment.say(Term::StopWithConnections, "true").unwrap();
+    control.find(&id(&let_go)).unwrap().say_policy(amendment).await.unwrap();
+    let open = |view: &View| connect(&bench.ports.target(view.container.app_host_port().unwrap()));
+    let _open = (open(&kept), open(&let_go));
+    let took = stopped(&control, &let_go).await;
+    // That it was opened was a use, which the first look found: two more find it idle.
+    assert!((10_799..=10_802).contains(&took.as_secs()), "{took:?}");
+    tokio::time::sleep(5 * HOUR).await;
+    assert_eq!(status(&control, &id(&kept)), Status::Running);
 }
 
 #[tokio::test(start_paused = true)]
