@@ -150,6 +150,29 @@ async fn a_thaw_that_failed_is_forgotten_once_it_has_breathed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn its_memory_is_offered_to_the_kernel_after_a_freeze_where_somebody_says_so_and_after_no_breath() {
+    let it = frozen().await;
+    let offers = || it.bench.fake.calls().iter().filter(|(call, _)| *call == Call::Reclaim).count();
+    let freeze_again = async || {
+        it.target.wake(&it.flow).await.unwrap();
+        it.flow.outward(1);
+        until("it freezes again", || it.depth() == Depth::Frozen).await;
+        sleep(SECOND).await;
+    };
+    freeze_again().await;
+    assert_eq!(offers(), 0, "nobody said so");
+    it.say(Term::Reclaim, "true").await;
+    assert_ne!(it.breaths_in(MINUTE).await, 0);
+    assert_eq!(offers(), 0, "it has only breathed");
+    freeze_again().await;
+    assert_eq!(offers(), 1, "it froze by itself");
+    it.control.find(&it.of).unwrap().thaw().await.unwrap();
+    it.control.find(&it.of).unwrap().freeze().await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!(offers(), 2, "a person said so");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_somebody_else_holds_takes_none() {
     let it = frozen().await;
     it.bench.fake.pause_by_hand(&it.body);
