@@ -100,6 +100,17 @@ async fn by_hand_it_freezes_and_thaws() {
     assert!(matches!(handle.freeze().await, Err(control::CommandError::NotRunning)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_next_request_is_closed_before_it_freezes() {
+    let (bench, control, of, target) = launched().await;
+    let handle = control.find(&of).unwrap();
+    handle.freeze().await.unwrap();
+    assert_eq!(bench.ports.quieted(), [(50_000, 0), (50_001, 0)], "by hand");
+    target.wake(&connect(&target)).await.unwrap();
+    until("it freezes by itself", || depth(&control, &of) == Depth::Frozen).await;
+    assert_eq!(bench.ports.quieted()[2..], [(50_000, 1), (50_001, 1)], "by itself");
+}
+
 /// The sentence of whoever asks for a freeze that comes to nothing.
 async fn why_not_frozen(handle: &control::Handle) -> String {
     let error = handle.freeze().await.unwrap_err();

@@ -9,7 +9,7 @@ use control::{
     Clock, Control, CreateRequest, Endpoints, Flow, Parts, Settings, Sqlite, Store, StoreError, Target,
     Unmeasured, View, Writing,
 };
-use engine::fake::Fake;
+use engine::fake::{Call, Fake};
 use model::policy::FreezeAfter;
 use model::{Depth, Event, IdlePolicy, Reach, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,12 +65,13 @@ impl Store for Disk {
 
 /// What each claimed port meets.
 #[derive(Clone, Default)]
-pub struct Recorder(Arc<Mutex<Recorded>>);
+pub struct Recorder(Arc<Mutex<Recorded>>, Fake);
 
 #[derive(Default)]
 struct Recorded {
     ports: BTreeMap<u16, (Reach, Option<Target>)>,
     held_by_others: BTreeSet<u16>,
+    quieted: Vec<(u16, usize)>,
 }
 
 impl Endpoints for Recorder {
@@ -88,6 +89,11 @@ impl Endpoints for Recorder {
         Ok(())
     }
 
+    fn quiet(&self, port: u16) {
+        let freezes = self.1.calls().iter().filter(|(call, _)| *call == Call::Freeze).count();
+        self.0.lock().unwrap().quieted.push((port, freezes));
+    }
+
     fn release(&self, port: u16) {
         self.0.lock().unwrap().ports.remove(&port);
     }
@@ -100,6 +106,11 @@ impl Recorder {
 
     pub fn target(&self, port: u16) -> Target {
         self.0.lock().unwrap().ports[&port].1.clone().unwrap()
+    }
+
+    /// Every port that was quieted so far, and how often the engine had been asked for a freeze by then.
+    pub fn quieted(&self) -> Vec<(u16, usize)> {
+        self.0.lock().unwrap().quieted.clone()
     }
 
     pub fn hold_by_another(&self, port: u16, held: bool) {
@@ -120,7 +131,8 @@ impl Bench {
             disable_timeouts: false,
             ..IdlePolicy::DEFAULT
         };
-        let (fake, ports, wall) = (Fake::new(), Recorder::default(), Arc::default());
+        let (fake, wall) = (Fake::new(), Arc::default());
+        let ports = Recorder(Arc::default(), fake.clone());
         let writing = Writing::InGroups;
         Self {
             writing,
