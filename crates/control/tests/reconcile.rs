@@ -4,10 +4,10 @@
 
 mod bench;
 
-use bench::{Bench, INSTANCE, create, id, status, until};
+use bench::{Bench, INSTANCE, connect, create, id, status, until};
 use engine::Engine;
 use engine::fake::Call;
-use model::{EngineId, Status};
+use model::{EngineId, Reach, Status};
 use std::time::Duration;
 
 fn body(view: &control::View) -> EngineId {
@@ -62,7 +62,11 @@ async fn a_body_that_the_engine_lost_is_said_and_the_container_is_its_owners_unt
     let error = handle.start().await.unwrap_err().to_string();
     assert!(error.contains("DELETE it and create a new one"), "{error}");
     assert_eq!(starts(), before, "the engine is not asked in vain");
-    assert_eq!(bench.ports.all().len(), 2, "its ports stay its own");
+    let refused = [(50_000, Reach::Refuse), (50_001, Reach::Refuse)];
+    assert_eq!(bench.ports.all(), refused.into(), "its ports stay its own");
+    let target = bench.ports.target(50_001);
+    target.wake(&connect(&target)).await.unwrap_err();
+    assert_eq!(starts(), before, "no connection has it asked in vain either");
     control.shut_down().await;
     let again = bench.launch().await;
     assert_eq!(again.list().len(), 1);

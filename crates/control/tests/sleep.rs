@@ -170,6 +170,35 @@ async fn a_crash_loop_is_woken_ever_more_seldom() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_started_is_tried_again_by_each_connection_with_the_same_pauses() {
+    let (bench, control, of, target) = launched().await;
+    until("its looks stopped it", || status(&control, &of) == Status::Stopped).await;
+    let starts = || bench.fake.calls().iter().filter(|(call, _)| *call == Call::Start).count();
+    let before = starts();
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        bench.fake.fail(Call::Start, 1, false);
+        let failed = target.wake(&connect(&target)).await;
+        assert!(
+            matches!(&failed, Err(WakeError::NotStarted(why)) if why.contains("told to fail")),
+            "{failed:?}"
+        );
+        let phase = control.find(&of).unwrap().view().container.phase.clone();
+        assert_eq!(phase.cause(), Some(StopReason::Failed));
+        // What is left is said in whole seconds, and more than it is rather than less.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let Err(WakeError::TooSoon { seconds, .. }) = target.wake(&connect(&target)).await else {
+            panic!("it is tried too soon")
+        };
+        waits.push(seconds);
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+    assert_eq!((waits, starts() - before), (vec![1, 2, 4, 8], 4));
+    target.wake(&connect(&target)).await.unwrap();
+    assert_eq!(status(&control, &of), Status::Running);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whatever_the_engine_is_about_to_do_to_it_thaws_it() {
     let (bench, control, of, _) = launched().await;
     let handle = control.find(&of).unwrap();
