@@ -28,6 +28,30 @@ async fn a_create_answers_with_it_running_and_its_ports_open() {
 }
 
 #[tokio::test]
+async fn the_environment_that_a_create_brings_is_handed_to_the_engine_and_kept_nowhere_else() {
+    const SECRET: &str = "correct-horse-battery-staple";
+    let bench = Bench::new();
+    let control = bench.launch().await;
+    let env = vec![format!("PASSWORD={SECRET}")];
+    let request = CreateRequest { image: "image".into(), env: env.clone(), ..Default::default() };
+    let view = control.create(request).await.unwrap();
+    let body = view.container.engine_id.clone().unwrap();
+    assert!(env.iter().all(|given| bench.fake.env_of(&body).contains(given)));
+    let found = |text: &str| {
+        let files = std::fs::read_dir(bench.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let contents = files.map(|file| std::fs::read(file).unwrap());
+        contents.filter(|content| String::from_utf8_lossy(content).contains(text)).count()
+    };
+    // Of what is kept, the files are seen to tell.
+    assert!(found(&id(&view)) > 0 && found(SECRET) == 0, "while it runs");
+    control.find(&id(&view)).unwrap().stop().await.unwrap();
+    until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
+    assert!(found(&id(&view)) > 0 && found(SECRET) == 0, "stopped");
+    control.shut_down().await;
+    assert!(found(&id(&view)) > 0 && found(SECRET) == 0, "at the end");
+}
+
+#[tokio::test]
 async fn ports_refuse_while_it_sleeps_and_hold_while_it_starts() {
     let bench = Bench::new();
     let control = bench.launch().await;

@@ -142,6 +142,11 @@ impl Fake {
         self.state().bodies.get(id).filter(|body| body.running).map(|body| body.lives)
     }
 
+    /// The environment that it was made with, beside its image's own.
+    pub fn env_of(&self, id: &EngineId) -> Vec<String> {
+        self.state().body(id).map(|body| body.spec.env.clone()).unwrap_or_default()
+    }
+
     /// How many commands of others run in it.
     pub fn execs_in(&self, id: &EngineId) -> usize {
         self.state().bodies.get(id).map_or(0, |body| body.execs)

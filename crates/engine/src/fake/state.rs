@@ -37,7 +37,7 @@ pub(super) struct Fault {
 
 #[derive(Debug)]
 pub(super) struct Body {
-    spec: ContainerSpec,
+    pub(super) spec: ContainerSpec,
     /// The id of the network that it stands on; empty for a stranger's.
     network: String,
     name: String,
