@@ -5,10 +5,11 @@
 mod bench;
 
 use bench::{Bench, connect, create, depth, id, launched, status, until};
-use control::{Flow, WakeError};
+use control::{Control, Flow, WakeError};
 use engine::fake::Call;
 use model::policy::FreezeAfter;
 use model::{Depth, Keeper, Status, StopReason};
+use std::sync::Arc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -253,22 +254,37 @@ async fn one_that_froze_is_thawed_when_the_program_ends() {
     assert!(listed.iter().all(|body| body.running && body.frozen.is_none()), "{listed:?}");
 }
 
-/// It was not considered again once its application could serve.
-#[tokio::test(start_paused = true)]
-async fn one_whose_application_takes_its_time_freezes_as_any_other() {
-    let mut bench = Bench::inline();
-    bench.policy.freeze_after = FreezeAfter::After(MINUTE);
+/// One that freezes so long after its last use, and whose application says only after a while that it can serve.
+async fn slow_to_serve(bench: &mut Bench, freeze_after: Duration, takes: Duration) -> (Arc<Control>, String) {
+    bench.policy.freeze_after = FreezeAfter::After(freeze_after);
     let control = bench.launch().await;
     let labels = [("spin-docker.ready".to_owned(), "pg_isready".to_owned())].into();
     let exposed = vec![model::PortSpec::tcp(5432)];
     bench
         .fake
         .add_image("slow", model::Image { id: "slow".into(), exposed, labels, ..model::Image::default() });
-    bench.fake.slow(engine::fake::Call::Exec, Duration::from_secs(10));
+    bench.fake.slow(Call::Exec, takes);
     let request = control::CreateRequest { image: "slow".into(), ..Default::default() };
-    let view = control.create(request).await.unwrap();
+    let of = id(&control.create(request).await.unwrap());
+    (control, of)
+}
+
+/// It was not considered again once its application could serve.
+#[tokio::test(start_paused = true)]
+async fn one_whose_application_takes_its_time_freezes_as_any_other() {
+    let mut bench = Bench::inline();
+    let (control, of) = slow_to_serve(&mut bench, MINUTE, Duration::from_secs(10)).await;
     tokio::time::sleep(2 * MINUTE).await;
-    assert_eq!(depth(&control, &id(&view)), Depth::Frozen);
+    assert_eq!(depth(&control, &of), Depth::Frozen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_our_own_question_whether_it_can_serve_uses_is_none_of_its_work() {
+    let mut bench = Bench::inline();
+    bench.fake.use_cpu_by_commands(Duration::from_secs(5));
+    let (control, of) = slow_to_serve(&mut bench, MINUTE / 3, Duration::from_secs(5)).await;
+    tokio::time::sleep(MINUTE / 3 + Duration::from_secs(2)).await;
+    assert_eq!(depth(&control, &of), Depth::Frozen);
 }
 
 /// A look that found it took the hours since for use.

@@ -98,6 +98,11 @@ impl Fake {
         self.state().exit_code = code;
     }
 
+    /// Commands inside containers use so much CPU time each, from now on.
+    pub fn use_cpu_by_commands(&self, by: Duration) {
+        self.state().exec_cpu = by;
+    }
+
     /// Nothing answers, and event streams end; until it is there again.
     pub fn set_away(&self, away: bool) {
         let mut state = self.state();
@@ -339,6 +344,8 @@ impl Engine for Fake {
             }
             state.thaw_first(id);
             state.tell(id, EventKind::Exec);
+            let cpu = state.exec_cpu;
+            state.alter(id, |body| body.cpu += cpu);
             Ok(state.exit_code)
         })
         .await
