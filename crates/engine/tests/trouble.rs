@@ -93,6 +93,26 @@ async fn an_engine_that_hangs_at_any_step_is_given_up_in_time() {
     }
 }
 
+/// It may pause it all the same, later: nobody would know.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_over_a_pause_is_asked_to_undo_it_within_a_second() {
+    let stand_in = StandIn::new("1.24", "1.41");
+    let docker = Docker::connect(Some(&stand_in.host())).await.unwrap();
+    // Its process is on another machine, and so are its control groups.
+    stand_in.on(
+        "inspect",
+        Act::Answer(200, r#"{"Name": "/name", "State": {"Running": true, "Pid": 2147483647}}"#),
+    );
+    stand_in.on("pause", Act::Hang);
+    let begun = tokio::time::Instant::now();
+    let error = docker.freeze(&EngineId::new(ID)).await.unwrap_err();
+    assert!(error.to_string().contains("pause the container"), "{error}");
+    assert!((900..=1100).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    let post = |act: &str| format!("POST /v1.41/containers/{ID}/{act}");
+    let asked = stand_in.requests();
+    assert!(asked.ends_with(&[post("pause"), post("unpause")]), "{asked:?}");
+}
+
 /// The engine that cannot furnish a body cannot remove it either: what went wrong first is said.
 #[tokio::test]
 async fn a_body_that_cannot_be_removed_either_is_left_to_its_labels() {

@@ -113,6 +113,8 @@ fn step(asked: &str) -> &'static str {
         ("PUT", "/archive", "files"),
         ("POST", "/start", "start"),
         ("POST", "/exec", "exec"),
+        ("POST", "/pause", "pause"),
+        ("POST", "/unpause", "unpause"),
         ("GET", "/containers/", "inspect"),
         ("DELETE", "/containers/", "remove"),
         ("GET", "/networks/", "network"),
@@ -129,7 +131,7 @@ fn by_the_book(step: &str) -> Response<Body> {
             response(200, format!(r#"{{"Id": "{ID}", "Name": "/name", "State": {{"Running": true}}}}"#))
         }
         "files" => response(200, String::new()),
-        "start" | "remove" => response(204, String::new()),
+        "start" | "pause" | "unpause" | "remove" => response(204, String::new()),
         _ => response(404, r#"{"message": "No such thing"}"#.into()),
     }
 }

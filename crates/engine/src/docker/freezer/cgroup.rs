@@ -114,3 +114,42 @@ fn is_confirmed(mut events: &File) -> io::Result<bool> {
 fn superseded() -> io::Error {
     io::Error::new(ErrorKind::Interrupted, "it was thawed meanwhile")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::docker::bodies::Body;
+    use std::sync::Arc;
+
+    /// A group of version 2 whose processes never stop: plain files, of which no kernel takes any notice.
+    fn unmoved() -> (tempfile::TempDir, Place) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(WANTED.in_two), "?").unwrap();
+        std::fs::write(folder.path().join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
+        let place = Place { version: Version::Two, folder: folder.path().to_owned() };
+        (folder, place)
+    }
+
+    #[tokio::test]
+    async fn a_freeze_that_the_kernel_does_not_confirm_is_undone_within_a_second() {
+        let (_folder, place) = unmoved();
+        let turn = Arc::new(Body::default()).take_turn();
+        let begun = Instant::now();
+        let error = freeze(&place, &turn).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        // And what a busy machine takes.
+        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+        assert_eq!(place.read(WANTED.in_two).unwrap(), "0");
+    }
+
+    #[tokio::test]
+    async fn where_somebody_else_has_the_turn_nothing_is_written_and_nothing_undone() {
+        let (_folder, place) = unmoved();
+        let body = Arc::new(Body::default());
+        let turn = body.take_turn();
+        let _others = body.take_turn();
+        let error = freeze(&place, &turn).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+        assert_eq!(place.read(WANTED.in_two).unwrap(), "?");
+    }
+}
