@@ -3,7 +3,7 @@
 
 use crate::{Flow, Traffic};
 use async_trait::async_trait;
-use model::Reach;
+use model::{IdlePolicy, Reach};
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -30,9 +30,9 @@ pub trait Endpoints: Send + Sync + 'static {
     /// Fails where the port cannot listen; it is still ours then.
     fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()>;
 
-    /// Whether a `GET` of this path is answered there, a container's own address, and with less than 400. Comes back within a few
-    /// seconds. Who speaks no HTTP takes it that it would be.
-    async fn answers(&self, _at: SocketAddrV4, _path: &str) -> bool {
+    /// Whether a `GET` of this path is answered there, a container's own address, and with less than 400; over a connection that
+    /// begins as its policy says. Comes back within a few seconds. Who speaks no HTTP takes it that it would be.
+    async fn answers(&self, _at: SocketAddrV4, _path: &str, _policy: &IdlePolicy) -> bool {
         true
     }
 

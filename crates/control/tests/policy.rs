@@ -243,3 +243,17 @@ async fn a_policy_that_is_put_on_a_living_one_deletes_it_and_one_that_is_taken_b
     handle.say_policy(amendment(&[(Term::ExpiresAfter, "1h")])).await.unwrap();
     deleted(&control, &view, Duration::from_secs(1)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_application_is_asked_whether_it_can_serve_under_its_policy() {
+    let bench = Bench::inline();
+    let labels = [("spin-docker.ready_path".to_owned(), "/up".to_owned())].into();
+    let exposed = vec![PortSpec::tcp(8000)];
+    bench.fake.add_image("image", Image { id: String::new(), exposed, labels, ..Image::default() });
+    let control = bench.launch().await;
+    for (number, switch) in ["true", "false"].into_iter().enumerate() {
+        create_under(&control, &[(Term::ProxyProtocol, switch)]).await;
+        until("it is asked", || bench.ports.asked().len() > number).await;
+    }
+    assert_eq!(bench.ports.asked(), [("/up".to_owned(), true), ("/up".to_owned(), false)]);
+}

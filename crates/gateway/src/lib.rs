@@ -22,7 +22,7 @@ use connections::Connections;
 use control::{Endpoints, Flow, Neighbours, Target};
 use lane::{Lanes, Pair};
 use listener::Listener;
-use model::Reach;
+use model::{IdlePolicy, Reach};
 use socket2::Socket;
 use std::collections::HashMap;
 use std::io;
@@ -191,8 +191,8 @@ impl Endpoints for Gateway {
         Ok(())
     }
 
-    async fn answers(&self, at: SocketAddrV4, path: &str) -> bool {
-        http::answers(at, path).await
+    async fn answers(&self, at: SocketAddrV4, path: &str, policy: &IdlePolicy) -> bool {
+        http::answers(at, path, policy).await
     }
 
     fn quiet(&self, port: u16) {

@@ -8,6 +8,9 @@ const VERSION_AND_COMMAND: u8 = 0x21;
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
 
+/// The header of a connection that is on nobody's behalf (LOCAL): whoever accepts it goes by the connection's own addresses.
+pub(crate) const OUR_OWN: &[u8; 16] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
 /// That `client` connected to `endpoint`.
 pub(crate) fn proxy_header(client: SocketAddr, endpoint: SocketAddr) -> Vec<u8> {
     let (family, addresses) = match (client.ip().to_canonical(), endpoint.ip().to_canonical()) {

@@ -12,7 +12,7 @@ use crate::room::NoRoom;
 use crate::starts::Priority;
 use backon::{ExponentialBuilder, Retryable};
 use engine::{ContainerSpec, Created, EngineError};
-use model::{EngineId, Input, Key, Observation, Ready};
+use model::{EngineId, IdlePolicy, Input, Key, Observation, Ready};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,11 +180,16 @@ impl Calls {
     }
 
     /// Until the application can serve, as far as its image lets us ask.
-    pub(crate) fn ask_whether_ready(&mut self, body: EngineId, address: Ipv4Addr, ready: Ready) {
+    pub(crate) fn ask_whether_ready(
+        &mut self,
+        body: EngineId,
+        (address, policy): (Ipv4Addr, Arc<IdlePolicy>),
+        ready: Ready,
+    ) {
         let shared = Arc::clone(&self.shared);
         let epoch = self.epoch;
         self.spawn(async move {
-            readiness::wait(&shared, &body, address, &ready).await;
+            readiness::wait(&shared, &body, (address, &policy), &ready).await;
             Outcome::Ready { epoch }
         });
     }

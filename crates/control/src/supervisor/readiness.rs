@@ -2,7 +2,7 @@
 
 use crate::control::Shared;
 use backon::{ExponentialBuilder, Retryable};
-use model::{EngineId, Ready};
+use model::{EngineId, IdlePolicy, Ready};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -12,8 +12,13 @@ const FIRST_ASK: Duration = Duration::from_millis(10);
 const LONGEST_ASK: Duration = Duration::from_millis(250);
 
 /// Comes back when it can, when it runs no more, or when it took too long: then connections go through all the same.
-pub(super) async fn wait(shared: &Shared, body: &EngineId, address: Ipv4Addr, ready: &Ready) {
-    let ask = || ask(shared, body, address, ready);
+pub(super) async fn wait(
+    shared: &Shared,
+    body: &EngineId,
+    (address, policy): (Ipv4Addr, &IdlePolicy),
+    ready: &Ready,
+) {
+    let ask = || ask(shared, body, (address, policy), ready);
     let pause = ExponentialBuilder::default().with_min_delay(FIRST_ASK).with_max_delay(LONGEST_ASK);
     if tokio::time::timeout(WITHIN, ask.retry(pause.without_max_times())).await.is_err() {
         tracing::warn!(%body, ?ready, within = ?WITHIN, "not ready in time; forwarding all the same");
@@ -21,11 +26,16 @@ pub(super) async fn wait(shared: &Shared, body: &EngineId, address: Ipv4Addr, re
 }
 
 /// An error is worth another try.
-async fn ask(shared: &Shared, body: &EngineId, address: Ipv4Addr, ready: &Ready) -> Result<(), ()> {
+async fn ask(
+    shared: &Shared,
+    body: &EngineId,
+    (address, policy): (Ipv4Addr, &IdlePolicy),
+    ready: &Ready,
+) -> Result<(), ()> {
     let command = match ready {
         Ready::Path { path, port } => {
-            let answers = shared.endpoints.answers(SocketAddrV4::new(address, *port), path).await;
-            return answers.then_some(()).ok_or(());
+            let at = SocketAddrV4::new(address, *port);
+            return shared.endpoints.answers(at, path, policy).await.then_some(()).ok_or(());
         }
         Ready::Shell(line) => &engine::shell(line)[..],
         Ready::Command(command) => command,

@@ -136,7 +136,8 @@ impl Supervisor {
     fn ask_whether_ready(&mut self) {
         if let (Some(ready), Some(body)) = (&self.container.ready, &self.container.engine_id) {
             self.ready = false;
-            self.calls.ask_whether_ready(body.clone(), self.container.address, ready.clone());
+            let at = (self.container.address, self.policy());
+            self.calls.ask_whether_ready(body.clone(), at, ready.clone());
         }
     }
 

@@ -14,6 +14,7 @@ use model::policy::FreezeAfter;
 use model::{Depth, Event, IdlePolicy, Reach, Status, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -72,8 +73,10 @@ struct Recorded {
     ports: BTreeMap<u16, (Reach, Option<Target>)>,
     held_by_others: BTreeSet<u16>,
     quieted: Vec<(u16, usize)>,
+    asked: Vec<(String, bool)>,
 }
 
+#[async_trait::async_trait]
 impl Endpoints for Recorder {
     fn claim(&self, port: u16) -> io::Result<()> {
         let mut recorded = self.0.lock().unwrap();
@@ -94,6 +97,11 @@ impl Endpoints for Recorder {
         self.0.lock().unwrap().quieted.push((port, freezes));
     }
 
+    async fn answers(&self, _: SocketAddrV4, path: &str, policy: &IdlePolicy) -> bool {
+        self.0.lock().unwrap().asked.push((path.to_owned(), policy.proxy_protocol));
+        true
+    }
+
     fn release(&self, port: u16) {
         self.0.lock().unwrap().ports.remove(&port);
     }
@@ -111,6 +119,11 @@ impl Recorder {
     /// Every port that was quieted so far, and how often the engine had been asked for a freeze by then.
     pub fn quieted(&self) -> Vec<(u16, usize)> {
         self.0.lock().unwrap().quieted.clone()
+    }
+
+    /// The paths that were asked for whether an application can serve, and whether over a connection with a PROXY protocol header.
+    pub fn asked(&self) -> Vec<(String, bool)> {
+        self.0.lock().unwrap().asked.clone()
     }
 
     pub fn hold_by_another(&self, port: u16, held: bool) {

@@ -5,6 +5,7 @@ use super::page::{Asked, Trouble};
 use super::site::{Link, Site};
 use crate::connection::{gave_up, unreached};
 use crate::dial::{Unreached, dial};
+use crate::proxy_header::OUR_OWN;
 use crate::{Course, Gateway};
 use control::{Flow, Target};
 use hyper::client::conn::http1;
@@ -13,6 +14,7 @@ use model::Reach;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -70,7 +72,7 @@ impl Attempt {
         let in_time = tokio::time::timeout_at(self.deadline, self.reach());
         let stream = self.site.released.run_until_cancelled(in_time).await.ok_or(Trouble::Unknown)?;
         let stream = stream.map_err(|_| self.is_too_late())??;
-        handshake(&self.site, &self.gateway, stream).await
+        self.handshake(stream).await
     }
 
     fn is_too_late(&self) -> Trouble {
@@ -120,25 +122,29 @@ impl Attempt {
     async fn wake(&self) -> Result<(), Trouble> {
         self.target.wake(&self.flow).await.map_err(Trouble::NotAwake)
     }
-}
 
-async fn handshake(site: &Site, gateway: &Gateway, stream: TcpStream) -> Result<Link, Trouble> {
-    let begun = async {
-        let from = stream.local_addr()?.port();
-        let (sender, connection) = http1::Builder::new()
-            .writev(false)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        Ok((Link::new(sender, from), connection))
-    };
-    let (link, connection) =
-        begun.await.map_err(|error: io::Error| Trouble::Unreachable(error.to_string()))?;
-    let released = site.released.clone();
-    gateway.spawn(async move {
-        if let Some(Err(error)) = released.run_until_cancelled(connection.with_upgrades()).await {
-            tracing::debug!(%error, "a connection to a container broke off");
-        }
-    });
-    Ok(link)
+    /// What goes over it is many clients', each named by its request: it begins as ours, where it has to begin with a header.
+    async fn handshake(&self, mut stream: TcpStream) -> Result<Link, Trouble> {
+        let begun = async {
+            if self.target.proxy_protocol() {
+                stream.write_all(OUR_OWN).await?;
+            }
+            let from = stream.local_addr()?.port();
+            let (sender, connection) = http1::Builder::new()
+                .writev(false)
+                .handshake(TokioIo::new(stream))
+                .await
+                .map_err(io::Error::other)?;
+            Ok((Link::new(sender, from), connection))
+        };
+        let (link, connection) =
+            begun.await.map_err(|error: io::Error| Trouble::Unreachable(error.to_string()))?;
+        let released = self.site.released.clone();
+        self.gateway.spawn(async move {
+            if let Some(Err(error)) = released.run_until_cancelled(connection.with_upgrades()).await {
+                tracing::debug!(%error, "a connection to a container broke off");
+            }
+        });
+        Ok(link)
+    }
 }

@@ -1,11 +1,13 @@
 //! A container that comes up while somebody asks.
 
-use crate::bench::{Bench, OK, application, has, head, recorder, until};
+use crate::bench::{Bench, OK, application, has, head, recorder, take, until};
 use control::{Endpoints, WakeError};
 use gateway::http::Trusted;
-use model::Reach;
-use std::io::Write;
+use gateway::{Gateway, Options};
+use model::{IdlePolicy, Reach};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -105,6 +107,11 @@ fn what_is_ignored_is_answered_while_it_is_awake_and_counts_for_nothing() {
     assert_eq!(seen.lock().unwrap().len(), 2);
 }
 
+fn gateway() -> Gateway {
+    let address = std::net::Ipv4Addr::LOCALHOST.into();
+    Gateway::new(Options { address, wake_timeout: Duration::from_secs(1) }).unwrap()
+}
+
 #[tokio::test]
 async fn an_application_can_serve_once_its_path_is_answered_with_less_than_400() {
     let address = application(|mut stream, _| {
@@ -113,18 +120,56 @@ async fn an_application_can_serve_once_its_path_is_answered_with_less_than_400()
         write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").unwrap();
     });
     let silent = application(|stream, _| drop(stream));
-    let gateway = gateway::Gateway::new(gateway::Options {
-        address: std::net::Ipv4Addr::LOCALHOST.into(),
-        wake_timeout: Duration::from_secs(1),
-    })
-    .unwrap();
+    let gateway = gateway();
     let answers = async |at: SocketAddr, path: &str| {
         let SocketAddr::V4(at) = at else { panic!("an IPv4 address") };
-        gateway.answers(at, path).await
+        gateway.answers(at, path, &IdlePolicy::DEFAULT).await
     };
     assert!(answers(address, "/200").await && answers(address, "/302").await);
     assert!(!answers(address, "/404").await && !answers(address, "/503").await);
     assert!(!answers(silent, "/200").await && !answers(address, "no path").await);
+}
+
+/// Of the PROXY protocol, version 2: of a connection that is nobody's but the proxy's.
+const LOCAL: [u8; 16] = *b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
+
+/// An application that hangs up on whoever does not begin with such a header.
+fn demanding() -> SocketAddr {
+    application(|mut stream, _| {
+        let mut first = [0; LOCAL.len()];
+        if stream.read_exact(&mut first).is_ok() && first == LOCAL {
+            while head(&mut stream).is_some_and(|head| head.starts_with("GET /")) {
+                stream.write_all(OK.as_bytes()).unwrap();
+            }
+        }
+    })
+}
+
+fn with_proxy_protocol() -> IdlePolicy {
+    IdlePolicy { proxy_protocol: true, ..IdlePolicy::DEFAULT }
+}
+
+#[test]
+fn an_application_that_demands_a_proxy_header_is_reached_by_name() {
+    let bench = Bench::with(demanding(), Trusted::default(), Duration::from_secs(1));
+    bench.set(Reach::Forward);
+    assert!(has(&bench.get(""), 502), "it is sent none unless its policy says so");
+    bench.traffic.follow(&Arc::new(with_proxy_protocol()));
+    let mut client = bench.connect();
+    for _ in 0..2 {
+        // One for each connection, and none between the requests that share it.
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert!(has(&head(&mut client).unwrap(), 200));
+        assert_eq!(take(&mut client, 2), "ok");
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_demands_a_proxy_header_is_asked_whether_it_can_serve_with_one() {
+    let SocketAddr::V4(at) = demanding() else { panic!("an IPv4 address") };
+    let gateway = gateway();
+    assert!(gateway.answers(at, "/ready", &with_proxy_protocol()).await);
+    assert!(!gateway.answers(at, "/ready", &IdlePolicy::DEFAULT).await);
 }
 
 #[test]
