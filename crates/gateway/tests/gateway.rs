@@ -9,7 +9,7 @@ use control::Endpoints;
 use model::Reach;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -200,11 +200,7 @@ fn who_is_refused_gets_nothing() {
     bench.gateway.refuse(vec!["127.0.0.2/32".parse().unwrap()].into());
     bench.set(Reach::Forward);
     let from = |source: [u8; 4]| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
-        socket.connect(&bench.address().into()).unwrap();
-        let mut stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(SECONDS)).unwrap();
+        let mut stream = bench.connect_from(source);
         stream.write_all(b"x").unwrap();
         stream.read(&mut [0; 1]).unwrap_or(0)
     };

@@ -6,6 +6,7 @@
 use control::{Caller, Endpoints, GaveUp, Target, Traffic, Wake, WakeError};
 use gateway::{Gateway, Options};
 use model::Reach;
+use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -66,6 +67,16 @@ impl Bench {
 
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(SECONDS)).unwrap();
+        stream
+    }
+
+    /// From another address of this machine's.
+    pub fn connect_from(&self, source: [u8; 4]) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+        socket.connect(&self.address().into()).unwrap();
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(SECONDS)).unwrap();
         stream
     }
