@@ -6,6 +6,7 @@
 mod bench;
 
 use bench::{Bench, SECONDS, answer, echo, until};
+use control::GaveUp;
 use model::Reach;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::UnshareFlags;
@@ -141,13 +142,13 @@ fn with_local_ports(range: &str) {
 }
 
 #[test]
-fn where_no_local_port_is_left_the_connection_is_closed_and_the_log_says_so() {
+fn where_no_local_port_is_left_the_connection_is_closed_and_its_owner_and_the_log_are_told() {
     const PORTS: usize = 8;
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_writer(move || writer.clone()).init();
     with_local_ports("40000 40007");
-    let bench = Bench::new(SocketAddr::from(([127, 0, 0, 1], 30_000)));
+    let (bench, container) = Bench::asleep(SocketAddr::from(([127, 0, 0, 1], 30_000)), SECONDS);
     let listener = std::net::TcpListener::bind(bench.target.address).unwrap();
     std::thread::spawn(move || {
         listener.incoming().map_while(Result::ok).for_each(|stream| {
@@ -172,6 +173,7 @@ fn where_no_local_port_is_left_the_connection_is_closed_and_the_log_says_so() {
     }
     assert!((1..=PORTS).contains(&open.len()), "{} connections were served", open.len());
     assert!(begun.elapsed() < Duration::from_secs(1), "it is reset at once, not after {:?}", begun.elapsed());
+    assert_eq!(container.gave_up(), [GaveUp::OutOfPorts], "its owner is told, and of nothing else");
     let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(said.contains("no local port is left") && said.contains("net.ipv4.tcp_tw_reuse=1"), "{said}");
     assert_eq!(answer(&mut open[0], b"goes on"), b"goes on");
