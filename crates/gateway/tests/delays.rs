@@ -1,14 +1,14 @@
-//! What nobody waits for: the kernel's gathering of small messages.
+//! What nobody waits for: the kernel's gathering of small messages, and the next attempt of a slow poll.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 mod bench;
 
-use bench::{Bench, SECONDS, application};
+use bench::{Bench, SECONDS, application, free_port, until};
 use model::Reach;
 use rustix::net::sockopt::set_tcp_quickack;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 const MESSAGES: u32 = 100;
@@ -44,4 +44,31 @@ fn a_small_message_does_not_wait_until_the_one_before_it_is_acknowledged() {
             assert!(took < WITHIN, "{took:?}");
         }
     }
+}
+
+/// From when the application listens, `after` its first client came, until it has that client.
+fn connected_within(after: Duration) -> Duration {
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port());
+    let bench = Bench::new(address.into());
+    bench.set(Reach::Forward);
+    let _client = bench.connect();
+    until("it is held", || bench.target.traffic.connections() == 1);
+    std::thread::sleep(after);
+    let listener = TcpListener::bind(address).unwrap();
+    let listens = Instant::now();
+    listener.accept().unwrap();
+    listens.elapsed()
+}
+
+/// Attempts at a fixed pace would come late each time; a busy machine does not.
+#[test]
+fn an_application_has_its_client_soon_after_it_listens_however_long_that_took() {
+    for (after, within) in [(20, 50), (300, 100)].map(|(after, within)| (ms(after), ms(within))) {
+        let soonest = (0..5).map(|_| connected_within(after)).min().unwrap();
+        assert!(soonest < within, "{soonest:?} after one that took {after:?}");
+    }
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
 }
