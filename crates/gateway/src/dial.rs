@@ -18,7 +18,7 @@ use tokio::net::TcpStream as Waiting;
 const FIRST_RETRY: Duration = Duration::from_millis(1);
 const LONGEST_RETRY: Duration = Duration::from_millis(250);
 /// So much later than the application at most, as a share of how long it took: an attempt costs some 50 µs.
-const GROWTH: f32 = 1.05;
+const GROWTH: f32 = 1.2;
 /// An attempt without an answer is abandoned for a fresh one: the kernel would wait a second before its next SYN.
 const ATTEMPT: Duration = Duration::from_millis(20);
 /// Once the application has accepted before, an answer may take so long.
