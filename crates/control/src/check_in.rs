@@ -7,7 +7,7 @@ use engine::{EngineError, Inside, Network};
 use model::{Container, EngineId};
 use std::net::{IpAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Where the listener stands unless another program holds it: a port of its own, so that a firewall's rule may name it.
@@ -19,6 +19,22 @@ const TRY_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct CheckInDoor {
     door: OnceLock<Door>,
     tried: AtomicBool,
+    redirect: Mutex<Option<Redirect>>,
+}
+
+/// The redirect that check-ins need.
+#[derive(Clone, Debug)]
+struct Redirect {
+    from: u16,
+    to: u16,
+    /// The network that it stands on, once it does: one that was made again has another bridge.
+    on: Option<Network>,
+}
+
+impl CheckInDoor {
+    fn redirect(&self) -> MutexGuard<'_, Option<Redirect>> {
+        self.redirect.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The two ports at the gateway's address.
@@ -47,14 +63,21 @@ impl Control {
         }
     }
 
-    /// Sends what containers say to port `from` of their gateway to port `to` there.
+    /// Sends what containers say to port `from` of their gateway to port `to` there, from now on, wherever their network is. On an
+    /// error, nothing of it is left.
     pub async fn redirect_check_ins(&self, from: u16, to: u16) -> Result<(), EngineError> {
-        self.shared.engine.redirect(&self.network(), from, to).await
+        *self.shared.door.redirect() = Some(Redirect { from, to, on: None });
+        let redirected = self.shared.keep_redirect().await;
+        if redirected.is_err() {
+            self.undo_redirect().await.unwrap_or_default();
+        }
+        redirected
     }
 
     /// Takes that back.
     pub async fn undo_redirect(&self) -> Result<(), EngineError> {
-        self.shared.engine.undo_redirect(&self.network()).await
+        let on = self.shared.door.redirect().take().and_then(|redirect| redirect.on);
+        self.shared.engine.undo_redirect(&on.unwrap_or_else(|| self.network())).await
     }
 
     /// Says that somebody listens. The first container that runs tries the way.
@@ -69,16 +92,19 @@ impl Control {
 }
 
 impl Shared {
-    /// The bridge of a network that was made again is another: the redirect is for it alone.
-    pub(crate) async fn move_redirect(&self, before: &Network, now: &Network) {
-        let Some(door) = self.door.door.get().filter(|door| door.inside != door.listening) else { return };
-        let moved = async {
-            self.engine.undo_redirect(before).await?;
-            self.engine.redirect(now, door.inside, door.listening).await
-        };
-        if let Err(error) = moved.await {
-            tracing::warn!(error = %crate::chain(&error), "check-ins are off: the redirect was not moved to the new network");
+    /// Has the redirect, if there is to be one, on the network of now.
+    pub(crate) async fn keep_redirect(&self) -> Result<(), EngineError> {
+        let now = self.ground.now();
+        let Some(Redirect { from, to, on }) = self.door.redirect().clone() else { return Ok(()) };
+        if on.as_ref().is_some_and(|on| on.id == now.id) {
+            return Ok(());
         }
+        if let Some(before) = on {
+            self.engine.undo_redirect(&before).await?;
+        }
+        self.engine.redirect(&now, from, to).await?;
+        self.door.redirect().iter_mut().for_each(|redirect| redirect.on = Some(now.clone()));
+        Ok(())
     }
 }
 

@@ -41,7 +41,10 @@ pub(crate) async fn restore(shared: &Shared) -> Result<Network, EngineError> {
     );
     if before.id != found.id {
         tracing::warn!(network = %found.name, subnet = %found.subnet, "the network was gone, and is made again");
-        shared.move_redirect(&before, &found).await;
+    }
+    if let Err(error) = shared.keep_redirect().await {
+        tracing::warn!(error = %crate::chain(&error), "check-ins are off: the redirect is not on the new network yet; trying again");
+        shared.reconciler.networks.notify_one();
     }
     Ok(found)
 }

@@ -32,6 +32,8 @@ pub(crate) struct Reconciler {
     following: AtomicBool,
     away: AtomicBool,
     silent: AtomicBool,
+    /// Somebody should look at the engine's networks.
+    pub(crate) networks: Notify,
     reported: Mutex<BTreeSet<String>>,
 }
 
@@ -106,16 +108,12 @@ async fn follow_for_good(shared: &Shared, mut events: Events) {
         for handle in shared.registry.all() {
             handle.send_waiting(Command::Unfollowed).await;
         }
-        let pause = ExponentialBuilder::default()
-            .with_min_delay(FIRST_RETRY)
-            .with_max_delay(LONGEST_RETRY)
-            .without_max_times();
         let again = || subscribe(shared);
         let complain = |error: &EngineError, _| {
             shared.reconciler.away.store(error.is_away(), Ordering::Relaxed);
             tracing::warn!(error = %crate::chain(error), "the engine cannot be followed; trying again");
         };
-        match again.retry(pause).notify(complain).await {
+        match again.retry(patiently()).notify(complain).await {
             Ok(anew) => events = anew,
             Err(error) => {
                 return tracing::error!(error = %crate::chain(&error), "the engine is followed no more");
@@ -123,6 +121,13 @@ async fn follow_for_good(shared: &Shared, mut events: Events) {
         }
         tracing::info!("the engine is back, and every container was compared with it");
     }
+}
+
+fn patiently() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_RETRY)
+        .with_max_delay(LONGEST_RETRY)
+        .without_max_times()
 }
 
 /// Events first: what happens while we compare is in the stream.
@@ -137,17 +142,17 @@ async fn subscribe(shared: &Shared) -> Result<Events, EngineError> {
 
 /// No call of ours stands between one event and the next: whoever is about to run a command in a frozen container waits for nobody.
 async fn follow(shared: &Shared, events: Events) {
-    let changed = Notify::new();
     tokio::select! {
-        () = take_each(shared, events, &changed) => {}
-        never = look_at_networks(shared, &changed) => match never {},
+        biased;
+        () = take_each(shared, events) => {}
+        never = look_at_networks(shared) => match never {},
     }
 }
 
-async fn take_each(shared: &Shared, mut events: Events, networks: &Notify) {
+async fn take_each(shared: &Shared, mut events: Events) {
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event { kind: EventKind::Networks, .. }) => networks.notify_one(),
+            Ok(Event { kind: EventKind::Networks, .. }) => shared.reconciler.networks.notify_one(),
             Ok(event) => apply(shared, &event),
             Err(error) => {
                 return tracing::warn!(error = %crate::chain(&error), "the engine's events broke off");
@@ -157,21 +162,28 @@ async fn take_each(shared: &Shared, mut events: Events, networks: &Notify) {
     tracing::warn!("the engine's events ended");
 }
 
-/// Another spin-docker may have come. Our own network is made again when it is needed.
-async fn look_at_networks(shared: &Shared, changed: &Notify) -> Infallible {
+/// Another spin-docker may have come, or our check-ins be left behind. Our own network is made again when it is needed.
+async fn look_at_networks(shared: &Shared) -> Infallible {
     loop {
-        changed.notified().await;
-        if let Err(error) = know_neighbours(shared).await {
-            tracing::warn!(error = %crate::chain(&error), "cannot look at the engine's networks");
-        }
+        shared.reconciler.networks.notified().await;
+        let look = || async {
+            know_neighbours(shared).await?;
+            shared.keep_redirect().await
+        };
+        let complain = |error: &EngineError, _| {
+            tracing::warn!(error = %crate::chain(error), "cannot look at the engine's networks; trying again");
+        };
+        // It is tried until it is done.
+        look.retry(patiently()).notify(complain).await.unwrap_or_default();
     }
 }
 
 async fn know_neighbours(shared: &Shared) -> Result<(), EngineError> {
+    let asked = shared.neighbours.ask();
     let mut subnets = shared.engine.our_subnets().await?;
     // Pruned, it comes back with the same.
     subnets.push(shared.ground.now().subnet);
-    shared.neighbours.set(subnets);
+    shared.neighbours.answered(asked, subnets);
     Ok(())
 }
 

@@ -152,6 +152,16 @@ impl Fake {
         self.state().body(id).map(|body| body.spec.env.clone()).unwrap_or_default()
     }
 
+    /// The id of every network of ours, of whatever instance.
+    pub fn networks(&self) -> Vec<String> {
+        self.state().networks.values().map(|network| network.id.clone()).collect()
+    }
+
+    /// The id of every network whose check-ins are redirected. As a firewall's rule, a redirect outlives its network.
+    pub fn redirects(&self) -> Vec<String> {
+        self.state().redirects.iter().cloned().collect()
+    }
+
     /// How many commands of others run in it.
     pub fn execs_in(&self, id: &EngineId) -> usize {
         self.state().bodies.get(id).map_or(0, |body| body.execs)
@@ -358,11 +368,13 @@ impl Engine for Fake {
         Err(EngineError::NotFound { what: format!("running container: {id}") })
     }
 
-    async fn redirect(&self, _: &Network, _: u16, _: u16) -> Result<()> {
+    async fn redirect(&self, network: &Network, _: u16, _: u16) -> Result<()> {
+        self.state().redirects.insert(network.id.clone());
         Ok(())
     }
 
-    async fn undo_redirect(&self, _: &Network) -> Result<()> {
+    async fn undo_redirect(&self, network: &Network) -> Result<()> {
+        self.state().redirects.remove(&network.id);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use ipnet::Ipv4Net;
 use model::{Ending, EngineId, Freezer, Image, Observation};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -15,6 +15,8 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(super) struct State {
     pub(super) images: BTreeMap<String, Image>,
     pub(super) networks: BTreeMap<String, Network>,
+    /// The ids of those whose check-ins are redirected.
+    pub(super) redirects: BTreeSet<String>,
     pub(super) bodies: BTreeMap<EngineId, Body>,
     pub(super) latency: BTreeMap<Call, Duration>,
     pub(super) faults: BTreeMap<Call, Fault>,
