@@ -53,6 +53,8 @@ pub enum Cause {
     Breath,
     /// The engine's events broke off.
     EventsLost,
+    /// Its policy is another now, under which it does not freeze by itself.
+    NeverFreezes,
     /// It reported that it is in use.
     CheckIn,
     /// Something waits in its sockets that came while nobody watched.
@@ -232,6 +234,7 @@ impl fmt::Display for Cause {
             Self::EventsLost => {
                 f.write_str("the engine's events broke off, and nobody would hear what it is needed for")
             }
+            Self::NeverFreezes => f.write_str("its policy says now that it does not freeze"),
             Self::Mail => f.write_str("something had arrived in its sockets"),
             Self::CheckIn => f.write_str("it reported that it is in use"),
             Self::Found => f.write_str("it was found so when spin-docker came up"),

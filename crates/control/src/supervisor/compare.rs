@@ -55,6 +55,9 @@ impl Supervisor {
             Some(seen) if fresh => {
                 self.owes_look |= !self.container.phase.is_settled();
                 let seen = self.with_hand(seen);
+                if !matches!(seen, Observation::Running { .. }) {
+                    self.remember_last_use().await;
+                }
                 let (was, held) = (self.container.phase.depth(), self.freezer());
                 let ended = self.unseen_end(&seen);
                 self.fact(Input::Observed(seen)).await;

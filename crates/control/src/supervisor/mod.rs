@@ -8,6 +8,7 @@ mod breath;
 mod calls;
 mod compare;
 mod crashes;
+mod expiry;
 mod freezing;
 mod ports;
 mod readiness;
@@ -22,7 +23,8 @@ use crate::mailbox::{self, Mailbox};
 use crate::{Traffic, Wake};
 use calls::{Calls, Hindrance};
 use engine::ContainerSpec;
-use model::{Awake, Cause, Container, Ending, Evidence, IdlePolicy, Input, Keeper, Phase, Timestamp, step};
+use expiry::Expiring;
+use model::{Cause, Container, Ending, Evidence, IdlePolicy, Input, Phase, Timestamp, step};
 use ports::Ports;
 use sleep::Sleeper;
 use std::sync::Arc;
@@ -30,9 +32,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use transition::reply;
 pub(crate) use waking::WakeAnswer;
-
-/// How long after the program came up: the clock of a host that came up with it may be set right about then.
-const NOTHING_EXPIRES: Duration = Duration::from_secs(60);
 
 /// How its life with us begins.
 pub(crate) enum Beginning {
@@ -65,8 +64,7 @@ pub(crate) struct Supervisor {
     sleeper: Sleeper,
     /// What began what is under way.
     because: Option<Box<Cause>>,
-    /// The deletion that its owner was told of last.
-    warned_of: Timestamp,
+    expiring: Option<Box<Expiring>>,
     /// Its application can serve, as far as its image lets us ask.
     ready: bool,
 }
@@ -110,7 +108,7 @@ impl Supervisor {
             look_again: None,
             sleeper: Sleeper::default(),
             because: None,
-            warned_of: Timestamp::default(),
+            expiring: None,
             ready: true,
             shared: Arc::clone(&shared),
         });
@@ -150,13 +148,6 @@ impl Supervisor {
         }
     }
 
-    fn next_expiry(&self) -> Option<tokio::time::Instant> {
-        let may_expire = self.resumed && self.container.is_listed();
-        let expiry = self.container.expiry(&self.handle.view().policy).filter(|_| may_expire)?;
-        let at = if self.warned_of == expiry.at { expiry.at } else { expiry.warned_from() };
-        Some(self.shared.clock.instant_of(at).max(self.shared.launched + NOTHING_EXPIRES))
-    }
-
     async fn take(&mut self, command: Command) {
         match command {
             Command::Start(answer) => match self.start().await {
@@ -164,6 +155,7 @@ impl Supervisor {
                 Err(error) => reply(answer, Err(error)),
             },
             Command::Stop(answer) => {
+                self.remember_last_use().await;
                 let result = self.advance(Input::Stop).await;
                 reply(answer, result.map(|()| self.handle.view()));
             }
@@ -203,6 +195,7 @@ impl Supervisor {
             Command::StoppedByHand => {
                 // An inspect of its end may still be under way.
                 self.ending = Ending::ByHand;
+                self.remember_last_use().await;
                 self.fact(Input::StoppedByHand).await;
             }
             Command::Started => {
@@ -222,8 +215,10 @@ impl Supervisor {
 
     async fn policy_changed(&mut self) {
         self.fact(Input::PolicyChanged).await;
+        // What wakes it may be another thing.
+        self.ports.reach(self.reach());
         self.publish();
-        self.consider_now();
+        self.consider_anew().await;
     }
 
     async fn take_report(&mut self) {
@@ -303,30 +298,6 @@ impl Supervisor {
         };
         self.moved_at_look = moved;
         self.fact(Input::Look(evidence)).await;
-    }
-
-    /// A use that is not on record yet postpones it, and whatever is going on: a client that is connected, an answer that is
-    /// owed, work.
-    async fn expire(&mut self) {
-        self.sample().await;
-        let policy = self.policy();
-        if self.is_occupied(&policy) {
-            self.fact(Input::Used(self.shared.clock.now())).await;
-        }
-        self.warn_of_expiry(&policy);
-        if self.container.expires_at(&policy).is_some_and(|at| at <= self.shared.clock.now()) {
-            tracing::info!(container = %self.name(), image = %self.container.image, "it has expired, as its policy says: deleting");
-        }
-        let term =
-            self.container.expiry(&policy).map(|expiry| Cause::Expiry { term: expiry.term, seconds: 0 });
-        self.fact_because(Input::Expired, term).await;
-    }
-
-    fn is_occupied(&self, policy: &IdlePolicy) -> bool {
-        let connected = self.handle.traffic().connections() > 0 && !policy.stop_with_connections;
-        let busy =
-            |kept: Awake| matches!(kept.by, Keeper::Owed | Keeper::Exec | Keeper::Busy(_) | Keeper::Mail);
-        connected || self.sleeper.kept.is_some_and(busy)
     }
 
     /// The program ends: a use that no look has seen yet is not forgotten.

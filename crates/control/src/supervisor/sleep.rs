@@ -76,6 +76,13 @@ impl Supervisor {
         }
     }
 
+    /// It ends: what it was used for until then counts for when it is deleted, though no look has seen it.
+    pub(super) async fn remember_last_use(&mut self) {
+        if matches!(self.container.phase, Phase::Running { .. }) {
+            self.sample().await;
+        }
+    }
+
     /// Something moves, or is open. The first visitor ends the wait for the first look.
     pub(super) async fn used(&mut self) {
         self.sample().await;
@@ -314,8 +321,16 @@ impl Supervisor {
         self.publish();
     }
 
-    /// Another policy holds.
-    pub(super) fn consider_now(&mut self) {
+    /// Another policy holds. Under one by which it does not freeze, what froze by itself goes on.
+    pub(super) async fn consider_anew(&mut self) {
+        let stays = self.container.freezes_after(&self.policy()).is_some();
+        if self.sleeper.by_itself && !stays {
+            self.thaw_because(Cause::NeverFreezes).await;
+        }
+        self.consider_now();
+    }
+
+    fn consider_now(&mut self) {
         let frozen = self.container.phase.depth() == Depth::Frozen && !self.sleeper.owes_look_inside;
         let breath = self.next_breath().map(|next| self.sleeper.check_at.unwrap_or(next).min(next));
         self.sleeper.check_at = if frozen { breath } else { Some(Instant::now()) };

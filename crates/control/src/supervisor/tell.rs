@@ -3,10 +3,7 @@
 use super::Supervisor;
 use crate::endpoints::{Caller, GaveUp, WakeError};
 use engine::{EngineError, Socket, SocketKind};
-use model::{
-    Awake, Cause, Container, Counts, Effect, Event, EventKind, IdlePolicy, Keeper, Observation, Phase,
-    Refusal,
-};
+use model::{Awake, Cause, Container, Counts, Effect, Event, EventKind, Keeper, Observation, Phase, Refusal};
 use std::sync::Arc;
 
 impl Supervisor {
@@ -31,7 +28,7 @@ impl Supervisor {
         }
     }
 
-    fn event(&self, kind: EventKind, cause: Cause) -> Event {
+    pub(super) fn event(&self, kind: EventKind, cause: Cause) -> Event {
         Event::of(&self.container, self.shared.clock.now(), kind, Some(cause))
     }
 
@@ -65,15 +62,6 @@ impl Supervisor {
             let cause = Cause::Owed { peer, seconds: waited.as_secs() };
             self.shared.events.record(self.event(EventKind::GaveUp, cause));
         }
-    }
-
-    pub(super) fn warn_of_expiry(&mut self, policy: &IdlePolicy) {
-        let now = self.shared.clock.now();
-        let expiry = self.container.expiry(policy).filter(|expiry| expiry.warned_from() <= now);
-        let Some(expiry) = expiry.filter(|expiry| expiry.at != self.warned_of) else { return };
-        self.warned_of = expiry.at;
-        let cause = Cause::Expiry { term: expiry.term, seconds: expiry.at.since(now).as_secs() };
-        self.shared.events.record(self.event(EventKind::Expiring, cause));
     }
 
     /// A connection does not wake it.

@@ -33,11 +33,16 @@ impl Supervisor {
         self.advance_because(input, because).await
     }
 
-    async fn advance_because(&mut self, input: Input, because: Option<Cause>) -> Result<(), CommandError> {
+    pub(super) async fn advance_because(
+        &mut self,
+        input: Input,
+        because: Option<Cause>,
+    ) -> Result<(), CommandError> {
         let now = self.catch_up();
-        let must_be_saved =
-            matches!(input, Input::Start | Input::Stop | Input::Delete | Input::PolicySaid(_))
-                || self.is_first_start(&input);
+        let must_be_saved = matches!(
+            input,
+            Input::Start | Input::Stop | Input::Delete | Input::PolicySaid(_) | Input::Expired
+        ) || self.is_first_start(&input);
         let is_minor = is_minor(&input);
         let is_made_again = matches!(input, Input::Look(_) | Input::Observed(_) | Input::Wake(_));
         let (next, effect) = step(&self.container, input, now, &self.shared.policy.of(&self.container));
