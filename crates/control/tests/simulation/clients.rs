@@ -1,7 +1,7 @@
 //! What clients asked for and were told, and what follows from it.
 
 use control::{CommandError, Control, View};
-use model::{Depth, EngineId, Phase, Status};
+use model::{Amendment, Depth, EngineId, Phase, Said, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -9,12 +9,13 @@ use std::time::Duration;
 /// What a client may ask for; the id is a container's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    Create,
+    Create(Said),
     Start(String),
     Stop(String),
     Delete(String),
     Freeze(String),
     Thaw(String),
+    SayPolicy(String, Amendment),
     Audit,
     ShutDown,
 }
@@ -23,8 +24,8 @@ impl Ask {
     /// The deadlines of the engine's calls, added up: a start may wait for a stop's four tries and for starts before it.
     fn within(&self) -> Duration {
         Duration::from_secs(match self {
-            Self::Create | Self::Start(_) | Self::Freeze(_) | Self::Thaw(_) => 1_500,
-            Self::Stop(_) | Self::Delete(_) => 1,
+            Self::Create(_) | Self::Start(_) | Self::Freeze(_) | Self::Thaw(_) => 1_500,
+            Self::Stop(_) | Self::Delete(_) | Self::SayPolicy(..) => 1,
             Self::Audit => 90,
             Self::ShutDown => 30,
         })
@@ -49,6 +50,10 @@ struct Known {
     under_way: u64,
     deletion_asked: bool,
     deleted: bool,
+    expired: bool,
+    /// What its owner says of its policy, where that is known beyond doubt; and who is saying something.
+    said: Option<Said>,
+    saying: u64,
 }
 
 struct Asked {
@@ -66,6 +71,27 @@ pub struct Clients {
     numbers: u64,
 }
 
+impl Known {
+    /// Its owner has said this of its policy, or could not.
+    fn said(
+        &mut self,
+        amendment: &Amendment,
+        alone: bool,
+        answer: Result<&View, &CommandError>,
+    ) -> Option<String> {
+        self.saying = self.saying.saturating_sub(1);
+        if !alone || self.saying > 0 {
+            self.said = None;
+            return None;
+        }
+        let has = answer.ok()?.container.owner_says.clone();
+        let before = self.said.replace(has.clone())?;
+        let mut should = before;
+        should.amend(amendment);
+        (has != should).then(|| format!("{} was told {amendment:?} of its policy and has {has:?}", self.body))
+    }
+}
+
 impl Clients {
     pub fn ask(&mut self, what: Ask, now: Duration) -> u64 {
         let mut asked = Asked { what, since: now, others: 0, alone: false };
@@ -77,6 +103,12 @@ impl Clients {
             known.deletion_asked |= matches!(asked.what, Ask::Delete(_));
             (asked.others, asked.alone) = (known.others, known.under_way == 0);
             known.under_way += 1;
+        }
+        if let Ask::SayPolicy(id, _) = &asked.what
+            && let Some(known) = self.known.get_mut(id)
+        {
+            known.saying += 1;
+            asked.alone = known.saying == 1;
         }
         self.numbers += 1;
         self.asked.insert(self.numbers, asked);
@@ -91,8 +123,11 @@ impl Clients {
         runs: impl Fn(&EngineId) -> bool,
     ) -> Option<String> {
         let asked = self.asked.remove(&number)?;
-        if let (Ask::Create, Ok(view)) = (&asked.what, answer) {
-            return self.created(view, runs);
+        if let (Ask::Create(said), Ok(view)) = (&asked.what, answer) {
+            return self.created(view, said, runs);
+        }
+        if let Ask::SayPolicy(id, amendment) = &asked.what {
+            return self.known.get_mut(id)?.said(amendment, asked.alone, answer);
         }
         if let (Ask::Freeze(id) | Ask::Thaw(id), Ok(view)) = (&asked.what, answer) {
             let wanted = if matches!(asked.what, Ask::Freeze(_)) { Depth::Frozen } else { Depth::Awake };
@@ -103,7 +138,8 @@ impl Clients {
         let known = self.known.get_mut(id)?;
         known.under_way = known.under_way.saturating_sub(1);
         if let Err(CommandError::Gone(_)) = answer {
-            return (!known.deletion_asked).then(|| format!("{id} is called gone, and nobody deleted it"));
+            return (!known.deletion_asked && !known.expired)
+                .then(|| format!("{id} is called gone, and nobody deleted it"));
         }
         let view = answer.ok()?;
         let unrivalled = asked.alone && asked.others == known.others && !known.deletion_asked;
@@ -122,8 +158,14 @@ impl Clients {
         None
     }
 
-    fn created(&mut self, view: &View, runs: impl Fn(&EngineId) -> bool) -> Option<String> {
+    fn created(&mut self, view: &View, said: &Said, runs: impl Fn(&EngineId) -> bool) -> Option<String> {
         let container = &view.container;
+        if container.owner_says != *said {
+            return Some(format!(
+                "{} was made with {said:?} and has {:?}",
+                container.key, container.owner_says
+            ));
+        }
         let (Some(id), Some(body)) = (&container.container_id, &container.engine_id) else {
             return Some("a create was answered without an id".to_owned());
         };
@@ -148,6 +190,9 @@ impl Clients {
             under_way: 0,
             deletion_asked: false,
             deleted: false,
+            expired: false,
+            said: Some(container.owner_says.clone()),
+            saying: 0,
         });
     }
 
@@ -162,7 +207,11 @@ impl Clients {
     /// The program ended: nobody is answered any more.
     pub fn cut_off(&mut self) {
         self.asked.clear();
-        self.known.values_mut().for_each(|known| known.under_way = 0);
+        for known in self.known.values_mut() {
+            // What was being said may be on disk or not.
+            known.said.take_if(|_| known.saying > 0);
+            (known.under_way, known.saying) = (0, 0);
+        }
     }
 
     /// Somebody has asked for it to be frozen, and waits for that.
@@ -181,6 +230,12 @@ impl Clients {
 
     fn is_body_of(&self, id: &str, body: &EngineId) -> bool {
         self.known.get(id).is_some_and(|known| known.body == *body)
+    }
+
+    /// It is deleted since its time is over. Whether that is right is judged elsewhere.
+    pub fn expires(&mut self, body: &EngineId) -> bool {
+        let known = self.known.values_mut().find(|known| known.body == *body && !known.deletion_asked);
+        known.map(|known| known.expired = true).is_some()
     }
 
     pub fn is_waiting(&self) -> bool {
@@ -208,10 +263,21 @@ impl Clients {
         for (id, known) in &self.known {
             match shown.contains(id) {
                 true if known.deleted => complaints.push(format!("{id} was deleted and is listed")),
-                false if !known.deletion_asked => {
+                false if !known.deletion_asked && !known.expired => {
                     complaints.push(format!("{id} was told of and is not listed"))
                 }
                 _ => {}
+            }
+        }
+        for view in &listed {
+            let said =
+                self.known.get(&id(view)).and_then(|known| known.said.as_ref().filter(|_| known.saying == 0));
+            if said.is_some_and(|said| *said != view.container.owner_says) {
+                complaints.push(format!(
+                    "{}'s owner said {said:?}, and it has {:?}",
+                    id(view),
+                    view.container.owner_says
+                ));
             }
         }
         for view in listed.iter().filter(|view| matches!(view.container.phase, Phase::Running { .. })) {

@@ -8,7 +8,8 @@ use crate::sabotage::Sabotage;
 use crate::sockets::Sockets;
 use crate::unsteady::Unsteady;
 use crate::world::{INSTANCE, World};
-use control::{Clock, CommandError, Control, LaunchError, Parts, Room, Settings, Writing};
+use control::{Clock, CommandError, Control, Door, LaunchError, Parts, Reserves, Room, Settings, Writing};
+use model::IdlePolicy;
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
@@ -18,6 +19,8 @@ use std::time::Duration;
 pub const STEPS: u64 = 200;
 /// How many acts lie between two rests.
 const REST_EVERY: u64 = 40;
+/// Where check-ins arrive.
+const DOOR: Door = Door { inside: 80, listening: 48_080 };
 const PORTS: std::ops::RangeInclusive<u16> = 50_000..=50_029;
 
 pub fn first_port() -> u16 {
@@ -102,6 +105,7 @@ pub fn live(seed: u64, steps: u64, sabotage: Option<Sabotage>) -> Result<Vec<Str
                     return Err(Failure { seed, step: steps - left, what, trace: world.trace() });
                 } else if in_vain > LAUNCHES_IN_VAIN {
                     world.weather.cease();
+                    world.set_short(false);
                 }
             }
         }
@@ -119,6 +123,7 @@ async fn run(world: &Arc<World>, left: &mut u64, sabotage: Option<Sabotage>) -> 
     world.oracle().sleeps.launched(world.now());
     world.weather.set_calm(false);
     let session = Session { world: Arc::clone(world), control };
+    session.open_door();
     while *left > 0 {
         *left -= 1;
         match session.draw() {
@@ -129,7 +134,7 @@ async fn run(world: &Arc<World>, left: &mut u64, sabotage: Option<Sabotage>) -> 
             }
             Act::ShutDown => {
                 session.last_requests();
-                session.shut_down().await;
+                session.end_in_order().await;
                 return End::Crashed;
             }
             act => session.perform(act),
@@ -173,14 +178,14 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
         settings: Settings {
             instance: INSTANCE.into(),
             subnet: Some("10.77.0.0/27".parse().expect("it is one")),
-            policy: world.weather.policy.clone(),
+            policy: IdlePolicy::clone(&world.policies.of_all()),
             endpoint_ports: PORTS,
             limits: engine::Limits::default(),
             env: vec![],
             authorized_keys: String::new(),
             on_loopback: true,
             start_limit: 2,
-            reserves: Default::default(),
+            reserves: Reserves { memory: 1, disk: 0 },
             pressure_limit: Some(10.0),
         },
         mint: Box::new(move || mint.mint()),
@@ -196,7 +201,7 @@ struct Memory(Arc<World>);
 
 impl Room for Memory {
     fn memory(&self) -> Option<u64> {
-        None
+        Some(if self.0.weather.is_short() { 0 } else { 1 << 40 })
     }
 
     fn disks(&self) -> Vec<(PathBuf, u64)> {
@@ -236,7 +241,11 @@ impl World {
         if self.weather.hands && self.chance(300) {
             self.somebody_acts_meanwhile();
         }
+        if self.weather.unrest && self.chance(200) {
+            self.change_settings();
+        }
         if self.chance(300) {
+            self.set_short(false);
             self.weather.set_full(false);
             self.weather.set_away(false);
         }
@@ -263,6 +272,34 @@ impl Session {
         let mut oracle = self.world.oracle();
         oracle.check(&self.world, Some(&self.control));
         oracle.violation().is_none()
+    }
+
+    /// As the binary does: where there is no redirect, there is no door.
+    fn open_door(&self) {
+        if !self.world.weather.unrest {
+            return;
+        }
+        let (control, world) = (Arc::clone(&self.control), Arc::clone(&self.world));
+        tokio::spawn(async move {
+            let Door { inside, listening } = DOOR;
+            if control.redirect_check_ins(inside, listening).await.is_ok() {
+                world.say("the door is open");
+                control.open_door(DOOR);
+                world.oracle().opened_door(true);
+            }
+        });
+    }
+
+    /// Unless somebody loses patience.
+    async fn end_in_order(&self) {
+        if !self.world.weather.unrest || !self.world.chance(400) {
+            return self.shut_down().await;
+        }
+        tokio::select! {
+            biased;
+            () = self.shut_down() => {}
+            () = self.some_turns(80) => self.world.say("-- cut off"),
+        }
     }
 
     async fn shut_down(&self) {

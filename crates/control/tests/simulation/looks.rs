@@ -1,5 +1,6 @@
 //! The idle monitor, judged from outside: an active container is not stopped by a look, and an idle one is in time.
 
+use crate::policies::Policies;
 use control::Control;
 use model::container::NO_CHECK_IN;
 use model::{Container, IdlePolicy, Key, Phase, Status, StopReason};
@@ -36,6 +37,8 @@ struct Run {
     checked_in_at: Duration,
     /// When something last happened that lets looks be later: a jump, a drift, a restart, a stop that failed.
     excused: Duration,
+    /// When its policy was last changed.
+    changed: Duration,
     restarted: Duration,
     /// Whether a crash may have cost uses that we know of.
     doubted: bool,
@@ -54,6 +57,7 @@ impl Run {
             checked_in: false,
             checked_in_at: now,
             excused,
+            changed: Duration::ZERO,
             restarted: Duration::ZERO,
             doubted: false,
             uncertain: false,
@@ -76,10 +80,13 @@ impl Run {
         // Two looks found it idle, and the first of them looked back one interval more; counters end with the daemon.
         let window = if self.restarted > self.moved { interval } else { 2 * interval };
         let moved = self.moved > self.since && self.moved < now && self.moved + window > now + SLACK;
-        let moved = moved && policy.activity.traffic();
+        // Of what came before, each look saw what was then its policy's.
+        let moved = moved && policy.activity.traffic() && self.moved > self.changed;
         let touched = self.touched > self.since && self.touched + interval > now + SLACK;
         let counts = !policy.stop_with_connections;
-        let touched = touched && policy.activity.traffic();
+        let touched = touched
+            && policy.activity.traffic()
+            && (self.changed.is_zero() || self.touched > self.changed + UNRECORDED);
         // The same report again is on record at most ten seconds later.
         let reported = policy.check_in_ttl.is_none_or(|ttl| self.checked_in_at + ttl > now + RECORDED_WITHIN);
         let checked_in = self.checked_in && policy.activity.check_ins() && reported;
@@ -163,6 +170,11 @@ impl Looks {
         self.runs.entry(key.clone()).and_modify(|run| run.maybe = now);
     }
 
+    /// Whether it runs beyond doubt.
+    pub fn runs(&self, key: &Key) -> bool {
+        self.runs.get(key).is_some_and(|run| !run.uncertain)
+    }
+
     /// Whether somebody is connected.
     pub fn is_visited(&self, key: &Key) -> bool {
         self.open.get(key).is_some_and(|(open, _)| *open > 0)
@@ -187,6 +199,12 @@ impl Looks {
     }
 
     /// The clock was moved: looks keep their distance, and may begin anew.
+    /// Looks may be nearer or further, of one or of all.
+    pub fn policy_changed(&mut self, key: Option<&Key>, now: Duration) {
+        let these = self.runs.iter_mut().filter(|(its, _)| key.is_none_or(|key| key == *its));
+        these.for_each(|(_, run)| (run.changed, run.excused) = (now, now));
+    }
+
     pub fn clock_moved(&mut self, now: Duration) {
         self.clock_moved = now;
         self.runs.values_mut().for_each(|run| run.excused = now);
@@ -213,10 +231,7 @@ impl Looks {
     }
 
     /// Who runs and should have been stopped.
-    pub fn overdue(&mut self, control: &Control, now: Duration, policy: &IdlePolicy) -> Vec<String> {
-        if policy.disable_timeouts {
-            return Vec::new();
-        }
+    pub fn overdue(&mut self, control: &Control, now: Duration, policies: &Policies) -> Vec<String> {
         if !control.is_ready() {
             // Of a container that was not seen since the daemon came up, nobody knows whether it runs.
             let unseen = self.runs.values_mut().filter(|run| !run.restarted.is_zero());
@@ -224,14 +239,17 @@ impl Looks {
         }
         let listed = control.list();
         let running = listed.iter().filter(|view| matches!(view.container.phase, Phase::Running { .. }));
-        let runs = running.filter_map(|view| Some((view, self.runs.get(&view.container.key)?)));
-        let idle = runs.filter(|(view, run)| {
+        let runs = running.filter_map(|view| {
+            let key = &view.container.key;
+            let policy = Some(policies.of(key)).filter(|policy| !policy.disable_timeouts)?;
+            let run = self.runs.get(key)?;
+            Some((key, view, run.due(&policy)))
+        });
+        let idle = runs.filter(|(_, view, due)| {
             self.open.get(&view.container.key).is_none_or(|(open, _)| *open == 0)
                 && view.container.check_in == NO_CHECK_IN
-                && run.due(policy) < now
+                && *due < now
         });
-        let late = |run: &Run| now - run.due(policy);
-        let said = idle.map(|(view, run)| (&view.container.key, late(run)));
-        said.map(|(key, late)| format!("{key} is idle, and still runs {late:?} after")).collect()
+        idle.map(|(key, _, due)| format!("{key} is idle, and still runs {:?} after", now - due)).collect()
     }
 }

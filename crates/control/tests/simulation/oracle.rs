@@ -2,8 +2,10 @@
 //! each of them may be.
 
 use crate::clients::Clients;
+use crate::expiries::Expiries;
 use crate::leases::Leases;
 use crate::looks::Looks;
+use crate::policies::Policies;
 use crate::sleeps::{Sleeps, Whose};
 use crate::world::World;
 use control::Control;
@@ -20,6 +22,7 @@ pub struct Oracle {
     pub leases: Leases,
     pub looks: Looks,
     pub sleeps: Sleeps,
+    pub expiries: Expiries,
     violations: Vec<String>,
     /// What the store took.
     written: BTreeMap<Key, Container>,
@@ -30,7 +33,11 @@ pub struct Oracle {
     strangers: BTreeMap<EngineId, bool>,
     owner: String,
     write_failed: Duration,
+    /// Since when the host has no room for another container.
+    short: Option<Duration>,
     clock_moved: Duration,
+    /// Whether check-ins are redirected.
+    door: bool,
 }
 
 impl Oracle {
@@ -61,6 +68,30 @@ impl Oracle {
         self.clock_moved = now;
         self.looks.clock_moved(now);
         self.sleeps.clock_moved(now);
+        self.expiries.clock_moved();
+    }
+
+    /// One container lives under another policy from now on, or all.
+    pub fn policy_changed(&mut self, key: Option<&Key>, now: Duration, policies: &Policies) {
+        self.looks.policy_changed(key, now);
+        self.sleeps.policy_changed(key, now, policies);
+        self.expiries.put_off(key, now, policies);
+    }
+
+    pub fn room_changed(&mut self, short: bool, now: Duration) {
+        self.short = short.then(|| self.short.unwrap_or(now));
+    }
+
+    fn is_short(&self, now: Duration) -> bool {
+        self.short.is_some_and(|since| since < now)
+    }
+
+    pub fn opened_door(&mut self, open: bool) {
+        self.door = open;
+    }
+
+    pub fn is_door_open(&self) -> bool {
+        self.door
     }
 
     /// Whether somebody waits for something.
@@ -73,6 +104,13 @@ impl Oracle {
     pub fn connected(&mut self, of: &Key, now: Duration, policy: &IdlePolicy) {
         self.looks.connected(of, now);
         self.sleeps.visited(of, now, policy.activity.traffic());
+        self.used(of, now, policy);
+    }
+
+    fn used(&mut self, of: &Key, now: Duration, policy: &IdlePolicy) {
+        if policy.activity.traffic() && self.looks.runs(of) {
+            self.expiries.used(of, now);
+        }
     }
 
     pub fn disconnected(&mut self, visit: u64, of: &Key, now: Duration) {
@@ -85,6 +123,7 @@ impl Oracle {
     pub fn moved(&mut self, of: &Key, is_use: bool, now: Duration, policy: &IdlePolicy) {
         if is_use {
             self.looks.bytes_moved(of, now);
+            self.used(of, now, policy);
         } else {
             self.looks.maybe_moved(of, now);
         }
@@ -116,6 +155,8 @@ impl Oracle {
         self.clients.cut_off();
         self.looks.restarted(&self.written, crashed, now, doubted);
         self.sleeps.restarted(now);
+        self.expiries.restarted(now, doubted);
+        self.door = false;
     }
 
     /// The program has ended in good order: what it froze, it thawed.
@@ -141,7 +182,8 @@ impl Oracle {
         match change {
             Change::Put(container) => self.wrote_container(container, ok, now, world),
             Change::Forget(key) => self.forgot(key, ok, now, &world.fake),
-            Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) | Change::Event(_) => {}
+            Change::Event(event) => self.expiries.told(event),
+            Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) => {}
         }
     }
 
@@ -150,26 +192,33 @@ impl Oracle {
         if before.is_none() && ok {
             let complaint = self.leases.begun(container, now);
             self.violations.extend(complaint);
+            self.expiries.begun(&container.key, now);
+            if self.is_short(now) {
+                self.violated(format!("{} is made, and there is no room for it", container.key));
+            }
         }
-        let complaint = self.looks.moved(before, container, ok, now, &world.weather.policy);
+        if ok && world.policies.wrote(container) {
+            self.policy_changed(Some(&container.key), now, &world.policies);
+        }
+        let before = self.asked.get(&container.key);
+        let policy = world.policies.of(&container.key);
+        let is_doomed = before.is_some_and(Container::is_listed) && container.phase.is_doomed();
+        if let Some(body) = container.engine_id.as_ref().filter(|_| is_doomed)
+            && self.clients.expires(body)
+        {
+            let complaint = self.expiries.expires(container, now, &policy);
+            self.violations.extend(complaint);
+        }
+        let complaint = self.looks.moved(before, container, ok, now, &policy);
         self.violations.extend(complaint);
         let visited = self.looks.is_visited(&container.key);
         self.sleeps.moved(before, container, visited, ok, now);
         let is_sure = !self.unwritten.contains(&container.key);
         let complaint = begun_unasked(before.filter(|_| is_sure), container, &self.clients);
         self.violations.extend(complaint);
-        let is_new = before.is_none_or(|before| !matches!(before.phase, Phase::Stopping { .. }));
-        let pressed =
-            matches!(container.phase, Phase::Stopping { reason: StopReason::Pressure, .. }) && is_new;
-        if let Some(body) = container.engine_id.as_ref().filter(|_| pressed) {
-            self.clients.behind_our_back(body);
-            let ours = world.weather.freezer == Freezer::Cgroup
-                && !world.weather.is_blind()
-                && !world.weather.is_away();
-            if ours && matches!(world.fake.look(body), Observation::Running { frozen: None, .. }) {
-                self.violations
-                    .push(format!("{} is stopped for want of memory, and is awake", container.key));
-            }
+        let was_known = before.is_some();
+        if before.is_none_or(|before| !matches!(before.phase, Phase::Stopping { .. })) {
+            self.pressed(container, world);
         }
         let stopping_idle = matches!(container.phase, Phase::Stopping { reason: StopReason::Idle, .. });
         let stop_failed = container.failure.as_ref().is_some_and(|why| why.contains("could not be stopped"));
@@ -181,11 +230,23 @@ impl Oracle {
         } else {
             self.unwritten.insert(container.key.clone())
         };
-        if before.is_some() || ok {
+        if was_known || ok {
             self.asked.insert(container.key.clone(), container.clone());
         }
         if ok {
             self.written.insert(container.key.clone(), container.clone());
+        }
+    }
+
+    /// It is stopped for want of memory, which only what is frozen may be.
+    fn pressed(&mut self, container: &Container, world: &World) {
+        let pressed = matches!(container.phase, Phase::Stopping { reason: StopReason::Pressure, .. });
+        let Some(body) = container.engine_id.as_ref().filter(|_| pressed) else { return };
+        self.clients.behind_our_back(body);
+        let weather = &world.weather;
+        let is_known = weather.freezer == Freezer::Cgroup && !weather.is_blind() && !weather.is_away();
+        if is_known && matches!(world.fake.look(body), Observation::Running { frozen: None, .. }) {
+            self.violated(format!("{} is stopped for want of memory, and is awake", container.key));
         }
     }
 
@@ -197,6 +258,7 @@ impl Oracle {
         if let Some(container) = self.asked.remove(key) {
             self.leases.ended(&container, now);
             self.looks.ended(key);
+            self.expiries.ended(key);
         }
         if ok {
             self.written.remove(key);
@@ -218,7 +280,7 @@ impl Oracle {
         }
     }
 
-    pub fn asked_to(&mut self, call: Call, id: &EngineId, fake: &Fake) {
+    pub fn asked_to(&mut self, call: Call, id: &EngineId, now: Duration, fake: &Fake) {
         if self.is_stranger(id) {
             return self.violated(format!("{call:?} of {id}, which is not ours"));
         }
@@ -229,6 +291,10 @@ impl Oracle {
             Call::Stop => matches!(phase, Some(Phase::Stopping { .. })),
             _ => matches!(phase, Some(Phase::Removing)),
         };
+        let again = matches!(phase, Some(Phase::Starting { first: false, .. }));
+        if call == Call::Start && again && self.is_short(now) {
+            self.violations.push(format!("{id} is started, and there is no room for it"));
+        }
         if !meant {
             self.violated(format!("{call:?} of {id}, and no intent of it is on disk: {phase:?}"));
         }
@@ -242,8 +308,9 @@ impl Oracle {
         self.violations.extend(self.clients.overdue(now));
         if let Some(control) = control {
             self.violations.extend(self.clients.check_list(control));
-            self.violations.extend(self.looks.overdue(control, now, &world.weather.policy));
+            self.violations.extend(self.looks.overdue(control, now, &world.policies));
             self.violations.extend(self.sleeps.check(control, world));
+            self.violations.extend(self.expiries.overdue(control, world, self.sleeps.noisy()));
         }
     }
 

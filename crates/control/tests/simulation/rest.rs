@@ -1,5 +1,6 @@
 //! At rest: the faults cease, what was begun ends, and then what the control shows is what the engine has.
 
+use crate::acts::neighbours_subnet;
 use crate::life::Session;
 use control::View;
 use model::{EngineId, Phase, Sleep, StopReason};
@@ -29,6 +30,7 @@ impl Session {
 
     fn cease_faults(&self) {
         self.world.weather.cease();
+        self.world.set_short(false);
         self.world.host.free_others();
     }
 
@@ -109,12 +111,32 @@ impl Session {
         complaints.into_iter().for_each(|what| oracle.violated(format!("{when}: {what}")));
     }
 
+    /// Of the networks, and of what owners were told.
+    fn differences_beside(&self) -> Vec<String> {
+        let (world, control) = (&self.world, &self.control);
+        let oracle = world.oracle();
+        let mut differences = oracle.expiries.unannounced();
+        if !world.weather.unrest {
+            return differences;
+        }
+        let neighbour = neighbours_subnet().addr().into();
+        if control.neighbours().include(neighbour) != world.has_neighbour() {
+            differences.push("another spin-docker came or went unnoticed".to_owned());
+        }
+        let stands_on = control.network().id;
+        let is_there = world.fake.networks().contains(&stands_on);
+        if oracle.is_door_open() && is_there && !world.fake.redirects().contains(&stands_on) {
+            differences.push("check-ins are not redirected".to_owned());
+        }
+        differences
+    }
+
     fn differences(&self) -> Vec<String> {
         let all = self.world.fake.all();
         let bodies: BTreeMap<EngineId, _> =
             all.into_iter().map(|entry| (entry.engine_id.clone(), entry)).collect();
         let ours = self.world.host.ours();
-        let mut differences = Vec::new();
+        let mut differences = self.differences_beside();
         for view in self.control.list() {
             let container = &view.container;
             let body = container.engine_id.as_ref().and_then(|id| bodies.get(id));
@@ -125,7 +147,9 @@ impl Session {
                     .push(format!("{} is {:?}, and its body {body:?}", container.key, container.phase));
             }
             let frozen = body.filter(|body| body.running).and_then(|body| body.frozen);
-            let holds = matches!(container.phase, Phase::Running { sleep, .. } if sleep.freezer() != frozen);
+            // Nothing holds it while it breathes.
+            let breathes = |sleep: Sleep| matches!(sleep, Sleep::Breathing { .. }) && frozen.is_none();
+            let holds = matches!(container.phase, Phase::Running { sleep, .. } if sleep.freezer() != frozen && !breathes(sleep));
             if holds {
                 differences.push(format!("{} is {:?}, held by {frozen:?}", container.key, container.phase));
             }
@@ -144,7 +168,11 @@ impl Session {
                     container.key, container.phase
                 ));
             }
-            let reach = container.phase.reach(view.policy.wake);
+            let policy = self.world.policies.of(&container.key);
+            if self.world.weather.unrest && view.policy != policy {
+                differences.push(format!("{} lives under {:?}, not {policy:?}", container.key, view.policy));
+            }
+            let reach = container.phase.reach(policy.wake);
             for port in container.host_ports().filter(|port| ours.get(port) != Some(&reach)) {
                 differences.push(format!("port {port} is {:?} at {:?}", ours.get(&port), container.phase));
             }

@@ -5,8 +5,8 @@ use crate::world::World;
 use async_trait::async_trait;
 use control::store::{Change, Contents, Wanted};
 use control::{Caller, Wake, WakeError};
-use control::{Endpoints, Parts, Settings, Store, StoreError, Target};
-use model::{Event, IdlePolicy, Reach};
+use control::{Endpoints, Parts, Settings, Store, StoreError, Target, Unmeasured};
+use model::{Container, Event, EventKind, IdlePolicy, Reach, Said};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,6 +29,12 @@ pub enum Sabotage {
     RestForgotten,
     /// What is frozen takes no breath.
     NoBreath,
+    /// What an owner says of a policy is not written down.
+    PolicyForgotten,
+    /// Nobody is told of a deletion before it.
+    DeletionUntold,
+    /// Whether the host has room is not asked.
+    RoomUnasked,
 }
 
 impl Sabotage {
@@ -37,7 +43,10 @@ impl Sabotage {
             Self::EffectBeforeIntent => {
                 Parts { store: Box::new(WriteBehind { store: parts.store, waiting: Vec::new() }), ..parts }
             }
-            Self::RestForgotten => Parts { store: Box::new(Forgetful(parts.store)), ..parts },
+            Self::RestForgotten | Self::PolicyForgotten | Self::DeletionUntold => {
+                Parts { store: Box::new(Forgetful(parts.store, self)), ..parts }
+            }
+            Self::RoomUnasked => Parts { room: Arc::new(Unmeasured), ..parts },
             Self::NoBreath => {
                 let policy = IdlePolicy { breathe: false, ..parts.settings.policy };
                 Parts { settings: Settings { policy, ..parts.settings }, ..parts }
@@ -70,7 +79,22 @@ impl Store for WriteBehind {
     }
 }
 
-struct Forgetful(Box<dyn Store>);
+struct Forgetful(Box<dyn Store>, Sabotage);
+
+impl Forgetful {
+    /// What of a change is written, if anything is.
+    fn keeps(&self, change: &Change) -> Option<Change> {
+        match (self.1, change) {
+            (Sabotage::RestForgotten, Change::Trails { .. }) => None,
+            (Sabotage::DeletionUntold, Change::Event(event)) if event.kind == EventKind::Expiring => None,
+            (Sabotage::PolicyForgotten, Change::Put(container)) => {
+                let owner_says = Said::default();
+                Some(Change::Put(Arc::new(Container { owner_says, ..Container::clone(container) })))
+            }
+            _ => Some(change.clone()),
+        }
+    }
+}
 
 impl Store for Forgetful {
     fn read(&mut self, mint: &dyn Fn() -> String) -> Result<Contents, StoreError> {
@@ -78,8 +102,8 @@ impl Store for Forgetful {
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        let kept = changes.iter().filter(|change| !matches!(change, Change::Trails { .. }));
-        self.0.commit(&kept.cloned().collect::<Vec<_>>())
+        let kept: Vec<Change> = changes.iter().filter_map(|change| self.keeps(change)).collect();
+        self.0.commit(&kept)
     }
 
     fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError> {

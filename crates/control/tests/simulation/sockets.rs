@@ -81,7 +81,7 @@ impl Endpoints for Sockets {
 impl World {
     pub fn open_visit(&self, port: u16, of: &Key, target: &Target) -> Arc<Visit> {
         let now = self.now();
-        self.oracle().connected(of, now, &self.weather.policy);
+        self.oracle().connected(of, now, &self.policies.of(of));
         let mut ports = lock(&self.host.0);
         ports.visitors += 1;
         let visit = Arc::new(Visit {

@@ -73,10 +73,20 @@ impl Drop for Begun<'_> {
 }
 
 impl Unsteady {
+    fn asked_to(&self, call: Call, id: &EngineId) {
+        let now = self.world.now();
+        self.world.oracle().asked_to(call, id, now, &self.world.fake);
+    }
+
     /// A call that only asks.
     async fn ask<T>(&self, doing: &str, within: Duration, ask: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
         let course = Course::draw(&self.world, within);
         self.call(doing, within, course, ask).await
+    }
+
+    /// A call that is about no container.
+    async fn aside<T>(&self, doing: &str, ask: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        if self.world.weather.unrest { self.ask(doing, QUICK, ask).await } else { ask().await }
     }
 
     /// A call that changes something.
@@ -165,15 +175,15 @@ pub fn short(id: &EngineId) -> &str {
 #[async_trait]
 impl Engine for Unsteady {
     async fn describe(&self) -> Result<Description> {
-        self.world.fake.describe().await
+        self.aside("describe", async || self.world.fake.describe().await).await
     }
 
     async fn ping(&self) -> Result<()> {
-        self.world.fake.ping().await
+        self.aside("ping", async || self.world.fake.ping().await).await
     }
 
     async fn images(&self) -> Result<Vec<String>> {
-        self.world.fake.images().await
+        self.aside("list the images", async || self.world.fake.images().await).await
     }
 
     async fn image(&self, name: &str) -> Result<Image> {
@@ -190,11 +200,11 @@ impl Engine for Unsteady {
     }
 
     async fn find_network(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
-        self.world.fake.find_network(wanted).await
+        self.aside("find the network", async || self.world.fake.find_network(wanted).await).await
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {
-        self.world.fake.remove_network(name).await
+        self.aside("remove the network", async || self.world.fake.remove_network(name).await).await
     }
 
     async fn our_subnets(&self) -> Result<Vec<Ipv4Net>> {
@@ -209,21 +219,21 @@ impl Engine for Unsteady {
     }
 
     async fn start(&self, id: &EngineId) -> Result<()> {
-        self.world.oracle().asked_to(Call::Start, id, &self.world.fake);
+        self.asked_to(Call::Start, id);
         let body = id.clone();
         let deed = move |fake: &Fake| at_once(fake.start(&body));
         self.change(&format!("start {}", short(id)), SLOW, Some(id), deed).await
     }
 
     async fn stop(&self, id: &EngineId, grace: Duration) -> Result<()> {
-        self.world.oracle().asked_to(Call::Stop, id, &self.world.fake);
+        self.asked_to(Call::Stop, id);
         let body = id.clone();
         let deed = move |fake: &Fake| at_once(fake.stop(&body, grace));
         self.change(&format!("stop {}", short(id)), grace + QUICK, Some(id), deed).await
     }
 
     async fn remove(&self, id: &EngineId) -> Result<()> {
-        self.world.oracle().asked_to(Call::Remove, id, &self.world.fake);
+        self.asked_to(Call::Remove, id);
         let body = id.clone();
         let deed = move |fake: &Fake| at_once(fake.remove(&body));
         self.change(&format!("remove {}", short(id)), SLOW, Some(id), deed).await
@@ -292,15 +302,16 @@ impl Engine for Unsteady {
     }
 
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside> {
-        self.world.fake.connect_from_inside(id, to, within).await
+        let doing = format!("connect from inside {}", short(id));
+        self.aside(&doing, async || self.world.fake.connect_from_inside(id, to, within).await).await
     }
 
     async fn redirect(&self, network: &Network, from: u16, to: u16) -> Result<()> {
-        self.world.fake.redirect(network, from, to).await
+        self.aside("redirect", async || self.world.fake.redirect(network, from, to).await).await
     }
 
     async fn undo_redirect(&self, network: &Network) -> Result<()> {
-        self.world.fake.undo_redirect(network).await
+        self.aside("undo a redirect", async || self.world.fake.undo_redirect(network).await).await
     }
 }
 
@@ -309,10 +320,11 @@ fn distort(
     world: Arc<World>,
     events: BoxStream<'static, Result<Event>>,
 ) -> BoxStream<'static, Result<Event>> {
-    let state = (world, events, None);
-    stream::unfold(state, |(world, mut events, again): (_, _, Option<Event>)| async move {
+    let followed = world.follow();
+    let state = (world, events, None, followed);
+    stream::unfold(state, |(world, mut events, again, followed): (_, _, Option<Event>, _)| async move {
         if let Some(event) = again {
-            return Some((Ok(event), (world, events, None)));
+            return Some((Ok(event), (world, events, None, followed)));
         }
         loop {
             let Some(Ok(event)) = events.next().await else { return None };
@@ -333,7 +345,7 @@ fn distort(
             }
             world.say(format_args!("event of {}: {:?}", short(&event.engine_id), event.kind));
             let again = (!calm && world.chance(weather.double)).then(|| event.clone());
-            return Some((Ok(event), (world, events, again)));
+            return Some((Ok(event), (world, events, again, followed)));
         }
     })
     .boxed()

@@ -132,7 +132,7 @@ impl Visitor {
 
     /// The program answers in its time; frozen, it has none.
     async fn answered(&self, body: &EngineId, life: u64) -> Result<(), Ends> {
-        let longest = 2 * self.world.weather.policy.owed_for.as_millis() as u64;
+        let longest = 2 * self.world.policies.of(&self.visit.of).owed_for.as_millis() as u64;
         let works = if self.world.chance(100) { self.world.millis(longest) } else { self.world.millis(40) };
         tokio::time::sleep(works).await;
         self.world.oracle().sleeps.due(self.visit.number, &self.visit.of, self.world.now());

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// The chances are in thousandths.
 pub struct Weather {
+    /// The settings' at first.
     pub policy: IdlePolicy,
     /// What freezes.
     pub freezer: Freezer,
@@ -33,6 +34,9 @@ pub struct Weather {
     pub hands: bool,
     /// Containers work, report and are visited, so that they sleep and wake.
     pub nights: bool,
+    /// Policies and settings change, containers expire, the host has no room, an orderly end is cut off, networks come and go, and what
+    /// is asked of the engine beside containers fails, too.
+    pub unrest: bool,
     now: Now,
 }
 
@@ -44,12 +48,14 @@ struct Now {
     away: AtomicBool,
     /// The host is short of memory.
     pressed: AtomicBool,
+    /// It has no room for another container.
+    short: AtomicBool,
     /// An event was lost, and nothing has made it good yet.
     blind: AtomicBool,
 }
 
 impl Weather {
-    pub fn draw(dice: &mut StdRng) -> Self {
+    pub fn draw(dice: &mut StdRng, unrest: bool) -> Self {
         let mut some = |most: u32| if dice.random_bool(0.5) { 0 } else { dice.random_range(0..=most) };
         let chances = [some(80), some(100), some(20), some(60), some(100), some(200), some(40)];
         let [fail, slow, hang, lose, double, delay, broken] = chances;
@@ -75,6 +81,7 @@ impl Weather {
             clocks,
             hands,
             nights,
+            unrest,
             now,
         }
     }
@@ -120,6 +127,14 @@ impl Weather {
         self.now.pressed.load(Ordering::Relaxed)
     }
 
+    pub fn set_short(&self, short: bool) {
+        self.now.short.store(short, Ordering::Relaxed);
+    }
+
+    pub fn is_short(&self) -> bool {
+        self.now.short.load(Ordering::Relaxed)
+    }
+
     pub fn set_blind(&self, blind: bool) {
         self.now.blind.store(blind, Ordering::Relaxed);
     }
@@ -129,7 +144,7 @@ impl Weather {
     }
 }
 
-fn policy(dice: &mut StdRng) -> IdlePolicy {
+pub fn policy(dice: &mut StdRng) -> IdlePolicy {
     let seconds =
         |dice: &mut StdRng, range: std::ops::Range<u64>| Duration::from_secs(dice.random_range(range));
     IdlePolicy {

@@ -1,22 +1,25 @@
 //! What outlives a crash: the engine, the disk, the sockets, true time, the dice, the trace, and what clients were told.
 
 use crate::oracle::Oracle;
+use crate::policies::Policies;
 use crate::programs::Programs;
 use crate::sabotage::Sabotage;
 use crate::sockets::Host;
-use crate::weather::Weather;
+use crate::weather::{self, Weather};
 use engine::fake::Fake;
-use model::{EngineId, Freezer, Image, Key, PortSpec, Timestamp};
+use model::{EngineId, Freezer, IdlePolicy, Image, Key, PortSpec, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
 pub const INSTANCE: &str = "sim";
+/// Seeds from here on live in [unrest](Weather::unrest); those before go on as when they found something.
+pub const UNREST: u64 = 1_000_000;
 const EPOCH: Timestamp = Timestamp::from_millis(1_000_000_000_000);
 
 /// How long it may take until something begun is seen.
@@ -30,6 +33,7 @@ pub struct World {
     pub weather: Weather,
     pub host: Host,
     pub programs: Programs,
+    pub policies: Policies,
     pub sabotage: Option<Sabotage>,
     folder: TempDir,
     dice: Mutex<StdRng>,
@@ -38,6 +42,8 @@ pub struct World {
     oracle: Mutex<Oracle>,
     calls: Mutex<Calls>,
     freezes: AtomicU32,
+    /// Streams of events that stand.
+    streams: Arc<AtomicU32>,
 }
 
 #[derive(Default)]
@@ -69,10 +75,20 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// A stream of events that stands.
+pub struct Followed(Arc<AtomicU32>);
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl World {
     pub fn new(seed: u64, sabotage: Option<Sabotage>) -> Arc<Self> {
         let mut dice = StdRng::seed_from_u64(seed);
-        let weather = Weather::draw(&mut dice);
+        let weather = Weather::draw(&mut dice, seed >= UNREST);
+        let policies = Policies::new(weather.policy.clone());
         let fake = Fake::new();
         fake.freeze_by(weather.freezer);
         let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
@@ -86,6 +102,7 @@ impl World {
             weather,
             host: Host::default(),
             programs: Programs::default(),
+            policies,
             sabotage,
             folder: folder(),
             dice: Mutex::new(dice),
@@ -94,6 +111,7 @@ impl World {
             oracle: Mutex::default(),
             calls: Mutex::default(),
             freezes: AtomicU32::default(),
+            streams: Arc::default(),
         })
     }
 
@@ -133,6 +151,17 @@ impl World {
 
     pub fn millis(&self, below: u64) -> Duration {
         Duration::from_millis(self.below(below))
+    }
+
+    /// Whether the host has room for another container.
+    pub fn set_short(&self, short: bool) {
+        let now = self.now();
+        self.weather.set_short(short);
+        self.oracle().room_changed(short, now);
+    }
+
+    pub fn draw_policy(&self) -> IdlePolicy {
+        weather::policy(&mut lock(&self.dice))
     }
 
     pub fn mint(&self) -> String {
@@ -247,8 +276,8 @@ impl World {
 
     /// Bytes moved through a port of its.
     pub fn moved(&self, of: &Key, bytes: usize) {
-        let (now, policy) = (self.now(), &self.weather.policy);
-        self.oracle().moved(of, bytes as u64 > policy.quiet_below, now, policy);
+        let (now, policy) = (self.now(), self.policies.of(of));
+        self.oracle().moved(of, bytes as u64 > policy.quiet_below, now, &policy);
     }
 
     /// Whether a thaw of this is sure to succeed in the end: our own write is tried again, and asks nobody.
@@ -275,6 +304,16 @@ impl World {
 
     pub fn freezes_under_way(&self) -> &AtomicU32 {
         &self.freezes
+    }
+
+    /// Somebody follows the engine's events, until this is dropped.
+    pub fn follow(&self) -> Followed {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Followed(Arc::clone(&self.streams))
+    }
+
+    pub fn is_followed(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0
     }
 
     /// A bug put in on purpose: bytes are forwarded whatever the gate says.

@@ -1,12 +1,14 @@
 //! What may happen next: clients ask, people use the docker CLI, programs and the weather do what they do.
 
+mod hands;
+
+pub use hands::neighbours_subnet;
+
 use crate::clients::Ask;
 use crate::life::Session;
-use crate::unsteady::at_once;
-use crate::world::INSTANCE;
 use control::{CommandError, CreateError, CreateRequest};
-use engine::Engine;
-use model::{EngineId, Freezer, Reach};
+use model::container::NO_CHECK_IN;
+use model::{EngineId, IdlePolicy, Reach, Said};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ pub enum Act {
     Start,
     Stop,
     Delete,
+    SayPolicy,
+    ChangeSettings,
     Audit,
     CheckIn,
     MoveBytes,
@@ -34,6 +38,7 @@ pub enum Act {
     HandRename,
     Exit,
     PruneNetwork,
+    Neighbour,
     CopyLabels,
     Exec,
     ExecEnds,
@@ -54,6 +59,8 @@ pub enum Act {
     PortsFreed,
     PressureRises,
     PressureFalls,
+    NoRoom,
+    RoomAgain,
     // The end of a run.
     Crash,
     ShutDown,
@@ -100,6 +107,13 @@ const HANDS: &[(Act, u64)] = &[
 const ABSENCES: &[(Act, u64)] = &[(Act::EngineAway, 2), (Act::EngineBack, 5), (Act::EngineRestarts, 1)];
 const FULL_DISKS: &[(Act, u64)] = &[(Act::DiskFull, 2), (Act::DiskFree, 6)];
 const CLOCKS: &[(Act, u64)] = &[(Act::ClockJumps, 2), (Act::ClockDrifts, 1)];
+const UNREST: &[(Act, u64)] = &[
+    (Act::SayPolicy, 14),
+    (Act::ChangeSettings, 3),
+    (Act::Neighbour, 2),
+    (Act::NoRoom, 2),
+    (Act::RoomAgain, 4),
+];
 const CRASHES: &[(Act, u64)] = &[(Act::Crash, 4), (Act::ShutDown, 1)];
 
 impl Session {
@@ -114,6 +128,7 @@ impl Session {
             (weather.full_disks, FULL_DISKS),
             (weather.clocks, CLOCKS),
             (weather.crashes, CRASHES),
+            (weather.unrest, UNREST),
         ];
         let acts = groups.iter().filter(|(has, _)| *has).flat_map(|(_, acts)| acts.iter());
         let total: u64 = acts.clone().map(|(_, often)| often).sum();
@@ -132,7 +147,10 @@ impl Session {
         self.world.say(format_args!("-- {act:?}"));
         match act {
             Act::Create => self.create(),
-            Act::Start | Act::Stop | Act::Delete | Act::Freeze | Act::Thaw => self.command(act),
+            Act::Start | Act::Stop | Act::Delete | Act::Freeze | Act::Thaw | Act::SayPolicy => {
+                self.command(act)
+            }
+            Act::ChangeSettings => self.change_settings(),
             Act::Audit => self.audit(),
             Act::CheckIn => self.check_in(),
             Act::MoveBytes | Act::Connect => self.traffic(act),
@@ -143,6 +161,7 @@ impl Session {
                 self.by_hand(act)
             }
             Act::PruneNetwork => self.prune_network(),
+            Act::Neighbour => self.neighbour(),
             Act::CopyLabels => self.copy_labels(),
             Act::ClockJumps | Act::ClockDrifts => self.move_clock(act),
             _ => self.change_weather(act),
@@ -151,9 +170,12 @@ impl Session {
 
     fn create(&self) {
         let image = self.world.pick(&["image", "image", "image", "slow-to-serve", "silent", "nowhere"]);
-        let request = CreateRequest { image: image.unwrap_or("image").to_owned(), ..Default::default() };
+        let says = self.world.weather.unrest && self.world.chance(300);
+        let policy = if says { self.world.amendment().alone() } else { Said::default() };
+        let request =
+            CreateRequest { image: image.unwrap_or("image").to_owned(), policy, ..Default::default() };
         let control = Arc::clone(&self.control);
-        self.client(Ask::Create, async move {
+        self.client(Ask::Create(request.policy.clone()), async move {
             control.create(request).await.map_err(|error| match error {
                 CreateError::Failed(error) => error,
                 other => CommandError::NotStarted(Some(control::chain(&other))),
@@ -174,6 +196,10 @@ impl Session {
                 self.client(Ask::Freeze(id), async move { handle.freeze().await });
             }
             Act::Thaw => self.client(Ask::Thaw(id), async move { handle.thaw().await }),
+            Act::SayPolicy => {
+                let said = self.world.amendment();
+                self.client(Ask::SayPolicy(id, said.clone()), async move { handle.say_policy(said).await });
+            }
             _ => self.client(Ask::Delete(id), async move { handle.delete().await }),
         }
     }
@@ -181,7 +207,11 @@ impl Session {
     fn audit(&self) {
         let (control, world) = (Arc::clone(&self.control), Arc::clone(&self.world));
         let number = world.oracle().clients.ask(Ask::Audit, world.now());
+        let images = self.world.weather.unrest;
         tokio::spawn(async move {
+            if images && let Err(error) = control.images().await {
+                world.say(format_args!("client {number}: {}", control::chain(&error)));
+            }
             let error = control.audit().await.err().map(|error| control::chain(&error));
             world.say(format_args!("client {number}: audited: {error:?}"));
             let gone = Err(&CommandError::Ending);
@@ -202,6 +232,10 @@ impl Session {
         let (now, key) = (self.world.now(), &view.container.key);
         let mut oracle = self.world.oracle();
         oracle.looks.checked_in(key, value, now);
+        let counts = value != NO_CHECK_IN && self.world.policies.of(key).activity.check_ins();
+        if counts && oracle.looks.runs(key) {
+            oracle.expiries.used(key, now);
+        }
         oracle.sleeps.checked_in(key, value, now);
     }
 
@@ -218,90 +252,20 @@ impl Session {
         if reach != Reach::Forward || body.is_none_or(|body| self.world.is_frozen(&body)) {
             return;
         }
-        let policy = &self.world.weather.policy;
+        let policy = self.world.policies.of(key);
         self.world.oracle().sleeps.visited(key, self.world.now(), policy.activity.traffic());
         self.world.moved(key, 10_000);
         target.traffic.open(([127, 0, 0, 1], port).into(), target.address.port()).outward(10_000);
     }
 
-    fn by_hand(&self, act: Act) {
-        let bodies: Vec<EngineId> = self.world.bodies().into_iter().map(|(id, _)| id).collect();
-        let Some(body) = self.world.pick(&bodies).filter(|_| !self.world.weather.is_away()) else { return };
-        self.world.say(format_args!("by hand: {}", body.as_str().trim_start_matches('0')));
-        // Frozen, its program does nothing, and so does not end.
-        if act == Act::Exit && self.world.is_frozen(&body) {
-            return;
-        }
-        if act != Act::HandRename {
-            self.world.oracle().clients.behind_our_back(&body);
-        }
-        let fake = &self.world.fake;
-        match act {
-            Act::HandStop => fake.stop_by_hand(&body),
-            Act::HandStart => fake.start_by_hand(&body),
-            Act::HandRemove => fake.remove_by_hand(&body),
-            Act::HandRename => fake.rename(&body, &format!("/renamed_{}", self.world.below(1_000))),
-            _ => fake.exit(&body, i64::try_from(self.world.below(3)).expect("it is small")),
-        }
-    }
-
-    /// What happens in one that runs.
-    fn inside(&self, act: Act) {
-        let Some(body) = self.running() else { return };
-        match act {
-            Act::Work => self.world.work(&body),
-            Act::Mail => self.world.mail(&body),
-            _ if self.world.weather.is_away() => {}
-            Act::Exec => self.world.exec(&body),
-            Act::ExecEnds => self.world.end_exec(&body),
-            _ => self.world.fake.signal_by_hand(&body),
-        }
-    }
-
-    fn running(&self) -> Option<EngineId> {
-        let running = self.world.bodies().into_iter().filter(|(_, running)| *running);
-        self.world.pick(&running.map(|(body, _)| body).collect::<Vec<_>>())
-    }
-
-    fn of_sleep_by_hand(&self, act: Act) {
-        if act == Act::ThawAll {
-            return self.world.thaw_all();
-        }
-        let Some(body) = self.running().filter(|_| !self.world.weather.is_away()) else { return };
-        let now = self.world.now();
-        if act == Act::Pause {
-            self.world.program(&body);
-            self.world.fake.pause_by_hand(&body);
-            self.world.oracle().sleeps.paused(&body, now);
-        } else if self.world.fake.look(&body).freezer() == Some(Freezer::Engine) {
-            self.world.fake.unpause_by_hand(&body);
-            self.world.oracle().sleeps.thawed(&body, now);
-        }
-    }
-
-    /// As `docker network prune`, which takes what nobody running stands on.
-    fn prune_network(&self) {
-        let used = self.world.bodies().iter().any(|(_, running)| *running);
-        if !used && !self.world.weather.is_away() {
-            at_once(self.world.fake.remove_network(&format!("spin-docker-{INSTANCE}"))).unwrap_or_default();
-        }
-    }
-
-    /// As `docker run` of an image that `docker commit` made of one of ours.
-    fn copy_labels(&self) {
-        let ids = self.world.oracle().clients.ids();
-        let Some(handle) = self.world.pick(&ids).and_then(|id| self.control.find(&id).ok()) else { return };
-        let owner = self.world.pick(&[self.world.oracle().owner().to_owned(), "somebody".to_owned()]);
-        let stranger = self.world.fake.add_stranger(
-            INSTANCE,
-            &owner.unwrap_or_default(),
-            handle.view().container.key.as_str(),
-        );
-        let runs = self.world.chance(500);
-        if runs {
-            self.world.fake.start_by_hand(&stranger);
-        }
-        self.world.oracle().add_stranger(stranger, runs);
+    /// As SIGHUP.
+    fn change_settings(&self) {
+        let (control, world) = (Arc::clone(&self.control), Arc::clone(&self.world));
+        tokio::spawn(async move {
+            world.change_settings();
+            control.set_policy(IdlePolicy::clone(&world.policies.of_all())).await;
+            world.say("the settings were read again");
+        });
     }
 
     fn move_clock(&self, act: Act) {
@@ -330,6 +294,8 @@ impl Session {
             Act::PortsFreed => world.host.free_others(),
             Act::PressureRises => weather.set_pressed(true),
             Act::PressureFalls => weather.set_pressed(false),
+            Act::NoRoom => world.set_short(true),
+            Act::RoomAgain => world.set_short(false),
             _ => {}
         }
     }
