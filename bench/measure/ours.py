@@ -20,16 +20,17 @@ def docker(*args):
 
 
 class Daemon:
-    """spin-docker on a free port, over a folder of its own."""
+    """spin-docker on a free port, over a folder of its own; `by`, where given, is the command that starts it."""
 
-    def __init__(self, plan):
+    def __init__(self, plan, *by):
+        self.by = by
         self.instance = f"t-{os.getpid()}-bench"
         self.binary = os.path.join(plan.binaries, "spin-docker")
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp()
         self.log = open(os.path.join(self.folder, "log"), "w+")
-        command = [self.binary, "serve", "--listen", "127.0.0.1:0", "--instance", self.instance]
+        command = [*self.by, self.binary, "serve", "--listen", "127.0.0.1:0", "--instance", self.instance]
         command += ["--data-dir", os.path.join(self.folder, "data"), "--environment", "production"]
         self.process = subprocess.Popen(command, stderr=self.log)
         deadline = time.monotonic() + READY_WITHIN

@@ -12,9 +12,10 @@ from math import log10
 from .ours import Daemon, docker
 from .report import Goal, Section, table
 
-IMAGE, POSTGRES = "spin-docker-test/product", "atbaker/sd-postgres"
+IMAGE, POSTGRES = "spin-docker-test/httpd", "atbaker/sd-postgres"
 ENGINE = "/var/run/docker.sock"
 CONNECT, OPEN = "connect + first byte", "first query over an open connection to PostgreSQL"
+PAUSED = "frozen, by the engine's pause"
 STARTED = "connect + first byte, stopped"
 BY_HAND, BY_API = "`docker start` + first byte", "start by the engine's API + first byte"
 # What our containers have from the settings.
@@ -24,13 +25,19 @@ SETTLED = 0.5
 RESTLESS = {"initial_timeout_interval": "1s", "timeout_interval": "1s", "freeze_after": "off"}
 
 
+# Where containers' control groups cannot be written, the engine's pause freezes.
+HIDES_GROUPS = 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"'
+
+
 def measure(plan):
     wakes, starts = (5, 1) if plan.quick else (200, 40)
     with Daemon(plan) as daemon:
         taken = sleeping(daemon, wakes)
         taken.update(stopped(daemon, starts))
+    with Daemon(plan, "unshare", "--mount", "sh", "-c", HIDES_GROUPS, "sh") as daemon:
+        taken.update(paused(daemon, wakes))
     rows = [[*name, f"{at(ms, 0.5):.2f}", f"{at(ms, 0.9):.2f}", f"{at(ms, 0.99):.2f}", len(ms)] for name, ms in taken.items()]
-    text = """A line to a small server that answers it, or `SELECT 1` to PostgreSQL, through the gateway; milliseconds, alternating. By hand, a container of the same image,
+    text = """A page of busybox' httpd, or `SELECT 1` to PostgreSQL, through the gateway; milliseconds, alternating. By hand, a container of the same image,
 with the same limits, at an address of the same network that is known beforehand, is started again after a stop, as ours is; its address is asked every millisecond. Sablier, which starts on request too, was not
 built here: its blocking strategy polls each 5 s, by its documentation.\n\n"""
     text += table(["what", "", "median", "p90", "p99", "times"], rows)
@@ -65,11 +72,11 @@ def sleeping(daemon, wakes):
     """Awake and frozen in turn, over the same container."""
     server, database = (create(daemon, image, {"freeze_after": "off"}) for image in (IMAGE, POSTGRES))
     # Until the application accepts, a connection that waits for it keeps waking the container.
-    line(connect(server))
+    page(connect(server))
     opened = session(connect(database))
     taken = {(name, depth): [] for name in (CONNECT, OPEN) for depth in ("awake", "frozen")}
     for _ in range(wakes):
-        for name, made, act in ((CONNECT, server, lambda: line(connect(server))), (OPEN, database, lambda: query(opened))):
+        for name, made, act in ((CONNECT, server, lambda: page(connect(server))), (OPEN, database, lambda: query(opened))):
             for depth in ("awake", "frozen"):
                 # Who hung up a moment ago may need it as it freezes: that comes first, and the freeze is refused.
                 time.sleep(0.02)
@@ -77,6 +84,19 @@ def sleeping(daemon, wakes):
                 time.sleep(0.005)
                 taken[name, depth].append(timed(act))
     return taken
+
+
+def paused(daemon, wakes):
+    """The same, where the engine freezes."""
+    made = create(daemon, IMAGE, {"freeze_after": "off"})
+    page(connect(made))
+    taken = []
+    for _ in range(wakes):
+        time.sleep(0.02)
+        daemon.ask("PATCH", made["uri"], json.dumps({"depth": "frozen"}))
+        time.sleep(0.005)
+        taken.append(timed(lambda: page(connect(made))))
+    return {(CONNECT, PAUSED): taken}
 
 
 def stopped(daemon, starts):
@@ -95,7 +115,7 @@ def stopped(daemon, starts):
     for _ in range(starts):
         until_stopped(daemon, made)
         time.sleep(SETTLED)
-        taken[STARTED, "ours"].append(timed(lambda: line(connect(made))))
+        taken[STARTED, "ours"].append(timed(lambda: page(connect(made))))
         for side, by_hand in sides.items():
             time.sleep(SETTLED)
             taken[STARTED, side].append(timed(lambda: answered(*by_hand)))
@@ -109,7 +129,7 @@ def answered(address, start, body):
     start(body)
     while True:
         try:
-            return line(socket.create_connection((address, 8000), 1))
+            return page(socket.create_connection((address, 80), 1))
         except OSError:
             time.sleep(0.001)
 
@@ -144,9 +164,10 @@ def connect(made):
     return opened
 
 
-def line(connection):
-    connection.sendall(b"hello\n")
-    assert connection.recv(100)
+def page(connection):
+    connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    assert b" 200 " in connection.recv(100)
+    connection.close()
 
 
 def session(connection):
@@ -187,7 +208,7 @@ def at(values, share):
 
 def drawn(taken):
     """Each way's share of wakes that were over by then, on a logarithmic axis from 0.01 ms to 10 s."""
-    colours = {"awake": "#2a9d8f", "frozen": "#457b9d", "ours": "#e76f51", BY_HAND: "#999999", BY_API: "#555555"}
+    colours = {"awake": "#2a9d8f", "frozen": "#457b9d", PAUSED: "#8ab0c8", "ours": "#e76f51", BY_HAND: "#999999", BY_API: "#555555"}
     width, height, left, decades = 640, 320, 50, 6
     across = lambda ms: left + (width - left - 20) * max(0.0, min(1.0, (log10(ms) + 2) / decades))
     up = lambda share: 20 + (height - 70) * (1 - share)
@@ -201,7 +222,7 @@ def drawn(taken):
         ordered = sorted(values)
         points = " ".join(f"{across(ms):.1f},{up((index + 1) / len(ordered)):.1f}" for index, ms in enumerate(ordered))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colours[how]}" stroke-width="2"/>')
-        label = {"ours": "stopped", BY_HAND: "docker start", BY_API: "engine's API"}.get(how, how)
-        parts.append(f'<text x="{left + number * 130}" y="{height - 12}" fill="{colours[how]}">{label}</text>')
+        label = {"ours": "stopped", PAUSED: "by pause", BY_HAND: "docker start", BY_API: "engine's API"}.get(how, how)
+        parts.append(f'<text x="{left + number * 105}" y="{height - 12}" fill="{colours[how]}">{label}</text>')
     return "\n".join(parts + ["</svg>\n"])
 
