@@ -4,6 +4,7 @@
 use crate::acts::Act;
 use crate::clients::Ask;
 use crate::disk::Disk;
+use crate::purging::purge;
 use crate::sabotage::Sabotage;
 use crate::sockets::Sockets;
 use crate::unsteady::Unsteady;
@@ -148,6 +149,11 @@ async fn run(world: &Arc<World>, left: &mut u64, sabotage: Option<Sabotage>) -> 
         }
     }
     session.rest().await;
+    if world.weather.unrest && session.holds() {
+        session.shut_down().await;
+        drop(session);
+        purge(world).await;
+    }
     End::Done
 }
 

@@ -5,7 +5,7 @@
 //! Read `life.rs` first (a seed's life), then `acts.rs` (what may happen), `oracle.rs`, `clients.rs`, `leases.rs`, `looks.rs`,
 //! `sleeps.rs` and `expiries.rs` (what must hold at any moment), `rest.rs` (what must hold once the faults cease). `unsteady.rs`, `freezers.rs`,
 //! `disk.rs` and `sockets.rs` are the world as the control meets it, `programs.rs` and `visitors.rs` who lives in it, `policies.rs`
-//! what its owners want; `weather.rs` says how bad a day it is.
+//! what its owners want, `purging.rs` the end of it all; `weather.rs` says how bad a day it is.
 //!
 //! A seed that fails is printed with the end of its trace. To see all of it:
 //!
@@ -29,6 +29,7 @@ mod looks;
 mod oracle;
 mod policies;
 mod programs;
+mod purging;
 mod rest;
 mod sabotage;
 mod sleeps;

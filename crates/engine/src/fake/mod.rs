@@ -369,12 +369,12 @@ impl Engine for Fake {
     }
 
     async fn redirect(&self, network: &Network, _: u16, _: u16) -> Result<()> {
-        self.state().redirects.insert(network.id.clone());
+        self.state().redirect(network, true);
         Ok(())
     }
 
     async fn undo_redirect(&self, network: &Network) -> Result<()> {
-        self.state().redirects.remove(&network.id);
+        self.state().redirect(network, false);
         Ok(())
     }
 }

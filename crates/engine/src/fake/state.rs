@@ -213,6 +213,15 @@ impl State {
         Ok(found.clone())
     }
 
+    /// What is left of networks that are gone goes with it.
+    pub(super) fn redirect(&mut self, network: &Network, wanted: bool) {
+        let networks: Vec<&str> = self.networks.values().map(|there| there.id.as_str()).collect();
+        self.redirects.retain(|id| *id != network.id && networks.contains(&id.as_str()));
+        if wanted {
+            self.redirects.insert(network.id.clone());
+        }
+    }
+
     pub(super) fn tell_all(&mut self, kind: EventKind) {
         let event = || Event { engine_id: EngineId::new("network"), kind };
         self.listeners.retain(|(_, listener)| listener.send(event()).is_ok());
