@@ -31,7 +31,7 @@ class Daemon:
         self.folder = tempfile.mkdtemp()
         self.log = open(os.path.join(self.folder, "log"), "w+")
         command = [*self.by, self.binary, "serve", "--listen", "127.0.0.1:0", "--instance", self.instance]
-        command += ["--data-dir", os.path.join(self.folder, "data"), "--environment", "production"]
+        command += ["--data-dir", os.path.join(self.folder, "data"), "--environment", "production", *self.prepare()]
         self.process = subprocess.Popen(command, stderr=self.log)
         deadline = time.monotonic() + READY_WITHIN
         while "listening on http://" not in self.read_log():
@@ -40,6 +40,10 @@ class Daemon:
             time.sleep(0.05)
         self.port = int(self.read_log().split("listening on http://127.0.0.1:")[1].split()[0])
         return self
+
+    def prepare(self):
+        """What its folder is to hold before it starts; with the options that it starts with, beside those of all."""
+        return []
 
     def read_log(self):
         self.log.seek(0)

@@ -4,6 +4,7 @@ mod again;
 mod by_name;
 mod check_in_door;
 mod host;
+mod memory;
 pub(crate) mod room;
 mod service_manager;
 mod ssh_key;
@@ -126,6 +127,7 @@ impl Daemon {
         let (servers, ending) = (TaskTracker::new(), CancellationToken::new());
         let app = Arc::new(app(settings, &control, ending.clone()));
         let daemon = Self { app, address, control, gateway, threads, servers, ending };
+        memory::give_back();
         daemon.open(settings, listener, degraded).await?;
         Ok(daemon)
     }

@@ -155,7 +155,9 @@ fn back_up(connection: &Connection, folder: &Path, path: &Path) -> Result<(), St
 
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // In KiB, by its sign. Everything is read once, at the start: what SQLite would keep of it is of no use.
+    connection.pragma_update(None, "cache_size", -256)
 }
 
 pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
