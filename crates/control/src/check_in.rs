@@ -20,6 +20,8 @@ pub(crate) struct CheckInDoor {
     door: OnceLock<Door>,
     tried: AtomicBool,
     redirect: Mutex<Option<Redirect>>,
+    /// Held while it is moved: several starts may find a new network at once.
+    moving: tokio::sync::Mutex<()>,
 }
 
 /// The redirect that check-ins need.
@@ -94,6 +96,7 @@ impl Control {
 impl Shared {
     /// Has the redirect, if there is to be one, on the network of now.
     pub(crate) async fn keep_redirect(&self) -> Result<(), EngineError> {
+        let _moving = self.door.moving.lock().await;
         let now = self.ground.now();
         let Some(Redirect { from, to, on }) = self.door.redirect().clone() else { return Ok(()) };
         if on.as_ref().is_some_and(|on| on.id == now.id) {
