@@ -3,6 +3,7 @@
 //! Nothing here waits for luck: [`until`] waits for a condition, with a deadline. Every daemon has an instance of its own
 //! whose name begins with `t-`, and takes everything of it off the engine when it is dropped, also by a panic.
 
+mod browser;
 mod daemon;
 mod dialogue;
 mod disk;
@@ -18,6 +19,7 @@ pub mod raw;
 mod redis;
 mod tools;
 
+pub use browser::Browser;
 pub use daemon::{Daemon, Settings, program};
 pub use dialogue::Dialogue;
 pub use disk::Disk;
