@@ -1,17 +1,14 @@
 //! What happened to a container, as it stands on the wire.
 
 use crate::container::rfc3339;
+use crate::schema;
 use model::Event;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// One thing that happened to a container.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[schema(as = Event, example = json!({
-    "id": 42, "time": "2026-11-25T09:00:00.000Z", "container_id": "4f5e0e1c9f0e".repeat(5) + "4f5e", "name": "/hungry_bell", "kind": "woke",
-    "sentence": "woke: connection from 127.0.0.1:5123 to port 5432", "times": 1,
-    "cause": {"by": "connection", "peer": "127.0.0.1:5123", "port": 5432}
-}))]
+#[schema(as = Event, example = json!(schema::history::last_event()))]
 pub struct EventBody {
     /// Ascending over all containers and restarts.
     pub id: u64,

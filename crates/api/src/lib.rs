@@ -21,5 +21,6 @@ pub use requests::{
     ChangeContainer, ChangeForm, CheckIn, CreateContainer, CreateForm, InvalidCheckIn, POLICY_IN_A_FORM,
     Scalar,
 };
+pub use schema::history::{event_list, last_event, streamed_event, why_frozen};
 pub use schema::{container as example_container, problems};
 pub use why::{FactBody, NextBody, WhyBody};

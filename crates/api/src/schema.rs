@@ -1,5 +1,6 @@
 //! Schemas and examples for the OpenAPI document: what the types alone do not say. The examples are those of 2014.
 
+pub(crate) mod history;
 pub(crate) mod policy;
 
 use crate::PolicyBody;

@@ -1,6 +1,7 @@
 //! Why a container is as it is, as it stands on the wire.
 
 use crate::container::rfc3339;
+use crate::schema;
 use model::why::{Next, Source};
 use model::{Depth, Timestamp, Why};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use utoipa::ToSchema;
 
 /// Why a container is awake, asleep or stopped, and what comes if nothing happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Why)]
+#[schema(as = Why, example = json!(schema::history::why_frozen()))]
 pub struct WhyBody {
     /// In one sentence.
     pub sentence: String,

@@ -5,7 +5,7 @@ use crate::containers::{ID, find};
 use crate::error::Failure;
 use crate::input::{InPath, InQuery};
 use crate::{App, problems};
-use api::{EventBody, Kind, WhyBody};
+use api::{EventBody, Kind, WhyBody, event_list, streamed_event, why_frozen};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -58,7 +58,10 @@ fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Er
 /// the one sentence.
 #[utoipa::path(get, path = "/v1/containers/{id}/why", operation_id = "why_container", tag = "containers",
     params(("id" = String, Path, description = ID, example = "hungry_bell")),
-    responses((status = 200, description = "Why", content((WhyBody = "application/json"), (String = "text/plain"))), problems::ShowContainer),
+    responses((status = 200, description = "Why", content(
+        (WhyBody = "application/json"),
+        (String = "text/plain", example = json!(why_frozen().sentence + "\n")),
+    )), problems::ShowContainer),
 )]
 pub(crate) async fn why(
     State(app): State<Arc<App>>,
@@ -87,7 +90,7 @@ fn wants_text(headers: &HeaderMap) -> bool {
 /// What happened to a container, oldest first
 #[utoipa::path(get, path = "/v1/containers/{id}/events", operation_id = "list_events", tag = "containers",
     params(("id" = String, Path, description = ID, example = "hungry_bell"), EventsQuery),
-    responses((status = 200, description = "At most the newest 200 are kept", body = Vec<EventBody>), problems::ShowContainer),
+    responses((status = 200, description = "At most the newest 200 are kept", body = Vec<EventBody>, example = json!(event_list())), problems::ShowContainer),
 )]
 pub(crate) async fn of_container(
     State(app): State<Arc<App>>,
@@ -106,7 +109,7 @@ pub(crate) async fn of_container(
 /// Server-sent events, each with its `id`: whoever comes back with `Last-Event-ID` misses nothing that is still kept.
 #[utoipa::path(get, path = "/v1/events", operation_id = "follow_events", tag = "containers",
     params(("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen")),
-    responses((status = 200, description = "The stream; it ends when spin-docker ends, and for a client that takes nothing of it for 30 s", content_type = "text/event-stream", body = String),
+    responses((status = 200, description = "The stream; it ends when spin-docker ends, and for a client that takes nothing of it for 30 s", content_type = "text/event-stream", body = String, example = json!(streamed_event())),
         problems::FollowEvents),
 )]
 pub(crate) async fn follow(
@@ -138,11 +141,13 @@ pub(crate) async fn follow(
 fn told(follower: Follower) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(follower, async |mut follower| {
         let event = follower.next().await?;
-        let body = EventBody::from(&*event);
-        let told = Event::default().id(body.id.to_string()).event(body.kind);
-        let told = told.json_data(&body).expect("an event is JSON");
-        Some((Ok(told), follower))
+        Some((Ok(written(&EventBody::from(&*event))), follower))
     })
+}
+
+fn written(body: &EventBody) -> Event {
+    let event = Event::default().id(body.id.to_string()).event(body.kind);
+    event.json_data(body).expect("an event is JSON")
 }
 
 #[cfg(test)]
@@ -173,5 +178,13 @@ mod tests {
             assert_eq!(wants_text(&headers), text, "{accept:?}");
         }
         assert!(!wants_text(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn the_example_in_the_document_is_as_the_stream_writes_it() {
+        let stream = stream::iter([Ok::<_, Infallible>(written(&api::last_event()))]);
+        let body = Sse::new(stream).into_response().into_body();
+        let bytes = axum::body::to_bytes(body, 10_000).await.expect("it ends");
+        assert_eq!(String::from_utf8_lossy(&bytes), streamed_event());
     }
 }

@@ -72,12 +72,23 @@ pub async fn keep_records(ending: CancellationToken) {
 
 /// What Prometheus asks for
 #[utoipa::path(get, path = "/metrics", operation_id = "show_metrics", tag = "operation", responses(
-    (status = 200, description = "In its text format", body = String),
+    (status = 200, description = "In its text format", body = String, example = json!(example())),
     problems::OfOperation,
 ))]
 pub(crate) async fn show(State(app): State<Arc<App>>) -> ([(HeaderName, &'static str); 1], String) {
     app.control.gauge();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], RECORDED.render())
+}
+
+/// Of one metric, as the recorder writes it.
+fn example() -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        describe_counter!(REQUESTS.name, REQUESTS.help);
+        let labels = [("route", "/v1/containers"), ("method", "GET"), ("status", "200")];
+        counter!(REQUESTS.name, &labels).increment(7);
+    });
+    recorder.handle().render()
 }
 
 /// The template of the route that answered, for whoever stands around the router.

@@ -97,7 +97,8 @@ fn with_request_id(operation: &mut Operation) {
 
 /// This document
 #[utoipa::path(get, path = "/v1/openapi.json", operation_id = "show_document", tag = "operation", responses(
-    (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
+    (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json",
+        example = json!({"openapi": "3.1.0", "info": {"title": "spin-docker", "version": env!("CARGO_PKG_VERSION")}, "paths": {}})),
     problems::OfOperation,
 ))]
 pub(crate) async fn show() -> ([(HeaderName, &'static str); 1], &'static str) {

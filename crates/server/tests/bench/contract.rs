@@ -1,7 +1,8 @@
-//! Whatever the routes answer in a test is held to the OpenAPI document: a status, or a kind of problem, that it does not tell
-//! fails the test.
+//! Whatever the routes answer in a test is held to the OpenAPI document: a status, or a kind of problem, that it does not tell,
+//! and JSON that is not as its schema says, fails the test.
 
 use super::Answer;
+use super::schema;
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -19,6 +20,12 @@ pub fn hold(method: &str, path: &str, answer: &Answer) {
         let slug = kind.rsplit(':').next().unwrap_or_default();
         let example = &told["content"]["application/problem+json"]["examples"][slug];
         assert_eq!(example["value"]["type"], kind, "of {method} {path} in the document");
+    }
+    let kind = answer.header("content-type").unwrap_or_default();
+    if kind.ends_with("json") {
+        let schema = told["content"][kind].get("schema");
+        let schema = schema.unwrap_or_else(|| panic!("no {kind} of {method} {path} in the document"));
+        schema::hold(&DOCUMENT, schema, &answer.body, &format!("{method} {path}"));
     }
 }
 
