@@ -123,13 +123,15 @@ fn what_is_acknowledged_is_on_disk() {
     let create = trace.between("\"POST /v1/containers ", "\"HTTP/1.1 201");
     is_on_disk(&create, "the create");
     let started = create.iter().rposition(|call| !call.writes() && call.line.contains("\"HTTP/1.1 204"));
-    let started = started.unwrap_or_else(|| {
-        panic!(
-            "the engine's start returned:
-{create:#?}"
-        )
-    });
+    let started = started.unwrap_or_else(|| panic!("the engine's start returned:\n{create:#?}"));
     is_on_disk(&create[started..], "that it runs");
+
+    // By its name, so that no other PATCH of this test is taken for it.
+    let by_name = format!("/v1/containers{}", text(&container, "name"));
+    let policy = ("application/json", r#"{"policy": {"freeze_after": "1h"}}"#);
+    let answer = daemon.client.send("PATCH", &by_name, &[], Some(policy));
+    assert_eq!((answer.status, &answer.json()["policy"]["freeze_after"]), (200, &3600.into()));
+    is_on_disk(&trace.between(&format!("\"PATCH {by_name} "), "\"HTTP/1.1 200"), "the policy");
 
     let uri = text(&container, "uri");
     assert_eq!(daemon.client.patch(uri, "status=stopped").status, 200);
