@@ -11,7 +11,10 @@ use model::EngineId;
 use stand_in::{Act, ID, StandIn};
 use std::time::Duration;
 
-const STEPS: [&str; 6] = ["image", "create", "files", "inspect", "start", "exec"];
+/// `look` asks whether a folder is there, `exec` makes a command, `run` starts it, and `ended` asks for its exit code.
+const STEPS: [&str; 9] = ["image", "create", "look", "files", "inspect", "start", "exec", "run", "ended"];
+/// At these a body is there already, and is not whole.
+const FURNISHING: [&str; 3] = ["look", "files", "inspect"];
 const NONSENSE: [Act; 5] = [
     Act::Answer(200, r#"{"Id": "#),
     Act::Answer(200, "[]"),
@@ -23,11 +26,21 @@ const NONSENSE: [Act; 5] = [
 /// What the control asks for, one after another, until something fails.
 async fn make(docker: &Docker) -> Result<(), EngineError> {
     docker.image("image").await?;
-    let file = File { path: "/keys".into(), content: b"key".to_vec(), mode: 0o600 };
+    let file = File { path: "/root/keys".into(), content: b"key".to_vec(), mode: 0o600 };
     let spec = ContainerSpec { image: "image".into(), files: vec![file], ..ContainerSpec::default() };
     let made = docker.create(&spec).await?;
     docker.start(&made.engine_id).await?;
     docker.exec(&made.engine_id, &engine::shell("true"), Duration::from_secs(30)).await.map(drop)
+}
+
+#[tokio::test]
+async fn without_trouble_every_step_is_asked_for() {
+    let stand_in = StandIn::new("1.24", "1.41");
+    let docker = Docker::connect(Some(&stand_in.host())).await.unwrap();
+    make(&docker).await.unwrap();
+    let requests = stand_in.requests();
+    let asked: Vec<_> = requests.iter().map(|asked| stand_in::step(asked)).collect();
+    assert!(STEPS.iter().all(|step| asked.contains(step)) && !asked.contains(&"remove"), "{requests:?}");
 }
 
 async fn trouble(step: &'static str, act: Act) -> (StandIn, EngineError, Duration) {
@@ -58,9 +71,11 @@ async fn nonsense_at_any_step_is_an_error_that_names_the_step_and_leaves_nothing
             assert!(text.starts_with("the engine cannot "), "{step} {act:?}: {text}");
             assert!(!error.is_unreachable() && !error.is_not_found(), "{step} {act:?}: {text}");
             if let Act::Answer(500, _) = act {
-                assert!(text.contains("out of cheese") && error.is_retryable(), "{step} {act:?}: {text}");
+                // What is asked with HEAD is answered without a word.
+                let why = if step == "look" { "look into the container" } else { "out of cheese" };
+                assert!(text.contains(why) && error.is_retryable(), "{step} {act:?}: {text}");
             }
-            assert_eq!(was_removed(&stand_in), matches!(step, "files" | "inspect"), "{step} {act:?}");
+            assert_eq!(was_removed(&stand_in), FURNISHING.contains(&step), "{step} {act:?}");
         }
     }
 }
@@ -69,13 +84,13 @@ async fn nonsense_at_any_step_is_an_error_that_names_the_step_and_leaves_nothing
 async fn a_connection_that_is_cut_is_an_engine_out_of_reach() {
     for step in STEPS {
         for act in [Act::Cut, Act::CutMidway] {
-            if matches!((step, act), ("files" | "start", Act::CutMidway)) {
+            if matches!((step, act), ("look" | "files" | "start" | "run", Act::CutMidway)) {
                 continue;
             }
             let (stand_in, error, _) = trouble(step, act).await;
             assert!(error.is_unreachable(), "{step} {act:?}: {error}");
             assert!(error.to_string().contains("docker.sock"), "it says where: {error}");
-            assert_eq!(was_removed(&stand_in), matches!(step, "files" | "inspect"), "{step} {act:?}");
+            assert_eq!(was_removed(&stand_in), FURNISHING.contains(&step), "{step} {act:?}");
         }
     }
 }
@@ -87,10 +102,31 @@ async fn an_engine_that_hangs_at_any_step_is_given_up_in_time() {
         let (stand_in, error, took) = trouble(step, Act::Hang).await;
         assert!(error.is_unreachable(), "{step}: {error}");
         let text = error.to_string();
-        assert!(["than 20 s", "than 120 s"].iter().any(|deadline| text.contains(deadline)), "{step}: {text}");
+        assert!(
+            ["than 20 s", "than 30 s", "than 120 s"].iter().any(|deadline| text.contains(deadline)),
+            "{step}: {text}"
+        );
         assert!((20..=120).contains(&took.as_secs()), "{step}: {took:?}");
-        assert_eq!(was_removed(&stand_in), matches!(step, "files" | "inspect"), "{step}");
+        assert_eq!(was_removed(&stand_in), FURNISHING.contains(&step), "{step}");
     }
+}
+
+/// Whoever freezes it must know: a command that nobody could count is not none.
+#[tokio::test(start_paused = true)]
+async fn commands_that_cannot_be_counted_are_an_error_and_not_none() {
+    let stand_in = StandIn::new("1.24", "1.41");
+    let docker = Docker::connect(Some(&stand_in.host())).await.unwrap();
+    let id = EngineId::new(ID);
+    stand_in.on("inspect", Act::Answer(200, r#"{"ExecIDs": ["one", "other"], "State": {"Running": true}}"#));
+    assert_eq!(docker.execs(&id).await.unwrap(), 0, "both have ended");
+    stand_in.on("ended", Act::Answer(404, r#"{"message": "No such exec instance"}"#));
+    assert_eq!(docker.execs(&id).await.unwrap(), 0, "nor is one that is gone counted");
+    for act in NONSENSE.into_iter().chain([Act::Cut, Act::CutMidway, Act::Hang]) {
+        stand_in.on("ended", act);
+        docker.execs(&id).await.expect_err(&format!("{act:?}"));
+    }
+    stand_in.on("ended", Act::Answer(200, r#"{"Running": true}"#));
+    assert_eq!(docker.execs(&id).await.unwrap(), 2);
 }
 
 /// It may pause it all the same, later: nobody would know.

@@ -48,13 +48,14 @@ fn io_kind(error: &BollardError) -> Option<ErrorKind> {
 }
 
 fn is_transport(error: &BollardError) -> bool {
-    matches!(
-        error,
+    match error {
+        // It answered, with a status that does not hand the connection over.
+        BollardError::HyperResponseError { err } => !err.is_user(),
         BollardError::SocketNotFoundError(_)
-            | BollardError::HyperResponseError { .. }
-            | BollardError::HyperLegacyError { .. }
-            | BollardError::IOError { .. }
-    )
+        | BollardError::HyperLegacyError { .. }
+        | BollardError::IOError { .. } => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -80,12 +80,12 @@ async fn serve(listener: UnixListener, state: Arc<Mutex<State>>) {
         let service = service_fn(move |request: Request<Incoming>| answer(Arc::clone(&state), request));
         // A connection that it cuts itself is an error to hyper.
         tokio::spawn(async move {
-            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await)
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await)
         });
     }
 }
 
-async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+async fn answer(state: Arc<Mutex<State>>, mut request: Request<Incoming>) -> io::Result<Response<Body>> {
     let asked = format!("{} {}", request.method(), request.uri());
     let step = step(&asked);
     let (act, version) = {
@@ -93,26 +93,31 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Res
         state.requests.push(asked);
         (state.acts.get(step).copied(), state.version.clone())
     };
-    request.into_body().collect().await.map_err(io::Error::other)?;
+    let whole = request.body_mut().collect().await;
+    whole.map_err(io::Error::other)?;
     match act {
         Some(Act::Answer(status, body)) => Ok(response(status, body.to_owned())),
         Some(Act::Cut) => Err(io::ErrorKind::BrokenPipe.into()),
         Some(Act::CutMidway) => Ok(cut_midway()),
         Some(Act::Hang) => std::future::pending().await,
         None if step == "version" => Ok(response(200, version)),
+        None if step == "run" => Ok(run(&mut request)),
         None => Ok(by_the_book(step)),
     }
 }
 
 /// What is asked for, in a word.
-fn step(asked: &str) -> &'static str {
+pub fn step(asked: &str) -> &'static str {
     let table = [
         ("GET", "/version", "version"),
         ("GET", "/images/", "image"),
         ("POST", "/containers/create", "create"),
+        ("HEAD", "/archive", "look"),
         ("PUT", "/archive", "files"),
-        ("POST", "/start", "start"),
+        ("POST", "/exec/", "run"),
+        ("GET", "/exec/", "ended"),
         ("POST", "/exec", "exec"),
+        ("POST", "/start", "start"),
         ("POST", "/pause", "pause"),
         ("POST", "/unpause", "unpause"),
         ("GET", "/containers/", "inspect"),
@@ -131,9 +136,21 @@ fn by_the_book(step: &str) -> Response<Body> {
             response(200, format!(r#"{{"Id": "{ID}", "Name": "/name", "State": {{"Running": true}}}}"#))
         }
         "files" => response(200, String::new()),
+        "exec" => response(201, r#"{"Id": "command"}"#.into()),
+        "ended" => response(200, r#"{"ID": "command", "Running": false, "ExitCode": 0}"#.into()),
         "start" | "pause" | "unpause" | "remove" => response(204, String::new()),
         _ => response(404, r#"{"message": "No such thing"}"#.into()),
     }
+}
+
+/// A command that says nothing and ends at once: the connection is its own from here on, and closed.
+fn run(request: &mut Request<Incoming>) -> Response<Body> {
+    let upgraded = hyper::upgrade::on(request);
+    tokio::spawn(async move { drop(upgraded.await) });
+    let mut switched = response(101, String::new());
+    switched.headers_mut().insert("connection", "Upgrade".parse().unwrap());
+    switched.headers_mut().insert("upgrade", "tcp".parse().unwrap());
+    switched
 }
 
 fn response(status: u16, body: String) -> Response<Body> {
