@@ -6,9 +6,10 @@
 mod bench;
 
 use bench::{Bench, create, until};
-use control::{Control, CreateError, CreateRequest};
+use control::{Control, CreateError, CreateRequest, Handle};
+use engine::Network;
 use engine::fake::{Call, DEADLINE};
-use model::{Image, PortSpec, Reach};
+use model::{Image, PortSpec, Reach, Status};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,4 +133,45 @@ async fn a_create_without_the_network_is_told_and_leaves_nothing() {
     assert!(control::chain(&error).contains("network"), "{error:?}");
     until("its ports are given back", || bench.ports.all().is_empty()).await;
     assert!(bench.fake.bodies().is_empty() && control.list().is_empty());
+}
+
+/// The network is gone under a container that sleeps, and the engine fails, hangs or does it and says nothing while it is made
+/// again: whoever starts the container is told, and once the engine behaves the next start brings both back.
+#[tokio::test(start_paused = true)]
+async fn trouble_while_a_vanished_network_comes_back_is_told_and_the_next_start_goes_well() {
+    for call in [Call::Network, Call::Attach] {
+        for trouble in [Trouble::Before, Trouble::After, Trouble::Never] {
+            let bench = Bench::inline();
+            let control = bench.launch().await;
+            let (handle, before) = asleep_without_its_network(&bench, &control).await;
+            bring(&bench, call, trouble);
+            let begun = tokio::time::Instant::now();
+            let error = handle.start().await.unwrap_err();
+            let text = control::chain(&error);
+            let expected = if begun.elapsed() < DEADLINE { "told to fail" } else { "took longer than 120 s" };
+            assert!(text.contains(expected), "{call:?} {trouble:?}: {text}");
+            assert!(begun.elapsed() <= DEADLINE, "{call:?} {trouble:?}: {:?}", begun.elapsed());
+            let view = handle.view();
+            assert_eq!(view.container.phase.status(), Status::Stopped, "{call:?} {trouble:?}");
+            assert!(view.failure().is_some_and(|why| why.contains(expected)), "{:?}", view.failure());
+            assert_eq!((bench.fake.bodies().len(), bench.ports.all().len()), (1, 2), "all of it is kept");
+
+            bench.fake.slow(call, Duration::ZERO);
+            handle.start().await.unwrap_or_else(|error| panic!("{call:?} {trouble:?}: {error}"));
+            let after = control.network();
+            assert_eq!((&after.name, after.subnet), (&before.name, before.subnet));
+            assert_ne!(after.id, before.id, "{call:?} {trouble:?}");
+            assert_eq!((handle.view().failure(), bench.ports.all()[&50_000]), (None, Reach::Forward));
+        }
+    }
+}
+
+async fn asleep_without_its_network(bench: &Bench, control: &Arc<Control>) -> (Handle, Network) {
+    let made = create(control).await;
+    let handle = control.find(&bench::id(&made)).unwrap();
+    handle.stop().await.unwrap();
+    until("it is stopped", || handle.view().container.phase.status() == Status::Stopped).await;
+    let network = control.network();
+    engine::Engine::remove_network(&bench.fake, &network.name).await.unwrap();
+    (handle, network)
 }

@@ -28,8 +28,12 @@ pub enum Call {
     Ping,
     /// [`Engine::image`].
     Image,
+    /// [`Engine::network`].
+    Network,
     /// [`Engine::create`].
     Create,
+    /// [`Engine::attach`].
+    Attach,
     /// [`Engine::start`].
     Start,
     /// [`Engine::stop`].
@@ -238,7 +242,7 @@ impl Engine for Fake {
     }
 
     async fn network(&self, wanted: &NetworkSpec) -> Result<Network> {
-        self.state().network(wanted)
+        self.call(Call::Network, &wanted.name, |state| state.network(wanted)).await
     }
 
     async fn find_network(&self, wanted: &NetworkSpec) -> Result<Option<Network>> {
@@ -269,9 +273,7 @@ impl Engine for Fake {
     }
 
     async fn attach(&self, id: &EngineId, network: &str, _: Ipv4Addr) -> Result<()> {
-        let mut state = self.state();
-        state.reachable()?;
-        state.attach(id, network)
+        self.call(Call::Attach, id.as_str(), |state| state.attach(id, network)).await
     }
 
     async fn start(&self, id: &EngineId) -> Result<()> {
