@@ -57,9 +57,21 @@ pub enum EngineError {
         /// What the system said.
         source: Source,
     },
+    /// A body was made, could not be furnished, and was removed again: none is left, and none comes late.
+    #[error(transparent)]
+    Unmade(Box<Self>),
 }
 
 impl EngineError {
+    fn cause(&self) -> &Self {
+        if let Self::Unmade(cause) = self { cause } else { self }
+    }
+
+    /// Whether a create has left no body behind for sure.
+    pub fn is_unmade(&self) -> bool {
+        matches!(self, Self::Unmade(_))
+    }
+
     /// Whether the thing is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
@@ -72,12 +84,13 @@ impl EngineError {
 
     /// Whether the engine itself is out of reach, so that nothing can be concluded about any container.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::PermissionDenied { .. } | Self::TimedOut { .. })
+        let cause = self.cause();
+        matches!(cause, Self::Unreachable { .. } | Self::PermissionDenied { .. } | Self::TimedOut { .. })
     }
 
     /// Whether there is nobody to ask: what was asked for was not begun, or nobody knows how far it came.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::PermissionDenied { .. })
+        matches!(self.cause(), Self::Unreachable { .. } | Self::PermissionDenied { .. })
     }
 
     /// Whether the network that a container stands on is not there.
@@ -87,7 +100,7 @@ impl EngineError {
 
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        match self {
+        match self.cause() {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
             Self::Refused { status, .. } => *status >= 500,
             _ => false,
@@ -104,7 +117,7 @@ impl EngineError {
 
     /// Whether the engine's disk is full, as far as its words tell.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Refused { message, .. } if message.contains("no space left on device"))
+        matches!(self.cause(), Self::Refused { message, .. } if message.contains("no space left on device"))
     }
 }
 

@@ -76,6 +76,7 @@ async fn nonsense_at_any_step_is_an_error_that_names_the_step_and_leaves_nothing
                 assert!(text.contains(why) && error.is_retryable(), "{step} {act:?}: {text}");
             }
             assert_eq!(was_removed(&stand_in), FURNISHING.contains(&step), "{step} {act:?}");
+            assert_eq!(error.is_unmade(), FURNISHING.contains(&step), "{step} {act:?}");
         }
     }
 }
@@ -91,6 +92,7 @@ async fn a_connection_that_is_cut_is_an_engine_out_of_reach() {
             assert!(error.is_unreachable(), "{step} {act:?}: {error}");
             assert!(error.to_string().contains("docker.sock"), "it says where: {error}");
             assert_eq!(was_removed(&stand_in), FURNISHING.contains(&step), "{step} {act:?}");
+            assert_eq!(error.is_unmade(), FURNISHING.contains(&step), "{step} {act:?}");
         }
     }
 }
@@ -108,6 +110,7 @@ async fn an_engine_that_hangs_at_any_step_is_given_up_in_time() {
         );
         assert!((20..=120).contains(&took.as_secs()), "{step}: {took:?}");
         assert_eq!(was_removed(&stand_in), FURNISHING.contains(&step), "{step}");
+        assert_eq!(error.is_unmade(), FURNISHING.contains(&step), "{step}");
     }
 }
 
@@ -156,8 +159,8 @@ async fn a_body_that_cannot_be_removed_either_is_left_to_its_labels() {
     let docker = Docker::connect(Some(&stand_in.host())).await.unwrap();
     stand_in.on("inspect", Act::Answer(500, "first"));
     stand_in.on("remove", Act::Answer(500, "second"));
-    let error = make(&docker).await.unwrap_err().to_string();
-    assert!(error.contains("inspect the container: first"), "{error}");
+    let error = make(&docker).await.unwrap_err();
+    assert!(error.to_string().contains("inspect the container: first") && !error.is_unmade(), "{error}");
 }
 
 #[tokio::test]

@@ -213,7 +213,7 @@ impl Calls {
         let engine = Arc::clone(&self.shared.engine);
         self.spawn(async move {
             match engine.create(&spec).await {
-                Err(error) if error.is_unreachable() => {
+                Err(error) if error.is_unreachable() && !error.is_unmade() => {
                     Outcome::CreateUnanswered { why: crate::chain(&error), hindrance: Hindrance::of(&error) }
                 }
                 other => {

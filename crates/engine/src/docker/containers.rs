@@ -31,13 +31,14 @@ impl Docker {
         let engine_id = EngineId::new(made.id);
         match self.furnish(&engine_id, spec).await {
             Ok(name) => Ok(Created { engine_id, name }),
-            Err(error) => {
-                // What cannot be removed now is known by its labels.
-                if let Err(also) = self.remove_container(&engine_id).await {
+            Err(error) => match self.remove_container(&engine_id).await {
+                Ok(()) => Err(EngineError::Unmade(Box::new(error))),
+                // It is known by its labels.
+                Err(also) => {
                     tracing::warn!(body = %engine_id, error = %also, "a body that cannot be furnished is not removed yet");
+                    Err(error)
                 }
-                Err(error)
-            }
+            },
         }
     }
 
