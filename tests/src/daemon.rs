@@ -133,6 +133,18 @@ impl Daemon {
         self.folder.path().to_owned()
     }
 
+    /// Every port of its range at which it listens.
+    pub fn listens_at(&self) -> Vec<u16> {
+        self.ports.listening()
+    }
+
+    /// Every container that the engine has of it, by its id.
+    pub fn bodies(&self) -> Vec<String> {
+        let filter = format!("label=spin-docker.instance={}", self.instance);
+        let listed = docker_quietly(&["ps", "-aq", "--no-trunc", "--filter", &filter]);
+        listed.expect("the shared engine answers").split_whitespace().map(str::to_owned).collect()
+    }
+
     /// The name of its network.
     pub fn network(&self) -> String {
         format!("spin-docker-{}", self.instance)

@@ -40,6 +40,13 @@ impl Client {
         Self { base: base.to_owned(), credentials: None, agent: config.into() }
     }
 
+    /// The same, that waits three minutes for an answer.
+    pub fn patient(&self) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let agent = config.timeout_global(Some(Duration::from_secs(180))).build().into();
+        Self { agent, ..self.clone() }
+    }
+
     /// Any request. `body` is its content type and its bytes.
     pub fn send(
         &self,
