@@ -1,10 +1,14 @@
 //! Bounds of the built program: crowds of creates, reserves of memory and disk, names that the engine knows to be none.
 
-use std::io::Write;
-use tests::{Daemon, raw, test_image, text};
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-/// All of these at once, each on a connection of its own; every answer's status, and its text.
-fn at_once(daemon: &Daemon, count: usize, image: &str) -> Vec<(String, String)> {
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+use tests::{Act, Daemon, Misbehaving, raw, test_image, text, until};
+
+/// All of these at once, each on a connection of its own.
+fn ask_at_once(daemon: &Daemon, count: usize, image: &str) -> Vec<TcpStream> {
     let body = format!("image={image}");
     let request = format!(
         "POST /v1/containers HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic YWRtaW46c3BpbmRvY2tlcg==\r\nConnection: close\r\n\
@@ -15,25 +19,53 @@ fn at_once(daemon: &Daemon, count: usize, image: &str) -> Vec<(String, String)> 
     for client in &mut clients {
         client.write_all(request.as_bytes()).expect("it takes a request");
     }
-    let answers = clients.iter_mut().map(raw::rest);
-    answers.map(|text| (text.split_whitespace().nth(1).unwrap_or_default().to_owned(), text)).collect()
+    clients
+}
+
+/// Whether something came of its answer.
+fn is_answered(client: &TcpStream) -> bool {
+    client.set_nonblocking(true).unwrap();
+    let answered = client.peek(&mut [0]).is_ok();
+    client.set_nonblocking(false).unwrap();
+    answered
+}
+
+/// An answer's status, and all of its text.
+fn answer(mut client: TcpStream) -> (String, String) {
+    let text = raw::rest(&mut client);
+    (text.split_whitespace().nth(1).unwrap_or_default().to_owned(), text)
+}
+
+/// The engine says nothing of an image until all five hundred have asked: none of those that it is asked for ends before.
+#[test]
+fn of_500_creates_at_once_64_are_under_way_256_wait_and_180_are_told_to_come_back() {
+    let engine = Misbehaving::start();
+    let daemon = Daemon::start(&[("@DOCKER_HOST", &engine.host())]);
+    engine.on("image", Act::Hold);
+    let clients = ask_at_once(&daemon, 500, "no/such/image");
+    until("those who are too many are told", Duration::from_secs(15), || {
+        (clients.iter().filter(|client| is_answered(client)).count() >= 180).then_some(())
+    });
+    until("the engine is asked", Duration::from_secs(5), || (engine.met() >= 64).then_some(()));
+    assert_eq!(daemon.client.get("/v1/containers").text, "[]", "reads go on");
+    let (told, waiting): (Vec<_>, Vec<_>) = clients.into_iter().partition(is_answered);
+    assert_eq!((told.len(), waiting.len()), (180, 320));
+    assert_eq!(engine.met(), 64, "those under way, and no more");
+    for (status, text) in told.into_iter().map(answer) {
+        assert_eq!(status, "429", "{text}");
+        assert!(text.contains("retry-after: 2") && text.contains("problem:too-many-creates"), "{text}");
+    }
+    engine.behave();
+    for (status, text) in waiting.into_iter().map(answer) {
+        assert_eq!(status, "404", "{text}");
+        assert!(text.contains("Image no/such/image not found on this server"), "{text}");
+    }
 }
 
 #[test]
-fn a_crowd_is_answered_to_the_last_and_serving_goes_on() {
+fn a_crowd_is_served_to_the_last_and_each_has_ports_of_its_own() {
     let daemon = Daemon::start(&[]);
-    for (status, text) in at_once(&daemon, 500, "no/such/image") {
-        match status.as_str() {
-            "404" => assert!(text.contains("Image no/such/image not found on this server"), "{text}"),
-            "429" => assert!(
-                text.contains("retry-after: 2") && text.contains("problem:too-many-creates"),
-                "{text}"
-            ),
-            _ => panic!("{text}"),
-        }
-    }
-    assert_eq!(daemon.client.get("/v1/containers").text, "[]");
-    for (status, text) in at_once(&daemon, 12, test_image()) {
+    for (status, text) in ask_at_once(&daemon, 12, test_image()).into_iter().map(answer) {
         assert_eq!(status, "201", "{text}");
     }
     let containers = daemon.client.get("/v1/containers").json();
