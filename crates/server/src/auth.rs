@@ -12,13 +12,25 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, PoisonError, RwLock};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 const USER: &str = "admin";
 const CHALLENGE: &str = r#"Basic realm="spin-docker", charset="UTF-8""#;
 
 /// The password of `admin`, which may be changed while it is asked for. Only a digest of it is kept.
-pub struct Password(RwLock<[u8; 32]>);
+pub struct Password(RwLock<Digested>);
+
+/// Of credentials, however long. It has no `==`, on purpose: there is one way to compare it.
+#[derive(Clone, Copy)]
+struct Digested([u8; 32]);
+
+impl ConstantTimeEq for Digested {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        #[cfg(test)]
+        tests::COMPARED.with(|compared| compared.set(compared.get() + 1));
+        self.0.ct_eq(&other.0)
+    }
+}
 
 impl Password {
     /// As it was set.
@@ -37,12 +49,12 @@ impl Password {
     }
 }
 
-fn expected(password: &str) -> [u8; 32] {
+fn expected(password: &str) -> Digested {
     digest(format!("{USER}:{password}").as_bytes())
 }
 
-fn digest(credentials: &[u8]) -> [u8; 32] {
-    Sha256::digest(credentials).into()
+fn digest(credentials: &[u8]) -> Digested {
+    Digested(Sha256::digest(credentials).into())
 }
 
 impl std::fmt::Debug for Password {
@@ -78,6 +90,29 @@ fn credentials(header: &HeaderValue) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    static_assertions::assert_not_impl_any!(Digested: PartialEq, AsRef<[u8]>, std::ops::Deref);
+
+    thread_local! {
+        /// How many comparisons there were.
+        pub(super) static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Neither a length nor a beginning ends it early: whatever was given is digested, and digests alone are compared, once.
+    #[test]
+    fn credentials_of_any_length_are_decided_by_one_comparison_in_constant_time() {
+        let password = Password::new("spindocker");
+        let right = b"admin:spindocker".as_slice();
+        let mut given: Vec<_> = (0..=right.len()).map(|length| right[..length].to_vec()).collect();
+        given.extend([1, 15, 16, 17, 64, 10_000].map(|length| vec![b'a'; length]));
+        given.extend([[right, b"\0"].concat(), b"root:spindocker".to_vec(), b"admin:\xff\xfe".to_vec()]);
+        for credentials in given {
+            let before = COMPARED.get();
+            assert_eq!(password.admits(&credentials), credentials == right, "{credentials:.20?}");
+            assert_eq!(COMPARED.get() - before, 1, "{credentials:.20?}");
+        }
+    }
 
     fn admits(header: &[u8]) -> bool {
         let header = HeaderValue::from_bytes(header).unwrap();
