@@ -187,18 +187,6 @@ fn a_browser_sees_it_come_up_and_others_are_held() {
 }
 
 #[test]
-fn nobody_reaches_an_application_before_it_says_that_it_is_ready() {
-    let daemon = Daemon::start(&[]);
-    for kind in ["path", "health"] {
-        let container = create(&daemon, &web_image(kind), &json!({"READY_DELAY": "2"}));
-        let begun = Instant::now();
-        let answer = page(&daemon, &host(&container), "/", &[]);
-        assert_eq!(answer.status, 200, "{kind}: {}", answer.text);
-        assert!(begun.elapsed() > Duration::from_secs(1), "{kind}: it was held: {:?}", begun.elapsed());
-    }
-}
-
-#[test]
 fn one_that_was_stopped_by_its_owner_says_so() {
     let daemon = Daemon::start(&[]);
     let container = create(&daemon, &web_image("plain"), &json!({}));

@@ -257,3 +257,19 @@ async fn an_application_is_asked_whether_it_can_serve_under_its_policy() {
     }
     assert_eq!(bench.ports.asked(), [("/up".to_owned(), true), ("/up".to_owned(), false)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_its_owner_names_is_asked_for_at_each_start_from_then_on() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    let view = create_under(&control, &[(Term::ReadyPath, "/first")]).await;
+    let handle = control.find(&id(&view)).unwrap();
+    for path in ["/second", "off", "/third"] {
+        handle.say_policy(amendment(&[(Term::ReadyPath, path)])).await.unwrap();
+        handle.stop().await.unwrap();
+        handle.start().await.unwrap();
+    }
+    until("it is asked", || bench.ports.asked().len() == 3).await;
+    let asked: Vec<_> = bench.ports.asked().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(asked, ["/first", "/second", "/third"]);
+}

@@ -35,7 +35,7 @@ pub struct Container {
     pub endpoints: Vec<Endpoint>,
     /// The container port that the field `app_port` speaks of.
     pub app_port: Option<u16>,
-    /// How to tell that the application can serve, if the image says how.
+    /// How to tell that the application can serve, if the image says how: asked where the idle policy names no path.
     #[serde(default)]
     pub ready: Option<Ready>,
     /// What its image says of its idle policy.
@@ -369,6 +369,12 @@ impl Container {
     pub fn own_policy(&self, of_all: &IdlePolicy) -> Option<IdlePolicy> {
         let says_nothing = self.image_says.is_empty() && self.owner_says.is_empty();
         (!says_nothing).then(|| of_all.with([&self.image_says, &self.owner_says]))
+    }
+
+    /// How to tell that its application can serve, under the policy that it lives under; none takes its word for it.
+    pub fn readiness(&self, policy: &IdlePolicy) -> Option<Ready> {
+        let path = policy.ready_path.clone().zip(self.app_port);
+        path.map(|(path, port)| Ready::Path { path, port }).or_else(|| self.ready.clone())
     }
 
     /// When it is deleted if nothing happens until then; none where nobody asked for that. `policy` is what it lives under.

@@ -14,8 +14,6 @@ pub const APP_PORT_LABEL: &str = "spin-docker.app_port";
 pub const AUTHORIZED_KEYS_LABEL: &str = "spin-docker.authorized_keys";
 /// The label by which an image names the command that succeeds once the application can serve.
 pub const READY_LABEL: &str = "spin-docker.ready";
-/// The label by which an image names the path that answers once its HTTP port can serve.
-pub const READY_PATH_LABEL: &str = "spin-docker.ready_path";
 /// The port of an image that is SSH by convention.
 pub const SSH_PORT: u16 = 22;
 
@@ -83,18 +81,14 @@ impl Image {
         ports
     }
 
-    /// How to tell that the application can serve: by the command of its label, else by the path of its label, else by its
-    /// `HEALTHCHECK`.
+    /// How to tell from inside that the application can serve: by the command of its label, else by its `HEALTHCHECK`.
     pub fn ready(&self) -> Option<Ready> {
-        let label =
-            |name| self.labels.get(name).map(|text: &String| text.trim()).filter(|text| !text.is_empty());
-        let command = || label(READY_LABEL).map(|line| Ready::Shell(line.to_owned()));
-        let path = || {
-            let path = label(READY_PATH_LABEL)?;
-            let slash = if path.starts_with('/') { "" } else { "/" };
-            Some(Ready::Path { path: format!("{slash}{path}"), port: self.app_port()? })
-        };
-        command().or_else(path).or_else(|| self.health_check.clone())
+        self.ready_command().or_else(|| self.health_check.clone())
+    }
+
+    fn ready_command(&self) -> Option<Ready> {
+        let line = self.labels.get(READY_LABEL)?.trim();
+        (!line.is_empty()).then(|| Ready::Shell(line.to_owned()))
     }
 
     /// The port that `app_port` speaks of: the label's, if that port is exposed, else the lowest TCP port other than 22.
@@ -141,16 +135,15 @@ mod tests {
     }
 
     #[test]
-    fn ready_is_what_its_labels_say_before_its_health_check() {
+    fn ready_is_what_its_label_says_before_its_health_check() {
         let check = Ready::Command(vec!["check".into()]);
         let said = |labels: &[(&str, &str)]| {
             let labels = labels.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
             let exposed = vec![PortSpec::tcp(8080)];
             Image { exposed, labels, health_check: Some(check.clone()), ..Image::default() }.ready()
         };
-        let (command, path) = ((READY_LABEL, "a b"), (READY_PATH_LABEL, "up?x"));
-        assert_eq!(said(&[command, path]), Some(Ready::Shell("a b".into())));
-        assert_eq!(said(&[(READY_LABEL, " "), path]), Some(Ready::Path { path: "/up?x".into(), port: 8080 }));
+        assert_eq!(said(&[(READY_LABEL, "a b")]), Some(Ready::Shell("a b".into())));
+        assert_eq!(said(&[(READY_LABEL, " ")]), Some(check.clone()));
         assert_eq!(said(&[]), Some(check.clone()));
         assert_eq!(Image::default().ready(), None);
     }

@@ -40,6 +40,8 @@ pub struct IdlePolicy {
     pub wake_timeout: Duration,
     /// Started again, before anybody needs it, where it ended while the engine or the daemon was away.
     pub restart: bool,
+    /// After a start, a `GET` of it tells whether its HTTP port can serve.
+    pub ready_path: Option<String>,
     /// Who may wake it; nobody named means everybody.
     pub wake_from: Vec<IpNet>,
     /// Who neither wakes it nor keeps it awake.
@@ -134,6 +136,7 @@ impl IdlePolicy {
         wake: WakeOn::Connect,
         wake_timeout: Duration::from_secs(60),
         restart: false,
+        ready_path: None,
         wake_from: Vec::new(),
         ignore_from: Vec::new(),
         ignore_paths: Vec::new(),

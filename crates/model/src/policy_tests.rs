@@ -29,6 +29,8 @@ fn values_are_read_and_shown() {
         (Term::IgnorePaths, "/health*, /metrics", "/health*,/metrics"),
         (Term::StopWithConnections, "yes", "true"),
         (Term::ExpiresAfter, "7d", "604800"),
+        (Term::ReadyPath, "/up?deep=1,2", "/up?deep=1,2"),
+        (Term::ReadyPath, "off", "off"),
     ];
     for (term, text, shown) in table {
         let mut policy = IdlePolicy::DEFAULT;
@@ -52,6 +54,11 @@ fn what_is_not_taken_is_named_and_changes_nothing() {
         (Term::IgnoreAgents, "a\u{7}b"),
         (Term::OwedFor, "101 years"),
         (Term::DisableTimeouts, "maybe"),
+        (Term::ReadyPath, ""),
+        (Term::ReadyPath, "up"),
+        (Term::ReadyPath, "/a b"),
+        (Term::ReadyPath, "/a\r\nb"),
+        (Term::ReadyPath, "/ü"),
     ];
     for (term, text) in table {
         let mut policy = IdlePolicy::DEFAULT;
@@ -59,6 +66,12 @@ fn what_is_not_taken_is_named_and_changes_nothing() {
         assert!(mistake.starts_with(&format!("{} is {text:?}; it takes ", term.name())), "{mistake}");
         assert_eq!(policy, IdlePolicy::DEFAULT);
     }
+}
+
+#[test]
+fn a_path_has_a_length_that_a_request_may_have() {
+    let said = |letters| IdlePolicy::default().set(Term::ReadyPath, &format!("/{}", "a".repeat(letters)));
+    assert!(said(255).is_ok() && said(256).is_err());
 }
 
 #[test]

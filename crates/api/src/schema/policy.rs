@@ -15,6 +15,9 @@ const V4: &str = r"((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[
 /// Neither commas nor control characters, and not only blanks.
 const PATTERN: &str = r"^[^,\x00-\x1f\x7f-\x9f]*[^,\s\x00-\x1f\x7f-\x9f][^,\x00-\x1f\x7f-\x9f]*$";
 
+/// Of a URL, beginning with its path.
+const PATH: &str = r"/[A-Za-z0-9._~%!$&'()*+,;=:@/?-]{0,255}";
+
 /// The whole of it, as it is shown.
 pub(crate) fn shown() -> RefOr<Schema> {
     let about = "The idle policy. Durations are whole seconds where they can be; `off` is a text";
@@ -75,6 +78,7 @@ fn of_text(term: Term) -> Option<String> {
         Term::Wake => "connect|first-byte|api".to_owned(),
         Term::BusyCpu => r"0\.(00[1-9]|0[1-9]|[1-9])|[1-9][0-9]{0,2}|off".to_owned(),
         Term::QuietBelow => "0|[0-9]{1,6}(B|kB|KiB|MB|MiB)/(s|min|h)".to_owned(),
+        Term::ReadyPath => format!("{PATH}|off"),
         Term::WakeFrom | Term::IgnoreFrom => format!("({V4}(,{V4})*)?"),
         Term::IgnorePaths | Term::IgnoreAgents => return None,
     })
@@ -108,7 +112,7 @@ fn beside_texts(term: Term) -> Option<Schema> {
             let pattern = text().pattern(Some(PATTERN)).max_length(Some(256));
             ArrayBuilder::new().items(pattern).into()
         }
-        Term::Activity | Term::Wake => return None,
+        Term::Activity | Term::Wake | Term::ReadyPath => return None,
     })
 }
 
@@ -129,7 +133,7 @@ fn of_shown(term: Term) -> Schema {
     let any = AnyOfBuilder::new().description(Some(term.help())).examples([example]);
     let any = match term {
         Term::QuietBelow => any.item(words("[0-9]+B/min")),
-        Term::Activity | Term::Wake => any.item(words(&of_text(term).unwrap_or_default())),
+        Term::Activity | Term::Wake | Term::ReadyPath => any.item(words(&of_text(term).unwrap_or_default())),
         term if term.is_list() => any.item(ArrayBuilder::new().items(text())),
         term => beside_texts(term).into_iter().fold(any, AnyOfBuilder::item),
     };

@@ -137,12 +137,13 @@ impl Supervisor {
         self.answer_waiting();
     }
 
-    /// Some applications accept connections before they can serve: their image says how to ask.
+    /// Some applications accept connections before they can serve: their policy or their image says how to ask.
     fn ask_whether_ready(&mut self) {
-        if let (Some(ready), Some(body)) = (&self.container.ready, &self.container.engine_id) {
+        let policy = self.policy();
+        if let (Some(ready), Some(body)) = (self.container.readiness(&policy), &self.container.engine_id) {
             self.ready = false;
-            let at = (self.container.address, self.policy());
-            self.calls.ask_whether_ready(body.clone(), at, ready.clone());
+            let at = (self.container.address, policy);
+            self.calls.ask_whether_ready(body.clone(), at, ready);
         }
     }
 

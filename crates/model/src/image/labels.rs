@@ -1,6 +1,6 @@
 //! Which of an image's labels are meant for us, and which of those say nothing.
 
-use super::{APP_PORT_LABEL, AUTHORIZED_KEYS_LABEL, Image, READY_LABEL, READY_PATH_LABEL};
+use super::{APP_PORT_LABEL, AUTHORIZED_KEYS_LABEL, Image, READY_LABEL};
 use crate::policy::{LABEL_PREFIX, Mistake, Said, Term, is_meant};
 
 /// A label that is meant for us and says nothing. Any image must run: its container does, under what others say.
@@ -42,6 +42,11 @@ impl Image {
                 Err(()) => idle.extend(self.useless(label, text).or_else(|| misspelt(label, name))),
             }
         }
+        // Of two ways that it names itself, the command; and its own `HEALTHCHECK` before the path of the settings.
+        let names_a_path = said.iter().any(|(term, _)| term == Term::ReadyPath);
+        if self.ready_command().is_some() || (self.health_check.is_some() && !names_a_path) {
+            idle.extend(said.say(Term::ReadyPath, "off").err().map(IdleLabel::NotTaken));
+        }
         (said, idle)
     }
 
@@ -62,7 +67,7 @@ impl Image {
 }
 
 fn misspelt(label: &str, name: &str) -> Option<IdleLabel> {
-    const OTHERS: [&str; 4] = [APP_PORT_LABEL, AUTHORIZED_KEYS_LABEL, READY_LABEL, READY_PATH_LABEL];
+    const OTHERS: [&str; 3] = [APP_PORT_LABEL, AUTHORIZED_KEYS_LABEL, READY_LABEL];
     let others = || OTHERS.into_iter().filter_map(|other| other.strip_prefix(LABEL_PREFIX));
     if others().any(|other| other == name) {
         return None;
@@ -76,6 +81,8 @@ fn misspelt(label: &str, name: &str) -> Option<IdleLabel> {
 mod tests {
     use super::*;
     use crate::image::PortSpec;
+    use crate::specimen::specimen;
+    use crate::{IdlePolicy, Phase, Ready, Timestamp};
 
     fn idle(labels: &[(&str, &str)]) -> (Said, Vec<String>) {
         let labels = labels.iter().map(|(name, text)| (format!("{LABEL_PREFIX}{name}"), (*text).to_owned()));
@@ -99,7 +106,8 @@ mod tests {
             ("ready_path", "/"),
             ("owed_for", "soon"),
         ]);
-        assert_eq!(said.iter().collect::<Vec<_>>(), [(Term::Activity, "traffic")]);
+        let all = [(Term::Activity, "traffic"), (Term::ReadyPath, "off")];
+        assert_eq!(said.iter().collect::<Vec<_>>(), all, "of two ways to ask, the command");
         assert_eq!(idle.len(), 2, "{idle:?}");
         assert_eq!(
             idle[0],
@@ -125,5 +133,34 @@ mod tests {
             assert!(idle.len() == 1 && idle.iter().all(starts), "{name}: {idle:?}");
         }
         assert!(idle(&[("app_port", ""), ("authorized_keys", " ")]).1.is_empty());
+    }
+
+    /// How one is asked whose image and owner say this, under settings that name a path.
+    fn asked(labels: &[(&str, &str)], health_check: Option<&Ready>, own: Option<&str>) -> Option<Ready> {
+        let owned = |(name, text): &(&str, &str)| (format!("{LABEL_PREFIX}{name}"), (*text).to_owned());
+        let (labels, exposed) = (labels.iter().map(owned).collect(), vec![PortSpec::tcp(80)]);
+        let image = Image { labels, exposed, health_check: health_check.cloned(), ..Image::default() };
+        let mut container = specimen(Phase::Creating, Timestamp::default());
+        (container.app_port, container.ready) = (image.app_port(), image.ready());
+        container.image_says = image.policy().0;
+        own.into_iter().for_each(|path| container.owner_says.say(Term::ReadyPath, path).unwrap());
+        let of_all = IdlePolicy { ready_path: Some("/all".into()), ..IdlePolicy::DEFAULT };
+        container.readiness(&container.own_policy(&of_all).unwrap_or(of_all))
+    }
+
+    #[test]
+    fn its_owner_says_before_its_image_how_it_is_asked_whether_it_can_serve_and_the_image_before_the_settings()
+     {
+        let (command, check) = (Ready::Shell("can you?".into()), Ready::Command(vec!["check".into()]));
+        let path = |path: &str| Some(Ready::Path { path: path.into(), port: 80 });
+        let (says, named, checks) = (("ready", "can you?"), ("ready_path", "/image"), Some(&check));
+        assert_eq!(asked(&[], None, None), path("/all"));
+        assert_eq!(asked(&[named], checks, None), path("/image"));
+        assert_eq!(asked(&[], checks, None), Some(check.clone()));
+        assert_eq!(asked(&[says, named], checks, None), Some(command));
+        assert_eq!(asked(&[says, named], checks, Some("/own")), path("/own"));
+        assert_eq!(asked(&[], checks, Some("/own")), path("/own"));
+        assert_eq!(asked(&[named], checks, Some("off")), Some(check.clone()));
+        assert_eq!(asked(&[named], None, Some("off")), None);
     }
 }

@@ -45,6 +45,7 @@ const A_DURATION: &str = "seconds, or a duration such as 2h, 30m or 1h30m (w, d,
 const A_DURATION_OR_OFF: &str = "seconds, a duration such as 2h or 30m (w, d, h, m and s), or off";
 const A_SWITCH: &str = "true or false";
 const ADDRESSES: &str = "addresses or networks, such as 10.0.0.0/8, separated by commas";
+const A_PATH: &str = "a path such as /healthz, of at most 256 letters that a URL may have, or off";
 const PATTERNS: &str = "patterns, separated by commas, in which * is any text";
 
 terms! {
@@ -76,6 +77,8 @@ terms! {
     Restart = "restart", A_SWITCH;
     /// How long a connection waits for a start.
     WakeTimeout = "wake_timeout", A_DURATION;
+    /// After each start, nobody reaches it before a `GET` of this path, on its HTTP port, is answered with less than 400; for 30 s at most.
+    ReadyPath = "ready_path", A_PATH;
     /// Who may wake it. None named means everybody.
     WakeFrom = "wake_from", ADDRESSES;
     /// Who neither wakes it nor keeps it awake.
@@ -269,6 +272,7 @@ impl IdlePolicy {
             Term::CheckInTtl => self.check_in_ttl = or_off(text, duration)?,
             Term::Wake => self.wake = one_of(text, WAKES)?,
             Term::WakeTimeout => self.wake_timeout = duration(text)?,
+            Term::ReadyPath => self.ready_path = or_off(text, path)?,
             Term::WakeFrom => self.wake_from = list(text, network)?,
             Term::IgnoreFrom => self.ignore_from = list(text, network)?,
             Term::IgnorePaths => self.ignore_paths = list(text, pattern)?,
@@ -302,6 +306,7 @@ impl IdlePolicy {
             Term::CheckInTtl => self.check_in_ttl.map_or_else(off, seconds),
             Term::Wake => name_of(self.wake, WAKES),
             Term::WakeTimeout => seconds(self.wake_timeout),
+            Term::ReadyPath => self.ready_path.clone().unwrap_or_else(off),
             Term::WakeFrom => listed(&self.wake_from),
             Term::IgnoreFrom => listed(&self.ignore_from),
             Term::IgnorePaths => listed(&self.ignore_paths),
@@ -392,6 +397,12 @@ fn network(text: &str) -> Option<IpNet> {
 
 fn pattern(text: &str) -> Option<String> {
     (text.chars().count() <= 256 && text.chars().all(|letter| !letter.is_control())).then(|| text.to_owned())
+}
+
+/// A URL's path and query, as RFC 3986 spells them.
+fn path(text: &str) -> Option<String> {
+    let may_stand = |letter: char| letter.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:@/?".contains(letter);
+    (text.starts_with('/') && text.len() <= 256 && text.chars().all(may_stand)).then(|| text.to_owned())
 }
 
 fn off() -> String {

@@ -146,6 +146,7 @@ settings! {
         term Wake = Default::Text("connect");
         term Restart = Default::Switch("false");
         term WakeTimeout = Default::Text("60");
+        term ReadyPath = Default::Text("off");
         term WakeFrom = Default::List("");
         term IgnoreFrom = Default::List("");
         term IgnorePaths = Default::List("");
