@@ -93,7 +93,8 @@ terms! {
     DeleteAfterIdle = "delete_after_idle", A_DURATION_OR_OFF;
     /// Offer the kernel, when it freezes, the memory that it can take back.
     Reclaim = "reclaim", A_SWITCH;
-    /// Begin each connection towards it with a PROXY protocol v2 header, which tells the client's address.
+    /// Begin each connection towards it with a PROXY protocol v2 header, which tells the client's address. By name, and for `ready_path`,
+    /// the header is LOCAL and names nobody.
     ProxyProtocol = "proxy_protocol", A_SWITCH;
 }
 
