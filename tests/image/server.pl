@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # Answers each line on port 8000 with "HOSTNAME: LINE" after START_DELAY seconds. Ends STOP_DELAY seconds after SIGTERM, and with 3 after
 # DIES_AFTER seconds. SIGUSR1 makes it take memory until there is none. A process of it works for
-# the first WORKS seconds. Listens on LISTEN_ON alone, where that is given. TOGETHER: all connections in one process, for very many.
+# the first WORKS seconds. With HEARS, it prints the datagrams that come to port 53. Listens on LISTEN_ON alone, where that is given. TOGETHER: all connections in one process, for very many.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -14,6 +14,12 @@ if ($ENV{WORKS} && !fork) {
     $SIG{ALRM} = 'DEFAULT';
     alarm $ENV{WORKS};
     1 while 1;
+}
+if ($ENV{HEARS} && !fork) {
+    $| = 1;
+    my $heard = IO::Socket::INET->new(Proto => 'udp', LocalPort => 53) or die "cannot hear: $!";
+    print "heard $_\n" while $heard->recv($_, 512);
+    exit 1;
 }
 if ($ENV{DIES_AFTER}) {
     $SIG{ALRM} = sub { exit 3 };

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tests::freezer::Group;
 use tests::{Daemon, Dockerd, Postgres, ask, docker, docker_quietly, test_image, text, throughout, until};
 
 fn on(engine: &Dockerd) -> Daemon {
@@ -94,7 +95,7 @@ fn over_control_groups_of_version_2_it_sleeps_and_wakes_alike() {
     let id = text(&container, "container_id");
     answers();
     frozen();
-    assert!(is_frozen(id, &engine), "the kernel has it so");
+    assert!(Group::of(id, |args| engine.docker(args)).is_frozen(), "the kernel has it so");
     let why = daemon.client.get(&format!("{}/why", text(&container, "uri"))).text;
     assert!(why.contains("by cgroup"), "{why}");
     answers();
@@ -105,14 +106,6 @@ fn over_control_groups_of_version_2_it_sleeps_and_wakes_alike() {
     engine.docker(&["stop", id]);
     assert!(begun.elapsed() < Duration::from_secs(8), "it was thawed for its end");
     daemon.client.until(&container, "status", "stopped");
-}
-
-/// As the kernel has it, of version 2.
-fn is_frozen(id: &str, engine: &Dockerd) -> bool {
-    let pid = engine.docker(&["inspect", "-f", "{{.State.Pid}}", id]);
-    let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", pid.trim())).unwrap();
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
-    std::fs::read_to_string(format!("/sys/fs/cgroup/{group}/cgroup.freeze")).unwrap().trim() == "1"
 }
 
 /// Either may be refused: the engine does not know that it is frozen. Nothing is left of it.
