@@ -20,6 +20,7 @@ mod postgres;
 pub mod raw;
 mod redis;
 mod tools;
+mod websocket;
 
 pub use browser::Browser;
 pub use daemon::{Daemon, Settings, program};
@@ -34,6 +35,7 @@ pub use podman::Podman;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use tools::{succeeds, tool};
+pub use websocket::{WebSocket, echo, websocket};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{BufRead, BufReader, Write};

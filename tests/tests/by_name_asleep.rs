@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::time::{Duration, Instant};
-use tests::{Answer, Client, Daemon, Dockerd, docker, raw, text, throughout, until, web_image};
+use tests::{
+    Answer, Client, Daemon, Dockerd, docker, echo, protocol_image, raw, text, throughout, until, web_image,
+    websocket,
+};
 
 /// Freezes after a second without use, and looks at nothing else.
 fn quick() -> Value {
-    json!({"freeze_after": "1s", "quiet_below": "0", "busy_cpu": "off", "ignore_paths": "/healthz", "ignore_agents": "*bot*"})
+    json!({"freeze_after": "1s", "quiet_below": "0", "busy_cpu": "off", "breathe": false, "ignore_paths": "/healthz", "ignore_agents": "*bot*"})
 }
 
 fn create(daemon: &Daemon, image: &str, policy: &Value, env: &Value) -> Value {
@@ -64,33 +66,11 @@ fn a_request_thaws_and_what_is_ignored_does_not() {
     });
 }
 
-/// A WebSocket, as far as the container is concerned.
-fn upgrade(daemon: &Daemon, container: &Value) -> TcpStream {
-    let mut socket = raw::connect(&daemon.base);
-    let host = host(container);
-    write!(socket, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-        .unwrap();
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        socket.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "));
-    socket
-}
-
-fn echo(socket: &mut TcpStream, text: &str) {
-    socket.write_all(text.as_bytes()).unwrap();
-    let mut back = vec![0; text.len()];
-    socket.read_exact(&mut back).unwrap();
-    assert_eq!(back, text.as_bytes());
-}
-
 #[test]
 fn a_websocket_in_use_keeps_it_awake_and_an_idle_one_sleeps_until_its_next_byte() {
     let daemon = Daemon::start(&[]);
-    let container = create(&daemon, &web_image("plain"), &quick(), &json!({}));
-    let mut socket = upgrade(&daemon, &container);
+    let container = create(&daemon, &protocol_image("tornado"), &quick(), &json!({}));
+    let mut socket = websocket(daemon.base.trim_start_matches("http://"), &host(&container));
     throughout(Duration::from_secs(4), || {
         echo(&mut socket, "still here");
         assert_eq!(depth(&daemon, &container), "awake");

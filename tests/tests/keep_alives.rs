@@ -4,10 +4,9 @@
 
 use serde_json::{Value, json};
 use std::io::ErrorKind;
-use std::net::TcpStream;
 use std::time::Duration;
-use tests::{Daemon, Dialogue, protocol_image, text, throughout, until};
-use tungstenite::{Error, Message, WebSocket};
+use tests::{Daemon, Dialogue, WebSocket, echo, protocol_image, text, throughout, until, websocket};
+use tungstenite::{Error, Message};
 
 /// A minute of these is a few KiB; one message of a person's is more. None comes as late as to let it freeze, if it were use.
 fn quick() -> Value {
@@ -44,22 +43,9 @@ fn an_ssh_session_is_kept_alive_by_a_container_that_freezes() {
     assert_eq!(shell.ask("echo $$"), id);
 }
 
-fn websocket(address: &str, host: &str) -> WebSocket<TcpStream> {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    tungstenite::client(format!("ws://{host}/"), stream).unwrap().0
-}
-
-fn ping(socket: &mut WebSocket<TcpStream>) {
+fn ping(socket: &mut WebSocket) {
     socket.send(Message::Ping("still there?".into())).unwrap();
     assert_eq!(socket.read().unwrap(), Message::Pong("still there?".into()));
-}
-
-/// Whatever pings come in between are answered.
-fn echo(socket: &mut WebSocket<TcpStream>, text: &str) {
-    socket.send(text.into()).unwrap();
-    while socket.read().unwrap() != Message::text(text) {}
 }
 
 fn tornado(daemon: &Daemon, policy: &Value, env: &Value) -> Value {
@@ -67,7 +53,7 @@ fn tornado(daemon: &Daemon, policy: &Value, env: &Value) -> Value {
     daemon.client.create_as(&asked)
 }
 
-fn pings_are_no_use_and_messages_are(daemon: &Daemon, container: &Value, mut socket: WebSocket<TcpStream>) {
+fn pings_are_no_use_and_messages_are(daemon: &Daemon, container: &Value, mut socket: WebSocket) {
     freezes_in_spite(daemon, container, || {
         ping(&mut socket);
         std::thread::sleep(Duration::from_secs(1));
@@ -127,7 +113,7 @@ fn a_server_that_pings_its_clients_freezes_and_hangs_up_on_none() {
 }
 
 /// Answers a ping, if one comes within the socket's patience.
-fn is_pinged(socket: &mut WebSocket<TcpStream>) -> bool {
+fn is_pinged(socket: &mut WebSocket) -> bool {
     match socket.read() {
         Ok(Message::Ping(_)) => true,
         Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => false,

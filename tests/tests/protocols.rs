@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
-use tests::{Daemon, Dialogue, protocol_image, text};
+use std::time::{Duration, Instant};
+use tests::{Daemon, Dialogue, echo, protocol_image, text, websocket};
 
 fn create(daemon: &Daemon, server: &str, policy: &Value) -> Value {
     daemon.client.create_as(&json!({"image": protocol_image(server), "policy": policy}))
@@ -21,11 +21,19 @@ fn by_hand() -> Value {
     json!({"freeze_after": "off"})
 }
 
-/// It froze so often, and a connection woke it each time.
-fn froze_and_woke(daemon: &Daemon, container: &Value, times: usize) {
+const FREEZES: usize = 100;
+
+/// Freezes it a hundred times by hand, and uses it after each: a connection woke it each time.
+fn over_freezes(daemon: &Daemon, container: &Value, mut used: impl FnMut()) {
+    let begun = Instant::now();
+    for _ in 0..FREEZES {
+        daemon.client.freeze(container);
+        used();
+    }
+    println!("{FREEZES} freezes in {:?}", begun.elapsed());
     let kinds = daemon.client.kinds(container);
-    let count = |wanted: &str| kinds.iter().filter(|kind| *kind == wanted).count();
-    assert_eq!((count("froze"), count("woke")), (times, times), "{kinds:?}");
+    let last = kinds.len().saturating_sub(2 * FREEZES);
+    assert_eq!(kinds[last..], ["froze", "woke"].repeat(FREEZES));
 }
 
 fn connect(container: &Value) -> TcpStream {
@@ -51,12 +59,10 @@ fn a_redis_subscriber_hears_what_is_published_after_each_freeze() {
     let container = create(&daemon, "redis", &by_hand());
     let mut subscriber = connect(&container);
     exchange(&mut subscriber, "SUBSCRIBE news\r\n", "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
-    for _ in 0..20 {
-        daemon.client.freeze(&container);
+    over_freezes(&daemon, &container, || {
         exchange(&mut connect(&container), "PUBLISH news hello\r\n", ":1\r\n");
         hears(&mut subscriber, "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
-    }
-    froze_and_woke(&daemon, &container, 20);
+    });
 }
 
 #[test]
@@ -81,11 +87,9 @@ fn a_mariadb_client_stays_connected_over_freezes_and_keeps_its_session() {
     let session = ["--host=127.0.0.1", "--batch", "--unbuffered", "--skip-column-names", "--port"];
     let mut client = Dialogue::with(&[&inside[..], &session, &[text(&container, "app_port")]].concat());
     let id = client.ask("SET @kept = 42; SELECT CONNECTION_ID();");
-    for _ in 0..20 {
-        daemon.client.freeze(&container);
+    over_freezes(&daemon, &container, || {
         assert_eq!(client.ask("SELECT CONCAT(CONNECTION_ID(), ' ', @kept);"), format!("{id} 42"));
-    }
-    froze_and_woke(&daemon, &container, 20);
+    });
 }
 
 /// The server greets, and client and server have a few words before the query.
@@ -110,11 +114,31 @@ fn a_shell_over_ssh_goes_on_after_each_freeze() {
     let container = daemon.client.create_as(&json!({"image": "spin-docker/sd-base", "policy": by_hand()}));
     let mut shell = Dialogue::over_ssh(&daemon, &container, &[]);
     let id = shell.ask("kept=42; echo $$");
-    for _ in 0..20 {
-        daemon.client.freeze(&container);
+    over_freezes(&daemon, &container, || {
         assert_eq!(shell.ask("echo $$ $kept"), format!("{id} 42"));
-    }
-    froze_and_woke(&daemon, &container, 20);
+    });
+}
+
+fn a_websocket_answers(daemon: &Daemon, container: &Value, address: &str, host: &str) {
+    let mut socket = websocket(address, host);
+    echo(&mut socket, "hello");
+    over_freezes(daemon, container, || echo(&mut socket, "still there?"));
+}
+
+#[test]
+fn a_websocket_answers_after_each_freeze() {
+    let daemon = Daemon::start(&[]);
+    let container = create(&daemon, "tornado", &by_hand());
+    let address = format!("127.0.0.1:{}", text(&container, "app_port"));
+    a_websocket_answers(&daemon, &container, &address, &address);
+}
+
+#[test]
+fn a_websocket_by_name_answers_after_each_freeze() {
+    let daemon = Daemon::start(&[]);
+    let container = create(&daemon, "tornado", &by_hand());
+    let host = format!("{}.localhost", &text(&container, "container_id")[..12]);
+    a_websocket_answers(&daemon, &container, daemon.base.trim_start_matches("http://"), &host);
 }
 
 async fn page(client: &SendRequest<Bytes>) -> String {
@@ -145,9 +169,7 @@ fn an_http_2_connection_without_tls_answers_after_each_freeze() {
     let within = Duration::from_secs(30);
     let answered = || runtime.block_on(async { tokio::time::timeout(within, page(&client)).await }).unwrap();
     assert_eq!(answered(), "hello\n");
-    for _ in 0..20 {
-        daemon.client.freeze(&container);
+    over_freezes(&daemon, &container, || {
         assert_eq!(answered(), "hello\n");
-    }
-    froze_and_woke(&daemon, &container, 20);
+    });
 }
