@@ -19,6 +19,7 @@ mod ports;
 mod postgres;
 pub mod raw;
 mod redis;
+mod scale;
 mod tools;
 mod websocket;
 
@@ -34,6 +35,7 @@ pub use misbehaving::{Act, Misbehaving};
 pub use podman::Podman;
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use scale::Scale;
 pub use tools::{succeeds, tool};
 pub use websocket::{WebSocket, echo, websocket};
 

@@ -46,9 +46,9 @@ mod tests {
     #[test]
     fn keep_alives_are_no_use_and_pages_are() {
         for (what, bytes, every, used) in [
-            ("a WebSocket ping and its pong", 8, 30, false),
-            ("ssh ServerAliveInterval 15", 120, 15, false),
-            ("a pool's SELECT 1", 100, 30, false),
+            ("a WebSocket ping and its pong", 16, 30, false),
+            ("ssh ServerAliveInterval 15", 80, 15, false),
+            ("a pool's SELECT 1, prepared each time", 182, 30, false),
             ("1 KiB a minute to the byte", 1024, 60, false),
             ("a page", 1025, 60, true),
             ("somebody typing in a shell", 100, 2, true),
