@@ -49,6 +49,14 @@ pub fn protocol_image(server: &str) -> String {
     name
 }
 
+/// sd-django, whose gunicorn kills workers that have not reported for a second: `tests/impatient`, built if need be.
+pub fn impatient_image() -> &'static str {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    const NAME: &str = "spin-docker-test/impatient";
+    BUILT.get_or_init(|| build(NAME, "impatient", &[]));
+    NAME
+}
+
 fn build(name: &str, folder: &str, more: &[&str]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let built = Command::new("docker")

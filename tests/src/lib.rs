@@ -27,7 +27,7 @@ pub use browser::Browser;
 pub use daemon::{Daemon, Settings, program};
 pub use dialogue::Dialogue;
 pub use disk::Disk;
-pub use docker::{docker, docker_quietly, protocol_image, test_image, web_image};
+pub use docker::{docker, docker_quietly, impatient_image, protocol_image, test_image, web_image};
 pub use dockerd::{Dockerd, hide_control_groups, move_apart};
 pub use door::Door;
 pub use http::{Answer, Client};
