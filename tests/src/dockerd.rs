@@ -41,9 +41,14 @@ impl Dockerd {
     /// The same over control groups of version 2, whatever the host has: its freezer is real. Memory and CPU are limited only where
     /// the host's own hierarchies leave the controllers to it.
     pub fn start_unified() -> Self {
+        Self::start_unified_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_unified_with(arguments: &[&str]) -> Self {
         move_apart();
         run("mount", &["-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"]);
-        Self::start()
+        Self::start_with(arguments)
     }
 
     /// The same with its data in this folder.

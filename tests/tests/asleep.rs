@@ -1,4 +1,4 @@
-//! Containers asleep on a real engine: pools that stay open, what the engine does to frozen ones, and who wakes what.
+//! Containers asleep on a real engine: pools that stay open, and who wakes what.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
@@ -10,12 +10,11 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::freezer::is_frozen;
-use tests::{Daemon, Postgres, ask, docker, docker_quietly, test_image, text, until};
+use tests::{Daemon, Postgres, ask, test_image, text};
 use tokio_postgres::NoTls;
 
 const POSTGRES: &str = "atbaker/sd-postgres";
 const POOLED: usize = 20;
-const SECONDS: Duration = Duration::from_secs(30);
 
 fn create(daemon: &Daemon, image: &str, policy: &Value) -> Value {
     daemon.client.create_as(&json!({"image": image, "policy": policy}))
@@ -90,69 +89,6 @@ fn a_pool_freezes_by_itself_answers_again_and_finishes_a_long_query() {
     open.query("SELECT pg_sleep(4)").unwrap();
     assert_eq!(froze(), before, "while an answer is owed");
     daemon.client.until(&container, "depth", "frozen");
-}
-
-/// Freezes them all, and then has the engine do this to each, four at a time. None waits out the grace of 10 s.
-fn over_frozen(daemon: &Daemon, made: &[Value], command: &[&str]) {
-    made.iter().for_each(|container| daemon.client.freeze(container));
-    std::thread::scope(|scope| {
-        for some in made.chunks(made.len().div_ceil(4)) {
-            scope.spawn(move || {
-                for container in some {
-                    let begun = Instant::now();
-                    docker(&[command, &[text(container, "container_id")]].concat());
-                    let took = begun.elapsed();
-                    assert!(took < Duration::from_secs(8), "{command:?} took {took:?}");
-                }
-            });
-        }
-    });
-}
-
-/// The announcement of a command thaws its container. An engine that looks sooner refuses that one, and the next one runs.
-fn enter(daemon: &Daemon, container: &Value) {
-    let exec = ["exec", text(container, "container_id"), "true"];
-    if let Err(refused) = docker_quietly(&exec) {
-        assert!(refused.contains("cannot exec in a paused container"), "{refused}");
-        daemon.client.until(container, "depth", "awake");
-        docker(&exec);
-    }
-    assert_eq!(shows(daemon, container, "depth"), "awake");
-}
-
-/// How often PostgreSQL ended in good order, by its log.
-fn shut_downs(container: &Value) -> usize {
-    let logs = ["logs", text(container, "container_id")];
-    let logs = std::process::Command::new("docker").args(logs).output().unwrap();
-    let logs = [logs.stdout, logs.stderr].concat();
-    String::from_utf8_lossy(&logs).matches("database system is shut down").count()
-}
-
-#[test]
-fn what_the_engine_does_to_twenty_frozen_databases_ends_well() {
-    let daemon = Daemon::start(&[]);
-    let policy = json!({"freeze_after": "off"});
-    let made: Vec<Value> = (0..20).map(|_| create(&daemon, POSTGRES, &policy)).collect();
-    let serves = |container: &Value| {
-        until("it serves", SECONDS, || Postgres::connect(text(container, "app_port")).ok());
-    };
-    made.iter().for_each(|container| daemon.client.freeze(container));
-    made.iter().for_each(|container| enter(&daemon, container));
-    made.iter().for_each(serves);
-    let before: Vec<usize> = made.iter().map(shut_downs).collect();
-    over_frozen(&daemon, &made, &["restart"]);
-    made.iter().for_each(serves);
-    over_frozen(&daemon, &made, &["stop"]);
-    for (container, before) in made.iter().zip(before) {
-        assert_eq!(shut_downs(container), before + 2, "{container}");
-        daemon.client.until(container, "status", "stopped");
-        let asked = TcpStream::connect(format!("127.0.0.1:{}", text(container, "app_port")));
-        assert!(asked.is_err(), "a person stopped it");
-        let started = daemon.client.patch(text(container, "uri"), "status=running");
-        assert_eq!(started.status, 200, "{}", started.text);
-    }
-    over_frozen(&daemon, &made, &["rm", "-f"]);
-    made.iter().for_each(|container| daemon.client.until(container, "status", "stopped"));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Frozen containers and what their engine does: it ends, it restarts, it runs a command in one.
+//! Frozen containers and what their engine does: it runs a command in one, it pauses one, it stops one.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tests::freezer::Group;
-use tests::{Daemon, Dockerd, Postgres, ask, docker, docker_quietly, test_image, text, throughout, until};
+use tests::{Daemon, Dockerd, ask, docker, docker_quietly, test_image, text, throughout, until};
 
 fn on(engine: &Dockerd) -> Daemon {
     Daemon::start(&[("engine_host", &engine.host())])
@@ -16,40 +16,6 @@ fn frozen(daemon: &Daemon, image: &str, count: usize) -> Vec<Value> {
     let made: Vec<Value> = (0..count).map(|_| daemon.client.create_as(&asked)).collect();
     made.iter().for_each(|container| daemon.client.freeze(container));
     made
-}
-
-#[test]
-fn an_engine_that_is_told_to_end_over_twenty_frozen_databases_shuts_each_down_in_order() {
-    let mut engine = Dockerd::start();
-    engine.load("atbaker/sd-postgres");
-    let daemon = on(&engine);
-    let made = frozen(&daemon, "atbaker/sd-postgres", 20);
-    engine.stop();
-    engine.start_again();
-    for container in &made {
-        let id = text(container, "container_id");
-        // PostgreSQL writes to both.
-        let logs = ["--host", &engine.host(), "logs", id];
-        let logs = std::process::Command::new("docker").args(logs).output().unwrap();
-        let logs = [logs.stdout, logs.stderr].concat();
-        let logs = String::from_utf8_lossy(&logs);
-        assert!(logs.contains("database system is shut down"), "{id}: {logs}");
-    }
-}
-
-#[test]
-fn twenty_frozen_databases_outlive_an_engine_that_restores_them() {
-    let mut engine = Dockerd::start_with(&["--live-restore"]);
-    engine.load("atbaker/sd-postgres");
-    let daemon = on(&engine);
-    let made = frozen(&daemon, "atbaker/sd-postgres", 20);
-    let connect = |container| Postgres::connect(text(container, "app_port")).unwrap();
-    let mut open: Vec<Postgres> = made.iter().map(connect).collect();
-    made.iter().for_each(|container| daemon.client.freeze(container));
-    engine.stop();
-    engine.start_again();
-    made.iter().for_each(|container| daemon.client.until(container, "status", "running"));
-    open.iter_mut().for_each(|open| open.query("SELECT 1").unwrap());
 }
 
 #[test]
