@@ -5,7 +5,7 @@
 mod bench;
 
 use bench::{Bench, connect, create, id, launched, status, until};
-use control::{Control, GaveUp, Writing};
+use control::{Control, GaveUp, WakeError, Writing};
 use engine::{Socket, SocketKind};
 use model::policy::FreezeAfter;
 use model::{Amendment, Depth, Event, EventKind, Next, Status, Term};
@@ -147,6 +147,21 @@ async fn one_reason_does_not_hold_back_another() {
         }
     }
     control.shut_down().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_may_not_wake_it_is_told_and_that_is_kept() {
+    let (bench, control, of, target) = launched().await;
+    let mut others = Amendment::default();
+    others.say(Term::WakeFrom, "10.0.0.0/8").unwrap();
+    control.find(&of).unwrap().say_policy(others).await.unwrap();
+    let refused = "refused 127.0.0.1:5123 to port 8000: its policy lets nobody wake it from there";
+    assert!(matches!(target.wake(&connect(&target)).await, Err(WakeError::NotByYou)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(last(&control, &of).await, refused);
+    control.shut_down().await;
+    let control = bench.launch().await;
+    assert_eq!(last(&control, &of).await, refused);
 }
 
 #[tokio::test(start_paused = true)]
