@@ -7,8 +7,9 @@ mod bench;
 
 use bench::{Bench, GRACE, test_image};
 use engine::docker::Docker;
-use engine::{Engine, EngineError, EventKind, Socket, SocketKind};
+use engine::{Engine, EngineError, Event, EventKind, Socket, SocketKind};
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use model::{EngineId, Freezer, Observation};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -73,12 +74,7 @@ async fn a_command_thaws(bench: &Bench) {
     assert_eq!(bench.engine.exec(&id, &engine::shell("exit 0"), GRACE * 20).await.unwrap(), 0);
     assert_eq!(frozen(bench, &id).await, None);
     assert_eq!(bench.engine.execs(&id).await.unwrap(), 0, "it has ended");
-    loop {
-        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
-        if event.expect("an event comes").expect("the stream goes on").unwrap().kind == EventKind::Exec {
-            return;
-        }
-    }
+    while next(&mut events, &id).await != EventKind::Exec {}
 }
 
 async fn a_freeze_that_nobody_waits_for_is_undone_by_a_thaw(bench: &Bench) {
@@ -181,17 +177,19 @@ async fn a_frozen_program_does_nothing(bench: &Bench) {
 /// Version 1 may miss a process that is just being made, and has to be told again.
 async fn what_makes_processes_all_the_time_freezes(bench: &Bench) {
     let id = bench.running().await;
-    for _ in 0..3 {
-        run_inside(bench, &id, &["sh", "-c", "while :; do /bin/true; done"]);
+    for number in 0..3 {
+        // What the engine still does to bring one in is none of it.
+        run_inside(bench, &id, &["sh", "-c", &format!("while :; do /bin/true {number}; done")]);
+        process_inside(&id, &format!("/bin/true {number};")).await;
     }
-    process_inside(&id, "while :").await;
     let mut undone = 0;
     for _ in 0..20 {
         let by = match bench.engine.freeze(&id).await {
             Ok(by) => by,
             // The engine's own pause has no more than its second, on a machine that does much else too.
             Err(EngineError::TimedOut { .. }) if bench.by == Freezer::Engine => continue,
-            // Over Podman that was seen on a busy machine, for a reason not found yet: it is undone then, as it must be.
+            // Over Podman that was seen on a busy machine, for a reason not found, and not again in 150 freezes beside four programs that
+            // use all the CPU there is: it is undone then, as it must be.
             Err(EngineError::Host { .. }) if bench.podman => {
                 assert_eq!(frozen(bench, &id).await, None, "it is undone");
                 undone += 1;
@@ -206,7 +204,7 @@ async fn what_makes_processes_all_the_time_freezes(bench: &Bench) {
         assert!(then - used < Duration::from_millis(1), "{used:?} {then:?}");
         bench.engine.thaw(&id, by).await.unwrap();
     }
-    assert!(undone <= 5, "{undone} of 20 freezes were not confirmed in time");
+    assert!(undone <= 2, "{undone} of 20 freezes were not confirmed in time");
 }
 
 async fn commands_of_others_are_counted_and_told(bench: &Bench) {
@@ -215,23 +213,33 @@ async fn commands_of_others_are_counted_and_told(bench: &Bench) {
     run_inside(bench, &id, &["sleep", "1000"]);
     until("it is counted", async || bench.engine.execs(&id).await.unwrap() == 1).await;
     bench.docker_cli(&["kill", "-s", "HUP", id.as_str()]);
-    let mut told = Vec::new();
-    while told.len() < 2 {
-        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
-        let event = event.expect("an event comes").expect("the stream goes on").unwrap();
-        told.extend((event.engine_id == id).then_some(event.kind));
-    }
+    let told = [next(&mut events, &id).await, next(&mut events, &id).await];
     assert_eq!(told, [EventKind::Exec, EventKind::Signalled]);
 }
 
 /// Before anybody is told of it: the engine waits for nobody. By its own pause, whoever is told does it.
 async fn what_the_engine_announces_thaws(bench: &Bench) {
     let id = bench.running().await;
-    let _events = bench.engine.events(&bench.instance).await.unwrap();
+    let mut events = bench.engine.events(&bench.instance).await.unwrap();
     for _ in 0..3 {
-        if bench.engine.freeze(&id).await.unwrap() == Freezer::Cgroup {
-            bench.docker_cli(&["kill", "-s", "WINCH", id.as_str()]);
-            until("it is thawed", async || frozen(bench, &id).await.is_none()).await;
+        let by = bench.engine.freeze(&id).await.unwrap();
+        assert_eq!((by, frozen(bench, &id).await), (bench.by, Some(by)));
+        bench.docker_cli(&["kill", "-s", "WINCH", id.as_str()]);
+        while next(&mut events, &id).await != EventKind::Signalled {}
+        if by == Freezer::Engine {
+            bench.engine.thaw(&id, by).await.unwrap();
+        }
+        assert_eq!(frozen(bench, &id).await, None, "when it is told");
+    }
+}
+
+/// What is told of it next.
+async fn next(events: &mut BoxStream<'static, Result<Event, EngineError>>, id: &EngineId) -> EventKind {
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
+        let event = event.expect("an event comes").expect("the stream goes on").unwrap();
+        if event.engine_id == *id {
+            return event.kind;
         }
     }
 }
