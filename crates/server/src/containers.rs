@@ -191,17 +191,26 @@ impl Change {
 
     async fn make(self, handle: &Handle) -> Result<Arc<View>, CommandError> {
         let mut view = handle.view();
+        // Under a policy that says never, what froze by itself goes on, and what somebody has frozen stays so.
+        let (now, at_last) = if self.runs.is_none() { (self.frozen, None) } else { (None, self.frozen) };
+        if let Some(frozen) = now {
+            view = sleep(handle, frozen).await?;
+        }
         if let Some(amendment) = self.policy {
             view = handle.say_policy(amendment).await?;
         }
         if let Some(runs) = self.runs {
             view = if runs { handle.start().await } else { handle.stop().await }?;
         }
-        if let Some(frozen) = self.frozen {
-            view = if frozen { handle.freeze().await } else { handle.thaw().await }?;
+        if let Some(frozen) = at_last {
+            view = sleep(handle, frozen).await?;
         }
         Ok(view)
     }
+}
+
+async fn sleep(handle: &Handle, frozen: bool) -> Result<Arc<View>, CommandError> {
+    if frozen { handle.freeze().await } else { handle.thaw().await }
 }
 
 /// Which of two words it is, the first or not.

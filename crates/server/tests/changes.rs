@@ -193,6 +193,21 @@ async fn a_stopped_one_neither_freezes_nor_thaws_but_what_starts_may() {
 }
 
 #[tokio::test]
+async fn what_froze_by_itself_stays_frozen_under_a_policy_that_says_never_where_that_is_asked_for() {
+    let (bench, uri) = with_one().await;
+    bench.send("PATCH", &uri, "policy.freeze_after=1").await;
+    bench.until_depth(&uri, "frozen").await;
+    let answer = bench.send("PATCH", &uri, "policy.freeze_after=off&depth=frozen").await;
+    assert_eq!((answer.status, &answer.body["depth"]), (200, &"frozen".into()), "{}", answer.body);
+    assert_eq!(answer.body["policy"]["freeze_after"], "off");
+    // And without that, it goes on.
+    bench.send("PATCH", &uri, "depth=awake&policy.freeze_after=1").await;
+    bench.until_depth(&uri, "frozen").await;
+    bench.send("PATCH", &uri, "policy.freeze_after=off").await;
+    bench.until_depth(&uri, "awake").await;
+}
+
+#[tokio::test]
 async fn a_freeze_that_fails_is_told_and_leaves_it_awake() {
     let (bench, uri) = with_one().await;
     bench.fake.fail(Call::Freeze, 1, false);

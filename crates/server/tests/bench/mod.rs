@@ -166,6 +166,10 @@ impl Bench {
     pub async fn until_status(&self, uri: &str, status: &str) {
         until(status, async || self.send("GET", uri, "").await.body["status"] == status).await;
     }
+
+    pub async fn until_depth(&self, uri: &str, depth: &str) {
+        until(depth, async || self.send("GET", uri, "").await.body["depth"] == depth).await;
+    }
 }
 
 impl Answer {
