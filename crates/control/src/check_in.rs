@@ -70,14 +70,18 @@ impl Control {
     pub async fn redirect_check_ins(&self, from: u16, to: u16) -> Result<(), EngineError> {
         *self.shared.door.redirect() = Some(Redirect { from, to, on: None });
         let redirected = self.shared.keep_redirect().await;
-        if redirected.is_err() {
-            self.undo_redirect().await.unwrap_or_default();
+        if redirected.is_err()
+            && let Err(error) = self.undo_redirect().await
+        {
+            tracing::debug!(error = %crate::chain(&error), "nor can a redirect of before be taken back");
         }
         redirected
     }
 
     /// Takes that back.
     pub async fn undo_redirect(&self) -> Result<(), EngineError> {
+        // One that is being moved is taken back where it comes to stand.
+        let _moving = self.shared.door.moving.lock().await;
         let on = self.shared.door.redirect().take().and_then(|redirect| redirect.on);
         self.shared.engine.undo_redirect(&on.unwrap_or_else(|| self.network())).await
     }

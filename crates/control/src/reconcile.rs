@@ -171,7 +171,7 @@ async fn look_at_networks(shared: &Shared) -> Infallible {
             shared.keep_redirect().await
         };
         let complain = |error: &EngineError, _| {
-            tracing::warn!(error = %crate::chain(error), "cannot look at the engine's networks; trying again");
+            tracing::warn!(error = %crate::chain(error), "the engine's networks, or the redirect of check-ins, are not seen to yet; trying again");
         };
         // It is tried until it is done.
         look.retry(patiently()).notify(complain).await.unwrap_or_default();
@@ -217,7 +217,11 @@ async fn restore_network(shared: &Shared, strangers: &[&Listed]) {
             let sleeping = strangers.iter().filter_map(|stranger| stranger.address);
             shared.ledger.avoid(running.chain(sleeping).collect());
         }
-        Err(error) => tracing::error!(error = %crate::chain(&error), "the network cannot be had"),
+        Err(error) => {
+            tracing::error!(error = %crate::chain(&error), "the network cannot be had");
+            // What is owed to it is looked at again.
+            shared.reconciler.networks.notify_one();
+        }
     }
 }
 

@@ -40,14 +40,17 @@ impl Supervisor {
             self.fact(Input::Used(self.shared.clock.now())).await;
         }
         self.warn_of_expiry(&policy);
-        if self.container.expires_at(&policy).is_some_and(|at| at <= self.shared.clock.now()) {
-            tracing::info!(container = %self.name(), image = %self.container.image, "it has expired, as its policy says: deleting");
-        }
         let term =
             self.container.expiry(&policy).map(|expiry| Cause::Expiry { term: expiry.term, seconds: 0 });
-        if let Err(error) = self.advance_because(Input::Expired, term).await {
-            tracing::error!(container = %self.name(), error = %crate::chain(&error), "it has expired, and cannot be deleted; trying again");
-            self.expiring.get_or_insert_default().not_before = Some(Instant::now() + AGAIN);
+        match self.advance_because(Input::Expired, term).await {
+            Ok(()) if self.container.phase.is_doomed() => {
+                tracing::info!(container = %self.name(), image = %self.container.image, "it has expired, as its policy says: deleting");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                tracing::error!(container = %self.name(), error = %crate::chain(&error), "it has expired, and cannot be deleted; trying again");
+                self.expiring.get_or_insert_default().not_before = Some(Instant::now() + AGAIN);
+            }
         }
     }
 
