@@ -3,7 +3,7 @@
 use crate::policies::Policies;
 use crate::world::World;
 use control::Control;
-use model::{Container, Event, EventKind, IdlePolicy, Key};
+use model::{Container, Event, EventKind, IdlePolicy, Key, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -32,13 +32,16 @@ struct Life {
     used: Option<Duration>,
     /// When its policy was last changed.
     put_off: Duration,
+    /// When it last did something, if only that it started in vain.
+    ran: Duration,
     /// Its times are of a clock that was moved.
     doubted: bool,
 }
 
 impl Expiries {
     pub fn begun(&mut self, key: &Key, now: Duration) {
-        self.lives.insert(key.clone(), Life { since: now, used: None, put_off: now, doubted: false });
+        self.lives
+            .insert(key.clone(), Life { since: now, used: None, put_off: now, ran: now, doubted: false });
     }
 
     pub fn used(&mut self, key: &Key, now: Duration) {
@@ -70,10 +73,23 @@ impl Expiries {
         }
     }
 
-    pub fn told(&mut self, event: &Event) {
-        if event.kind == EventKind::Expiring {
-            self.told.insert(event.key.clone());
-            self.untold.remove(&event.key);
+    /// It does something, or has just done it.
+    pub fn ran(&mut self, key: &Key, now: Duration) {
+        self.lives.entry(key.clone()).and_modify(|life| life.ran = now);
+    }
+
+    /// This is on disk. Who expires is told so before it is told that he is gone.
+    pub fn told(&mut self, event: &Event) -> Option<String> {
+        match event.kind {
+            EventKind::Expiring => {
+                self.told.insert(event.key.clone());
+                self.untold.remove(&event.key);
+                None
+            }
+            EventKind::Deleted if self.untold.contains(&event.key) => {
+                Some(format!("{} was told to be deleted before it was told to expire", event.key))
+            }
+            _ => None,
         }
     }
 
@@ -109,11 +125,14 @@ impl Expiries {
         let listed = control.list();
         let late = listed.iter().filter(|view| {
             let key = &view.container.key;
-            let (Some(life), Some(after)) = (self.lives.get(key), world.policies.of(key).expires_after)
-            else {
-                return false;
-            };
-            !life.doubted && (life.since + after).max(life.put_off).max(calm_since) + LATE < now
+            let Some(life) = self.lives.get(key).filter(|life| !life.doubted) else { return false };
+            let policy = world.policies.of(key);
+            // While it runs, much puts that off.
+            let rests = matches!(view.container.phase, Phase::Stopped { .. });
+            let of_disuse = policy.delete_after_idle.filter(|_| rests).map(|after| life.ran + after);
+            let of_age = policy.expires_after.map(|after| life.since + after);
+            let due = of_age.into_iter().chain(of_disuse).min();
+            due.is_some_and(|due| due.max(life.put_off).max(calm_since) + LATE < now)
         });
         late.map(|view| format!("{} has expired, and is listed", view.container.key)).collect()
     }

@@ -217,7 +217,7 @@ fn a_policy_that_is_not_written_down_is_found() {
 
 #[test]
 fn a_deletion_that_nobody_was_told_of_is_found() {
-    found_from(UNREST, Sabotage::DeletionUntold, "was not told before");
+    found_from(UNREST, Sabotage::DeletionUntold, "before it was told to expire");
 }
 
 #[test]

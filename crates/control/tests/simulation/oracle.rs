@@ -188,7 +188,11 @@ impl Oracle {
         match change {
             Change::Put(container) => self.wrote_container(container, ok, now, world),
             Change::Forget(key) => self.forgot(key, ok, now, &world.fake),
-            Change::Event(event) => self.expiries.told(event),
+            Change::Event(event) if ok => {
+                let complaint = self.expiries.told(event);
+                self.violations.extend(complaint);
+            }
+            Change::Event(_) => {}
             Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) => {}
         }
     }
@@ -202,6 +206,10 @@ impl Oracle {
             if self.is_short(now) {
                 self.violated(format!("{} is made, and there is no room for it", container.key));
             }
+        }
+        let acts = |container: &Container| !matches!(container.phase, Phase::Stopped { .. });
+        if acts(container) || self.asked.get(&container.key).is_some_and(acts) {
+            self.expiries.ran(&container.key, now);
         }
         if ok && world.policies.wrote(container) {
             self.policy_changed(Some(&container.key), now, &world.policies);
