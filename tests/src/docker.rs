@@ -49,7 +49,7 @@ pub fn protocol_image(server: &str) -> String {
     name
 }
 
-/// sd-django, whose gunicorn kills workers that have not reported for a second: `tests/impatient`, built if need be.
+/// sd-django, whose gunicorn kills workers that have not reported for five seconds: `tests/impatient`, built if need be.
 pub fn impatient_image() -> &'static str {
     static BUILT: OnceLock<()> = OnceLock::new();
     const NAME: &str = "spin-docker-test/impatient";

@@ -43,7 +43,7 @@ fn of_500_creates_at_once_64_are_under_way_256_wait_and_180_are_told_to_come_bac
     let daemon = Daemon::start(&[("@DOCKER_HOST", &engine.host())]);
     engine.on("image", Act::Hold);
     let clients = ask_at_once(&daemon, 500, "no/such/image");
-    until("those who are too many are told", Duration::from_secs(15), || {
+    until("those who are too many are told", Duration::from_secs(10), || {
         (clients.iter().filter(|client| is_answered(client)).count() >= 180).then_some(())
     });
     until("the engine is asked", Duration::from_secs(5), || (engine.met() >= 64).then_some(()));

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use tests::{Daemon, Dialogue, Scale, protocol_image, text, until, websocket};
 use tungstenite::Message;
 
-const FREEZE_AFTER: Duration = Duration::from_secs(4);
+const FREEZE_AFTER: Duration = Duration::from_secs(12);
 const SOON: Duration = Duration::from_secs(30);
 
 /// Nothing is said of `quiet_below`.
 fn create(daemon: &Daemon, image: &str, env: &Value) -> Value {
-    let policy = json!({"freeze_after": "4s", "busy_cpu": "off", "owed_for": "1s", "breathe": false});
+    let policy = json!({"freeze_after": "12s", "busy_cpu": "off", "owed_for": "1s", "breathe": false});
     let container = daemon.client.create_as(&json!({"image": image, "env": env, "policy": policy}));
     assert_eq!(container["policy"]["quiet_below"], "1024B/min");
     container
@@ -104,7 +104,7 @@ fn a_minute_of_a_websocket_client_s_is_no_use() {
 #[test]
 fn a_minute_of_a_websocket_server_s_is_light() {
     let daemon = Daemon::start(&[]);
-    let container = create(&daemon, &protocol_image("tornado"), &json!({"PING_INTERVAL": "1"}));
+    let container = create(&daemon, &protocol_image("tornado"), &json!({"PING_INTERVAL": "5"}));
     let scale = Scale::before(text(&container, "app_port"));
     let address = format!("127.0.0.1:{}", scale.port());
     let mut socket = websocket(&address, &address);
