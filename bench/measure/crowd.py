@@ -46,7 +46,7 @@ class Engine:
         self.host, self.containers = f"unix://{path}", json.dumps(containers).encode()
         self.loop = asyncio.new_event_loop()
         self.loop.run_until_complete(asyncio.start_unix_server(self.serve, path))
-        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
     def close(self):

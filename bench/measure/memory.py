@@ -41,4 +41,5 @@ def settled(pids):
 
 
 EXPLAIN = f"""The program itself over the real engine. A real engine on this machine does not run {KNOWN:,} containers: its list of them, as long as a real one, is
-made up on the way, and everything else is its own. All of them are running, listen on two ports each, and were listed once, so that the text of each is kept."""
+made up on the way, and everything else is its own. All of them are running, under `freeze_after=off`, since there is nothing that could be frozen; they listen on two
+ports each, and were listed once, so that the text of each is kept."""

@@ -156,6 +156,7 @@ impl Daemon {
             );
         }
         self.servers.spawn(server::keep_records(self.ending.clone()));
+        self.servers.spawn(memory::keep_giving_back(self.ending.clone()));
         let (routes, hosts) = (server::api(&self.app), Hosts::of(self.address, &self.app.public_host));
         let trusted = Trusted(settings.trusted_proxies.clone());
         let names = Some(by_name::names(&settings.domain, trusted, &self.app, &self.gateway));

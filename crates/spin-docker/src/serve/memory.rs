@@ -1,5 +1,19 @@
-//! What a start needed of memory, given back. Of very many containers the engine's list alone is megabytes for a moment, and what is
-//! kept of it lies among what is not: glibc keeps all of that to itself otherwise.
+//! Memory that was needed for a moment, given back. Of very many containers the engine's list alone is megabytes, at each start and each time
+//! that the engine comes back, and what is kept of it lies among what is not: glibc keeps all of that to itself otherwise.
+
+use std::time::Duration;
+use tokio::time::{Instant, interval_at};
+use tokio_util::sync::CancellationToken;
+
+const EVERY: Duration = Duration::from_secs(600);
+
+/// Does so now and then, until the program ends.
+pub(super) async fn keep_giving_back(ending: CancellationToken) {
+    let mut ticks = interval_at(Instant::now() + EVERY, EVERY);
+    while ending.run_until_cancelled(ticks.tick()).await.is_some() {
+        give_back();
+    }
+}
 
 /// Gives the system back every page that nothing is kept in. It takes milliseconds, in which nobody else allocates.
 #[cfg(target_env = "gnu")]
@@ -8,7 +22,7 @@ pub(super) fn give_back() {
     // SAFETY: any thread may call it at any time, with any pad (malloc_trim(3), "MT-Safe"); it takes the allocator's own locks, and
     // returns nothing but pages without a live allocation.
     let some = unsafe { libc::malloc_trim(0) } == 1;
-    tracing::debug!(some, "memory of the start was given back");
+    tracing::debug!(some, "memory was given back");
 }
 
 /// Other allocators do so by themselves.
