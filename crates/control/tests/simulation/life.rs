@@ -291,7 +291,7 @@ impl Session {
             if control.redirect_check_ins(inside, listening).await.is_ok() {
                 world.say("the door is open");
                 control.open_door(DOOR);
-                world.oracle().opened_door(true);
+                world.oracle().opened_door();
             }
         });
     }

@@ -88,8 +88,8 @@ impl Oracle {
         self.short.is_some_and(|since| since < now)
     }
 
-    pub fn opened_door(&mut self, open: bool) {
-        self.door = open;
+    pub fn opened_door(&mut self) {
+        self.door = true;
     }
 
     pub fn purges(&mut self) {
