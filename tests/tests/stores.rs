@@ -45,8 +45,8 @@ fn is_reported_once(daemon: &Daemon, strangers: &[&str]) {
 fn two_under_one_name_keep_out_of_each_others_way() {
     let first = Daemon::start(&[]);
     let theirs = works(&first);
-    let second = Daemon::start(&[("instance", &first.instance)]);
     let before = state(id(&theirs));
+    let second = Daemon::start(&[("instance", &first.instance)]);
     assert!(second.log().contains("belongs to another spin-docker"), "it says so");
     let ours = works(&second);
     is_reported_once(&second, &[id(&theirs)]);

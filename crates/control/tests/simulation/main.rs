@@ -163,7 +163,8 @@ fn found(sabotage: Sabotage, telling: &str) {
 }
 
 fn found_from(first: u64, sabotage: Sabotage, telling: &str) {
-    let budget = 8 * SEEDS;
+    // Those that the shards live through in this world.
+    let budget = 4 * SEEDS;
     let failure = (first..first + budget).find_map(|seed| live(seed, STEPS, Some(sabotage)).err());
     let failure = failure.unwrap_or_else(|| panic!("{sabotage:?} is not found by {budget} seeds"));
     println!("{sabotage:?}: seed {}, step {}: {}", failure.seed, failure.step, failure.what);
