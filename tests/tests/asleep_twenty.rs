@@ -24,7 +24,10 @@ impl Twenty {
     fn made_by(daemon: Daemon, engine: Option<Dockerd>) -> Self {
         let asked = json!({"image": POSTGRES, "policy": {"freeze_after": "off"}});
         let made = four_at_a_time(&[(); 20], |()| daemon.client.create_as(&asked));
-        Self { made, daemon, engine }
+        let twenty = Self { made, daemon, engine };
+        // One that is told to end before it has begun has nothing to say of it.
+        twenty.all_serve();
+        twenty
     }
 
     fn shared() -> Self {
@@ -77,14 +80,18 @@ impl Twenty {
 
     /// How often each ended in good order, by its log.
     fn shut_downs(&self) -> Vec<usize> {
-        self.each(|container| {
-            let log = self.docker(&["logs", text(container, "container_id")]).unwrap();
-            log.matches("database system is shut down").count()
-        })
+        self.each(|container| self.log(container).matches("database system is shut down").count())
+    }
+
+    fn log(&self, container: &Value) -> String {
+        self.docker(&["logs", "--timestamps", text(container, "container_id")]).unwrap()
     }
 
     fn all_shut_down_once_more_than(&self, before: &[usize]) {
-        assert_eq!(self.shut_downs(), before.iter().map(|count| count + 1).collect::<Vec<_>>());
+        for ((container, before), now) in self.made.iter().zip(before).zip(self.shut_downs()) {
+            let state = ["inspect", "--format", "{{json .State}}", text(container, "container_id")];
+            assert_eq!(now, before + 1, "{}{}", self.docker(&state).unwrap(), self.log(container));
+        }
     }
 }
 

@@ -107,6 +107,20 @@ fn each_runs_its_own_services_and_no_others() {
     }
 }
 
+/// A shell has what it runs beside itself ignore SIGINT: PostgreSQL, told to end before it had a handler, heard nothing and was killed.
+#[test]
+fn no_service_ignores_a_signal_before_it_has_a_handler_for_it() {
+    let daemon = Daemon::start(&[]);
+    let container = daemon.client.create("spin-docker/sd-postgres");
+    let of_supervisors = "cat $(grep -lx -e 'Name:.runsvdir' -e 'Name:.runsv' /proc/[0-9]*/status)";
+    let status = until("services are supervised", Duration::from_secs(10), || {
+        let status = docker(&["exec", text(&container, "container_id"), "sh", "-c", of_supervisors]);
+        (status.matches("Name:\trunsv\n").count() == 3).then_some(status)
+    });
+    let ignored: Vec<&str> = status.lines().filter(|line| line.starts_with("SigIgn:")).collect();
+    assert_eq!(ignored, ["SigIgn:\t0000000000000000"; 4], "{status}");
+}
+
 /// The sessions are inside: no connection of the gateway's counts, and only cron's report can say that there are two.
 #[test]
 fn sd_postgres_reports_its_connections_from_cron_to_whatever_port_is_set() {
