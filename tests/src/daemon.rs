@@ -43,6 +43,12 @@ impl Daemon {
         Self::start_as(Some(group), settings)
     }
 
+    /// The same, in nobody's own group alone, as beside a rootless engine of nobody's.
+    pub fn start_as_nobody(settings: Settings<'_>) -> Self {
+        const NOGROUP: u32 = 65_534;
+        Self::start_as(Some(NOGROUP), settings)
+    }
+
     fn start_as(group: Option<u32>, settings: Settings<'_>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let instance = format!("t-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));

@@ -272,10 +272,15 @@ pub fn move_apart() {
     }
 }
 
-/// From this thread, and from what it starts.
-pub fn hide_control_groups() {
+/// Into a mount namespace of this thread's own, as what it starts is from then on.
+pub(crate) fn move_mounts_apart() {
     unshare(UnshareFlags::NEWNS);
     run("mount", &["--make-rprivate", "/"]);
+}
+
+/// From this thread, and from what it starts.
+pub fn hide_control_groups() {
+    move_mounts_apart();
     run("mount", &["-t", "tmpfs", "tmpfs", "/sys/fs/cgroup"]);
 }
 
@@ -285,7 +290,7 @@ fn unshare(what: UnshareFlags) {
     moved.expect("tests with namespaces of their own need root");
 }
 
-fn run(program: &str, arguments: &[&str]) {
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let done = Command::new(program).args(arguments).status();
     assert!(done.expect("util-linux and iproute2 are installed").success(), "{program} {arguments:?}");
 }

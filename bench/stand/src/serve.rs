@@ -82,6 +82,8 @@ fn settings() -> Settings {
         env: Vec::new(),
         authorized_keys: String::new(),
         on_loopback: true,
+        publish: false,
+        check_in_url: None,
         start_limit: 4,
     }
 }

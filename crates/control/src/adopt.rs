@@ -84,7 +84,7 @@ impl Adopter {
     ) -> Result<(Container, ContainerSpec), CreateError> {
         let image = usable_image(engine, &adopted.saved).await?;
         let now = self.clock.now();
-        let allotment = self.ledger.allot(image.tcp_ports().len(), now)?;
+        let allotment = self.ledger.allot(image.tcp_ports().len(), self.settings.publish, now)?;
         let request = CreateRequest { image: adopted.image.clone(), ..CreateRequest::default() };
         let mut container = conceive(Key::new(mint()), &request, &image, &allotment, now);
         container.container_id = Some(adopted.container_id.clone());

@@ -1,10 +1,11 @@
-//! Check-ins: who speaks is told by the source address, which on our bridge the kernel vouches for. And the door that
-//! they come through, which is tried from inside once: a firewall in the way would look like idleness.
+//! Check-ins: who speaks is told by the source address, which on our bridge the kernel vouches for, or by a token that the container
+//! alone was given, where the engine stands between. And the door that they come through, which is tried from inside once: a firewall in the way would look like idleness.
 
 use crate::control::{Control, Shared};
+use crate::handle::Handle;
 use crate::measures;
 use engine::{EngineError, Inside, Network};
-use model::{Container, EngineId};
+use model::{Container, EngineId, Key};
 use std::net::{IpAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -49,12 +50,21 @@ pub struct Door {
 }
 
 impl Control {
-    /// Takes a check-in. Who is not a running container of ours changes nothing, and learns nothing.
+    /// Takes a check-in from this address. Who is not a running container of ours changes nothing, and learns nothing.
     pub fn check_in(&self, source: IpAddr, value: &str) {
         let sender = match source.to_canonical() {
             IpAddr::V4(source) => self.shared.registry.by_address(source),
             IpAddr::V6(_) => None,
         };
+        self.take_check_in(sender, value);
+    }
+
+    /// The same from whoever has this token, wherever it comes from.
+    pub fn check_in_by(&self, token: &str, value: &str) {
+        self.take_check_in(self.shared.registry.by_key(&Key::new(token)), value);
+    }
+
+    fn take_check_in(&self, sender: Option<Handle>, value: &str) {
         let Some(handle) = sender else { return measures::check_in("unknown") };
         match handle.report(value, self.shared.clock.now()) {
             Ok(()) => measures::check_in("taken"),
@@ -153,6 +163,11 @@ fn blocked(network: &Network, door: Door) -> String {
          -i {bridge} -d {gateway} -p tcp --dport {port} -j ACCEPT`",
         door.inside
     )
+}
+
+/// Where a container checks in with a token, as it is told: the key, which is random, on no answer of the API, and for its life.
+pub(crate) fn way_in(url: &str, container: &Container) -> String {
+    format!("SPIN_DOCKER_CHECK_IN_URL={url}?token={}", container.key)
 }
 
 #[cfg(test)]

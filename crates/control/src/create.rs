@@ -3,6 +3,7 @@
 
 use crate::Settings;
 use crate::admission::{Admitted, TooMany};
+use crate::check_in::way_in;
 use crate::control::Control;
 use crate::handle::{CommandError, View};
 use crate::ledger::{Allotment, LedgerError};
@@ -13,6 +14,7 @@ use engine::{ContainerSpec, Engine, EngineError, File};
 use model::container::{MAX_ENDPOINTS, NO_CHECK_IN};
 use model::image::is_reference;
 use model::{Container, Endpoint, Image, Key, Phase, Protocol, Said, Timestamp};
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -123,7 +125,8 @@ impl Control {
 
     fn allot(&self, request: &CreateRequest, image: &Image) -> Result<Container, LedgerError> {
         let now = self.shared.clock.now();
-        let allotment = self.shared.ledger.allot(image.tcp_ports().len(), now)?;
+        let publish = self.shared.settings.publish;
+        let allotment = self.shared.ledger.allot(image.tcp_ports().len(), publish, now)?;
         Ok(conceive(Key::new((self.shared.mint)()), request, image, &allotment, now))
     }
 
@@ -162,7 +165,7 @@ pub(crate) fn conceive(
         name: String::new(),
         image: request.image.clone(),
         address: allotment.address,
-        endpoints: endpoints(image, &allotment.ports),
+        endpoints: endpoints(image, allotment),
         app_port: image.app_port(),
         ready: image.ready(),
         image_says,
@@ -187,6 +190,7 @@ pub(crate) fn spec(
     image: &Image,
     env: Vec<String>,
 ) -> ContainerSpec {
+    let way_in = settings.check_in_url.as_ref().map(|url| way_in(url, container));
     ContainerSpec {
         key: container.key.as_str().to_owned(),
         owner: owner.to_owned(),
@@ -194,11 +198,18 @@ pub(crate) fn spec(
         image: container.image.clone(),
         network,
         address: Some(container.address),
-        env: settings.env.iter().cloned().chain(env).collect(),
+        publish: published(container),
+        env: settings.env.iter().cloned().chain(way_in).chain(env).collect(),
         files: authorized_keys(settings, image).into_iter().collect(),
         limits: settings.limits.clone(),
         ..ContainerSpec::default()
     }
+}
+
+/// What the engine publishes of it, and where.
+fn published(container: &Container) -> Vec<(u16, SocketAddrV4)> {
+    let published = container.endpoints.iter().filter(|endpoint| endpoint.published_port.is_some());
+    published.map(|endpoint| (endpoint.container_port, container.way_to(endpoint.container_port))).collect()
 }
 
 fn authorized_keys(settings: &Settings, image: &Image) -> Option<File> {
@@ -225,16 +236,22 @@ fn policy_of(name: &str, image: &Image) -> (Said, Vec<String>) {
 }
 
 /// Every exposed port; the TCP ones with the host ports, both ascending.
-fn endpoints(image: &Image, host_ports: &[u16]) -> Vec<Endpoint> {
-    let tcp = image.tcp_ports().into_iter().zip(host_ports);
-    let tcp = tcp.map(|(container_port, host_port)| Endpoint {
+fn endpoints(image: &Image, allotment: &Allotment) -> Vec<Endpoint> {
+    let published = allotment.published.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let tcp = image.tcp_ports().into_iter().zip(&allotment.ports).zip(published);
+    let tcp = tcp.map(|((container_port, host_port), published_port)| Endpoint {
         container_port,
         protocol: Protocol::Tcp,
         host_port: Some(*host_port),
+        published_port,
     });
     let rest = image.exposed.iter().filter(|spec| spec.protocol != Protocol::Tcp);
-    let rest =
-        rest.map(|spec| Endpoint { container_port: spec.port, protocol: spec.protocol, host_port: None });
+    let rest = rest.map(|spec| Endpoint {
+        container_port: spec.port,
+        protocol: spec.protocol,
+        host_port: None,
+        published_port: None,
+    });
     let mut endpoints: Vec<Endpoint> = tcp.chain(rest).collect();
     endpoints.sort_by_key(|endpoint| (endpoint.container_port, endpoint.protocol));
     endpoints

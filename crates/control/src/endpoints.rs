@@ -16,6 +16,12 @@ pub trait Endpoints: Send + Sync + 'static {
     /// already is no error; one that somebody else holds is [`io::ErrorKind::AddrInUse`].
     fn claim(&self, port: u16) -> io::Result<()>;
 
+    /// Whether the engine could publish something at [`model::PUBLISHED_AT`] on this port; an error where it could not, as of
+    /// [`Endpoints::claim`].
+    fn is_publishable(&self, _port: u16) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Says what a connection to a claimed port meets from now on:
     ///
     /// - [`Reach::Refuse`]: nobody listens. Connections that were being held are closed; those that are being forwarded
@@ -30,7 +36,7 @@ pub trait Endpoints: Send + Sync + 'static {
     /// Fails where the port cannot listen; it is still ours then.
     fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()>;
 
-    /// Whether a `GET` of this path is answered there, a container's own address, and with less than 400; over a connection that
+    /// Whether a `GET` of this path is answered there, where connections to a container go, and with less than 400; over a connection that
     /// begins as its policy says. Comes back within a few seconds. Who speaks no HTTP takes it that it would be.
     async fn answers(&self, _at: SocketAddrV4, _path: &str, _policy: &IdlePolicy) -> bool {
         true
@@ -46,8 +52,10 @@ pub trait Endpoints: Send + Sync + 'static {
 /// Where an endpoint's bytes go, where they are counted, and who is told to wake it.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The container's own address and port.
+    /// Where connections go: the container's own address and port, or where the engine publishes that.
     pub address: SocketAddrV4,
+    /// The container's port.
+    pub port: u16,
     /// The container's counters, shared by its endpoints.
     pub traffic: Arc<Traffic>,
     /// Its supervisor.
@@ -82,6 +90,12 @@ impl Target {
 pub trait Wake: std::fmt::Debug + Send + Sync + 'static {
     /// Comes back once it is awake and its application can serve, or with why it will not be. Callers come and go without harm.
     async fn wake(&self, caller: Caller) -> Result<(), WakeError>;
+
+    /// Whether its application listens on this port of the container's, where a connection would not tell: the engine's own proxy accepts in
+    /// its place. Comes back within a few seconds.
+    async fn listens(&self, _port: u16) -> bool {
+        true
+    }
 
     /// Somebody was not served, and why; for its events. Returns at once.
     fn gave_up(&self, _caller: Caller, _why: GaveUp) {}

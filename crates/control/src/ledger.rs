@@ -26,6 +26,8 @@ struct Ranges {
 #[derive(Debug)]
 pub(crate) struct Allotment {
     pub(crate) ports: Vec<u16>,
+    /// As many for the engine to publish, or none.
+    pub(crate) published: Vec<u16>,
     pub(crate) address: Ipv4Addr,
 }
 
@@ -78,23 +80,42 @@ impl Ledger {
     pub(crate) fn enter(&self, container: &Container) {
         let mut ranges = self.lock();
         ranges.addresses.occupy(container.address.into());
-        container.host_ports().for_each(|port| ranges.ports.occupy(port.into()));
+        of_ranges(container).for_each(|port| ranges.ports.occupy(port.into()));
     }
 
-    /// Hands out and claims `count` ports, and an address. All or nothing.
-    pub(crate) fn allot(&self, count: usize, now: Timestamp) -> Result<Allotment, LedgerError> {
+    /// Hands out and claims `count` ports, and an address; where the engine is to publish them, as many ports for that. All or nothing.
+    pub(crate) fn allot(
+        &self,
+        count: usize,
+        publish: bool,
+        now: Timestamp,
+    ) -> Result<Allotment, LedgerError> {
         let address = self.lock().take_address(now).map_err(LedgerError::Addresses)?;
-        let mut allotment = Allotment { ports: Vec::with_capacity(count), address };
-        while allotment.ports.len() < count {
-            match self.claim_one(now) {
-                Ok(port) => allotment.ports.push(port),
-                Err(error) => {
-                    self.undo(&allotment);
-                    return Err(error.for_all(count, allotment.ports.len()));
-                }
+        let mut allotment = Allotment { ports: Vec::with_capacity(count), published: Vec::new(), address };
+        match self.fill(&mut allotment, count, publish, now) {
+            Ok(()) => Ok(allotment),
+            Err(error) => {
+                self.undo(&allotment);
+                let wanted = if publish { 2 * count } else { count };
+                Err(error.for_all(wanted, allotment.ports.len() + allotment.published.len()))
             }
         }
-        Ok(allotment)
+    }
+
+    fn fill(
+        &self,
+        allotment: &mut Allotment,
+        count: usize,
+        publish: bool,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        for _ in 0..count {
+            allotment.ports.push(self.take_port(now, |port| self.endpoints.claim(port))?);
+        }
+        for _ in 0..if publish { count } else { 0 } {
+            allotment.published.push(self.take_port(now, |port| self.endpoints.is_publishable(port))?);
+        }
+        Ok(())
     }
 
     /// Strangers have these on our network at present: they are given to nobody. Replaces what was said before.
@@ -106,16 +127,21 @@ impl Ledger {
     fn undo(&self, allotment: &Allotment) {
         allotment.ports.iter().for_each(|port| self.endpoints.release(*port));
         let mut ranges = self.lock();
-        allotment.ports.iter().for_each(|port| ranges.ports.undo((*port).into()));
+        let ports = allotment.ports.iter().chain(&allotment.published);
+        ports.for_each(|port| ranges.ports.undo((*port).into()));
         ranges.addresses.undo(allotment.address.into());
     }
 
     /// A port that somebody else holds at the moment is passed over, and rests.
-    fn claim_one(&self, now: Timestamp) -> Result<u16, LedgerError> {
+    fn take_port(
+        &self,
+        now: Timestamp,
+        claim: impl Fn(u16) -> std::io::Result<()>,
+    ) -> Result<u16, LedgerError> {
         loop {
             let number = self.lock().ports.take(now).map_err(LedgerError::Ports)?;
             let port = u16::try_from(number).expect("the range is of u16");
-            match self.endpoints.claim(port) {
+            match claim(port) {
                 Ok(()) => return Ok(port),
                 Err(source) if source.kind() == std::io::ErrorKind::AddrInUse => {
                     tracing::debug!(port, "somebody else holds this port; taking the next");
@@ -132,7 +158,7 @@ impl Ledger {
     /// Takes back what a container had; it rests from now on. Its sockets stay, until they are let go.
     pub(crate) fn give_back(&self, container: &Container, now: Timestamp) {
         let mut ranges = self.lock();
-        container.host_ports().for_each(|port| ranges.ports.give_back(port.into(), now));
+        of_ranges(container).for_each(|port| ranges.ports.give_back(port.into(), now));
         ranges.addresses.give_back(container.address.into(), now);
     }
 
@@ -157,6 +183,11 @@ impl Ledger {
     fn lock(&self) -> MutexGuard<'_, Ranges> {
         self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// All that a container has of the range of ports.
+fn of_ranges(container: &Container) -> impl Iterator<Item = u16> {
+    container.host_ports().chain(container.published_ports())
 }
 
 impl Ranges {

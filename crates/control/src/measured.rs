@@ -122,6 +122,10 @@ impl Engine for Measured {
         timed("exec", self.0.exec(id, command, within)).await
     }
 
+    async fn listens(&self, id: &EngineId, port: u16) -> Result<bool> {
+        timed("listens", self.0.listens(id, port)).await
+    }
+
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside> {
         timed("connect_from_inside", self.0.connect_from_inside(id, to, within)).await
     }

@@ -29,6 +29,10 @@ pub struct Settings {
     pub authorized_keys: String,
     /// Whether endpoints are reached from this host alone.
     pub on_loopback: bool,
+    /// Whether the engine publishes containers' ports for us, since their own addresses are out of our reach.
+    pub publish: bool,
+    /// Where containers check in that are told by a token, since their addresses are out of our reach too.
+    pub check_in_url: Option<String>,
     /// How many starts the engine is asked for at once.
     pub start_limit: usize,
 }

@@ -115,6 +115,10 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs a program with its arguments inside a running container, and gives its exit code. A frozen one is thawed first, and stays so.
     async fn exec(&self, id: &EngineId, command: &[String], within: Duration) -> Result<i64>;
 
+    /// Whether something listens on this TCP port inside a running container: where the engine's own proxy accepts in its place, a
+    /// connection does not tell. Where nobody can say, it is taken for so.
+    async fn listens(&self, id: &EngineId, port: u16) -> Result<bool>;
+
     /// Tries a TCP connection to `to` from inside a running container's network. [`EngineError::NotFound`] where it does
     /// not run.
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside>;
@@ -145,6 +149,13 @@ pub struct Description {
     pub cgroup_version: Option<u8>,
     /// What we cannot do here and why.
     pub limits: Vec<Limit>,
+}
+
+impl Description {
+    /// Whether containers' own addresses are out of our reach.
+    pub fn is_out_of_reach(&self) -> bool {
+        self.limits.iter().any(|limit| matches!(limit, Limit::Rootless | Limit::Desktop))
+    }
 }
 
 /// The network that we want.
@@ -196,6 +207,8 @@ pub struct ContainerSpec {
     pub env: Vec<String>,
     /// Put into it before it starts.
     pub files: Vec<File>,
+    /// Which of its TCP ports the engine publishes, each where.
+    pub publish: Vec<(u16, SocketAddrV4)>,
     /// What it may not.
     pub limits: Limits,
     /// Its name on the engine, without a slash; none lets the engine make one up.

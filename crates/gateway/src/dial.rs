@@ -79,22 +79,27 @@ async fn wake_and_attempt(
         let woken = target.wake(flow).await;
         woken.map_err(|error| Failed { may_work_later: false, why: Unreached::Asleep(error) })
     };
-    let attempted = async { Ok(attempt(target.address, course, early_for, spare).await) };
+    let attempted = async { Ok(attempt(target, course, early_for, spare).await) };
     let ((), container) = tokio::try_join!(biased; waking, attempted)?;
     container
 }
 
-/// An abandoned attempt may reach the application all the same, as a connection that ends at once.
+/// Where the engine's own proxy would accept, nothing is sent before the application listens. An abandoned attempt may reach the application all the same, as a connection that ends at once.
 async fn attempt(
-    target: SocketAddrV4,
+    target: &Target,
     course: &Course,
     early_for: Duration,
     spare: Option<Socket>,
 ) -> Result<Waiting, Failed> {
     // It began while the application may still have been coming up: worth a fresh one, whoever was accepted meanwhile.
-    let early = !course.accepted.load(Ordering::Relaxed) && course.since.elapsed() < early_for;
+    let has_accepted = course.accepted.load(Ordering::Relaxed);
+    let early = !has_accepted && course.since.elapsed() < early_for;
     let patience = if early { ATTEMPT } else { ACCEPTED_BEFORE };
-    let tried = tokio::time::timeout(patience, connect(target, spare)).await;
+    if !has_accepted && !target.wake.listens(target.port).await {
+        let why = Unreached::Unreachable(io::ErrorKind::ConnectionRefused.into());
+        return Err(Failed { may_work_later: early, why });
+    }
+    let tried = tokio::time::timeout(patience, connect(target.address, spare)).await;
     let container = tried.unwrap_or_else(|late| Err(late.into())).map_err(|why| Failed {
         may_work_later: !is_out_of_ports(&why) && (early || is_starved(&why)),
         why: Unreached::Unreachable(why),

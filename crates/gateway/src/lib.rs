@@ -22,7 +22,7 @@ use connections::Connections;
 use control::{Endpoints, Flow, Neighbours, Target};
 use lane::{Lanes, Pair};
 use listener::Listener;
-use model::{IdlePolicy, Reach};
+use model::{IdlePolicy, PUBLISHED_AT, Reach};
 use socket2::Socket;
 use std::collections::HashMap;
 use std::io;
@@ -176,6 +176,10 @@ impl Endpoints for Gateway {
             Port { _keeper: keeper, listener: None, course, connections: Arc::new(Connections::new()) },
         );
         Ok(())
+    }
+
+    fn is_publishable(&self, port: u16) -> io::Result<()> {
+        keeper::bind(SocketAddr::from((PUBLISHED_AT, port))).map(drop)
     }
 
     fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()> {

@@ -118,7 +118,7 @@ impl Arrival {
         let Self { client, spare, peer, at } = self;
         let now = at.course.borrow().clone();
         let target = now.target.clone()?;
-        let flow = Arc::new(target.traffic.open(peer, target.address.port()));
+        let flow = Arc::new(target.traffic.open(peer, target.port));
         let client = Client { stream: client, flow, target };
         let spare = if now.accepts() && !client.flow.is_asleep() {
             let has_spoken = client.stream.peek(&mut [0]).is_ok();

@@ -276,6 +276,37 @@ fn whoever_comes_where_nothing_listens_any_more_is_told() {
 }
 
 #[test]
+fn behind_a_proxy_that_accepts_in_its_place_nothing_is_sent_before_it_listens() {
+    let (proxy, address) = application();
+    proxy.set_nonblocking(true).unwrap();
+    let (bench, sleeper) = Bench::asleep(address, SECONDS);
+    sleeper.set_deaf(true);
+    bench.set(Reach::Forward);
+    let mut client = bench.connect();
+    client.write_all(b"early").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(proxy.accept().is_err(), "somebody connected to what does not listen");
+    sleeper.set_deaf(false);
+    proxy.set_nonblocking(false).unwrap();
+    let (mut container, _) = proxy.accept().unwrap();
+    let mut said = [0; 5];
+    container.read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"early");
+    assert_eq!(sleeper.gave_up(), []);
+}
+
+#[test]
+fn behind_a_proxy_whoever_comes_where_nothing_listens_any_more_is_told_too() {
+    let (_proxy, address) = application();
+    let (bench, sleeper) = Bench::asleep(address, Duration::from_millis(300));
+    sleeper.set_deaf(true);
+    bench.set(Reach::Forward);
+    std::thread::sleep(Duration::from_millis(350));
+    assert!(bench.connect().read(&mut [0; 1]).is_err(), "it is reset");
+    assert_eq!(sleeper.gave_up(), [GaveUp::Closed]);
+}
+
+#[test]
 fn an_open_connection_whose_container_does_not_thaw_ends_with_the_timeout_and_says_so() {
     let (listener, address) = application();
     let (bench, sleeper) = Bench::asleep(address, SECONDS * 6);

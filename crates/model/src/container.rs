@@ -8,11 +8,14 @@ use crate::policy::{IdlePolicy, Said, Term, WakeOn};
 use crate::ready::Ready;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 /// The most endpoints that one container may have.
 pub const MAX_ENDPOINTS: usize = 32;
+/// Where an engine publishes containers' ports for us: on loopback, but not at 127.0.0.1, where the kernel takes ports of the same
+/// range for connections that go out.
+pub const PUBLISHED_AT: Ipv4Addr = Ipv4Addr::new(127, 83, 0, 1);
 /// The check-in that says "nobody is here", and what a container has before its first.
 pub const NO_CHECK_IN: &str = "0";
 
@@ -74,6 +77,10 @@ pub struct Endpoint {
     pub protocol: Protocol,
     /// Ours for the container's life; none for what is not forwarded.
     pub host_port: Option<u16>,
+    /// The engine's for the container's life, at [`PUBLISHED_AT`]: where it publishes this port for us alone, since the
+    /// container's own address is out of our reach. None where we connect to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_port: Option<u16>,
 }
 
 /// Where a container stands. Each state in which an engine call is under way says what comes after it.
@@ -409,6 +416,24 @@ impl Container {
         runs && self.check_in != NO_CHECK_IN && policy.activity.check_ins()
     }
 
+    /// Where connections to one of its ports go: to its own address, or to where the engine publishes the port.
+    pub fn way_to(&self, container_port: u16) -> SocketAddrV4 {
+        match self.tcp_endpoint(container_port).and_then(|endpoint| endpoint.published_port) {
+            Some(published) => SocketAddrV4::new(PUBLISHED_AT, published),
+            None => SocketAddrV4::new(self.address, container_port),
+        }
+    }
+
+    /// The ports that the engine publishes for it, which nobody else gets as long as it lives.
+    pub fn published_ports(&self) -> impl Iterator<Item = u16> + '_ {
+        self.endpoints.iter().filter_map(|endpoint| endpoint.published_port)
+    }
+
+    /// Whether the engine's own proxy stands between it and us, and accepts in its place.
+    pub fn is_published(&self) -> bool {
+        self.published_ports().next().is_some()
+    }
+
     /// The host ports, which are ours as long as it lives.
     pub fn host_ports(&self) -> impl Iterator<Item = u16> + '_ {
         self.endpoints.iter().filter_map(|endpoint| endpoint.host_port)
@@ -425,6 +450,10 @@ impl Container {
     }
 
     fn host_port_of(&self, port: u16) -> Option<u16> {
-        self.endpoints.iter().find(|e| e.container_port == port && e.protocol == Protocol::Tcp)?.host_port
+        self.tcp_endpoint(port)?.host_port
+    }
+
+    fn tcp_endpoint(&self, port: u16) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|e| e.container_port == port && e.protocol == Protocol::Tcp)
     }
 }

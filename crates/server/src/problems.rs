@@ -46,7 +46,7 @@ macro_rules! operations {
 }
 
 operations! {
-    CheckIn: BODY, CHANGES, ANY;
+    CheckIn: PATH, BODY, CHANGES, ANY;
     OfHealth: ANY;
     OfOperation: CLOSED, ANY;
     ListImages: CLOSED, ENGINE, ANY;

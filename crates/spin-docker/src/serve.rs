@@ -2,7 +2,7 @@
 
 mod again;
 mod by_name;
-mod check_in_door;
+pub(crate) mod check_in_door;
 mod host;
 mod memory;
 pub(crate) mod room;
@@ -45,7 +45,8 @@ pub(crate) async fn run(mut config: Config, flags: Flags, log: Log, passed: Pass
     let mut hung_up = signal(SignalKind::hangup())?;
     config.notes.iter().for_each(|note| tracing::warn!("{note}"));
     server::record();
-    let mut degraded = host::prepare();
+    host::prepare();
+    let mut degraded = Vec::new();
     // An engine that hangs would make it deaf for as long.
     let daemon = tokio::select! {
         started = Daemon::start(&config.settings, passed, &mut degraded) => Some(started?),
@@ -105,6 +106,10 @@ impl Daemon {
             "engine found"
         );
         degraded.extend(described.limits.iter().map(ToString::to_string));
+        let publish = settings.publish.by(&described);
+        degraded.extend(host::without_root().filter(|_| !publish));
+        let aside =
+            publish.then(|| check_in_door::aside(settings.check_in_port, &described, degraded)).flatten();
         let room = room::Host::new(&settings.data_dir, described.root);
         if let Err(error) = reserves(settings).check(&room, most_memory(settings)) {
             tracing::warn!("every create will be refused: {error}");
@@ -120,7 +125,10 @@ impl Daemon {
             store: Box::new(store),
             writing: Writing::InGroups,
             clock: Clock::system(),
-            settings: control_settings(settings)?,
+            settings: control::Settings {
+                check_in_url: aside.as_ref().map(|aside| aside.url.clone()),
+                ..control_settings(settings, publish)?
+            },
             mint: Box::new(control::mint),
         };
         let control = Control::launch(parts).await?;
@@ -128,19 +136,18 @@ impl Daemon {
         let app = Arc::new(app(settings, &control, ending.clone()));
         let daemon = Self { app, address, control, gateway, threads, servers, ending };
         memory::give_back();
-        daemon.open(settings, listener, degraded).await?;
+        let door = match aside {
+            _ if publish => aside.map(|aside| aside.listener),
+            _ => check_in_door::open(&daemon.control, settings.check_in_port, degraded).await,
+        };
+        daemon.open(settings, listener, door);
         Ok(daemon)
     }
 
-    async fn open(
-        &self,
-        settings: &Settings,
-        listener: TcpListener,
-        degraded: &mut Vec<String>,
-    ) -> anyhow::Result<()> {
+    fn open(&self, settings: &Settings, listener: TcpListener, door: Option<TcpListener>) {
         let refused = self.control.neighbours();
         self.gateway.refuse(refused.clone());
-        if let Some(door) = check_in_door::open(&self.control, settings.check_in_port, degraded).await {
+        if let Some(door) = door {
             let routes = server::check_in_only(&self.app);
             self.serve(
                 Listening {
@@ -164,7 +171,6 @@ impl Daemon {
         let limits = Limits::API;
         self.serve(Listening { listener, routes, limits, hosts, names, refused, threads }, settings);
         tracing::info!("listening on http://{} (version {})", self.address, env!("CARGO_PKG_VERSION"));
-        Ok(())
     }
 
     fn serve(&self, listening: Listening, settings: &Settings) {
@@ -241,7 +247,7 @@ fn shows_causes(settings: &Settings) -> bool {
     settings.environment == Environment::Development
 }
 
-pub(crate) fn control_settings(settings: &Settings) -> anyhow::Result<control::Settings> {
+pub(crate) fn control_settings(settings: &Settings, publish: bool) -> anyhow::Result<control::Settings> {
     let own_key = ssh_key::own_public_key(&settings.data_dir)?;
     let keys = settings.ssh_authorized_keys.iter().cloned().chain([own_key]);
     let on_loopback = is_loopback(settings.endpoint_address);
@@ -260,6 +266,8 @@ pub(crate) fn control_settings(settings: &Settings) -> anyhow::Result<control::S
         ],
         authorized_keys: keys.map(|key| key + "\n").collect(),
         on_loopback,
+        publish,
+        check_in_url: None,
         start_limit: settings.start_limit,
     })
 }

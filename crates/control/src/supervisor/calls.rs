@@ -12,7 +12,7 @@ use crate::room::NoRoom;
 use crate::starts::Priority;
 use backon::{ExponentialBuilder, Retryable};
 use engine::{ContainerSpec, Created, EngineError};
-use model::{EngineId, IdlePolicy, Input, Key, Observation, Ready};
+use model::{Container, EngineId, IdlePolicy, Input, Key, Observation, Ready};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,13 +183,13 @@ impl Calls {
     pub(crate) fn ask_whether_ready(
         &mut self,
         body: EngineId,
-        (address, policy): (Ipv4Addr, Arc<IdlePolicy>),
+        (container, policy): (Arc<Container>, Arc<IdlePolicy>),
         ready: Ready,
     ) {
         let shared = Arc::clone(&self.shared);
         let epoch = self.epoch;
         self.spawn(async move {
-            readiness::wait(&shared, &body, (address, &policy), &ready).await;
+            readiness::wait(&shared, &body, (&container, &policy), &ready).await;
             Outcome::Ready { epoch }
         });
     }

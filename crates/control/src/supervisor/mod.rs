@@ -18,6 +18,7 @@ mod transition;
 mod waking;
 
 use crate::control::Shared;
+use crate::doorbell::Peephole;
 use crate::handle::{Answer, Command, CommandError, Handle, Need, Rendered, View};
 use crate::mailbox::{self, Mailbox};
 use crate::{Traffic, Wake};
@@ -74,7 +75,10 @@ impl Supervisor {
     pub(crate) fn spawn(shared: Arc<Shared>, container: Arc<Container>, beginning: Beginning) -> Handle {
         let traffic = Arc::new(Traffic::of(&container.key, &shared.in_use));
         let (mailbox, commands) = Mailbox::new();
-        let wake: Arc<dyn Wake> = Arc::clone(&mailbox) as _;
+        let wake: Arc<dyn Wake> = match container.is_published() {
+            true => Arc::new(Peephole::new(&mailbox, &container.key, &shared)),
+            false => Arc::clone(&mailbox) as _,
+        };
         let ports = Ports::new(&container, &shared.endpoints, &traffic, &wake);
         let view = View {
             container: Arc::clone(&container),

@@ -4,7 +4,6 @@ use crate::handle::MissingPort;
 use crate::{Endpoints, Target, Traffic, Wake};
 use model::{Container, Protocol, Reach};
 use std::io::ErrorKind;
-use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,11 +29,9 @@ impl Ports {
     ) -> Self {
         let tcp = container.endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Tcp);
         let ports = tcp.filter_map(|endpoint| {
-            let address = SocketAddrV4::new(container.address, endpoint.container_port);
-            Some((
-                endpoint.host_port?,
-                Target { address, traffic: Arc::clone(traffic), wake: Arc::clone(wake) },
-            ))
+            let port = endpoint.container_port;
+            let (traffic, wake) = (Arc::clone(traffic), Arc::clone(wake));
+            Some((endpoint.host_port?, Target { address: container.way_to(port), port, traffic, wake }))
         });
         let mut claimed = Self {
             endpoints: Arc::clone(endpoints),

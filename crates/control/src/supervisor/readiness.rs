@@ -2,8 +2,7 @@
 
 use crate::control::Shared;
 use backon::{ExponentialBuilder, Retryable};
-use model::{EngineId, IdlePolicy, Ready};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use model::{Container, EngineId, IdlePolicy, Ready};
 use std::time::Duration;
 
 /// How long connections are held for an application that says it cannot serve yet.
@@ -15,10 +14,10 @@ const LONGEST_ASK: Duration = Duration::from_millis(250);
 pub(super) async fn wait(
     shared: &Shared,
     body: &EngineId,
-    (address, policy): (Ipv4Addr, &IdlePolicy),
+    (container, policy): (&Container, &IdlePolicy),
     ready: &Ready,
 ) {
-    let ask = || ask(shared, body, (address, policy), ready);
+    let ask = || ask(shared, body, (container, policy), ready);
     let pause = ExponentialBuilder::default().with_min_delay(FIRST_ASK).with_max_delay(LONGEST_ASK);
     if tokio::time::timeout(WITHIN, ask.retry(pause.without_max_times())).await.is_err() {
         tracing::warn!(%body, ?ready, within = ?WITHIN, "not ready in time; forwarding all the same");
@@ -29,13 +28,17 @@ pub(super) async fn wait(
 async fn ask(
     shared: &Shared,
     body: &EngineId,
-    (address, policy): (Ipv4Addr, &IdlePolicy),
+    (container, policy): (&Container, &IdlePolicy),
     ready: &Ready,
 ) -> Result<(), ()> {
     let command = match ready {
         Ready::Path { path, port } => {
-            let at = SocketAddrV4::new(address, *port);
-            return shared.endpoints.answers(at, path, policy).await.then_some(()).ok_or(());
+            return shared
+                .endpoints
+                .answers(container.way_to(*port), path, policy)
+                .await
+                .then_some(())
+                .ok_or(());
         }
         Ready::Shell(line) => &engine::shell(line)[..],
         Ready::Command(command) => command,

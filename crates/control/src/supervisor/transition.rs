@@ -142,7 +142,7 @@ impl Supervisor {
         let policy = self.policy();
         if let (Some(ready), Some(body)) = (self.container.readiness(&policy), &self.container.engine_id) {
             self.ready = false;
-            let at = (self.container.address, policy);
+            let at = (Arc::clone(&self.container), policy);
             self.calls.ask_whether_ready(body.clone(), at, ready);
         }
     }

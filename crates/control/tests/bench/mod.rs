@@ -87,6 +87,11 @@ impl Endpoints for Recorder {
         Ok(())
     }
 
+    fn is_publishable(&self, port: u16) -> io::Result<()> {
+        let is_held = self.0.lock().unwrap().held_by_others.contains(&port);
+        if is_held { Err(io::ErrorKind::AddrInUse.into()) } else { Ok(()) }
+    }
+
     fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()> {
         *self.0.lock().unwrap().ports.get_mut(&port).unwrap() = (reach, Some(target.clone()));
         Ok(())
@@ -194,6 +199,8 @@ impl Bench {
                 env: vec![],
                 authorized_keys: String::new(),
                 on_loopback: true,
+                publish: false,
+                check_in_url: None,
                 start_limit: 2,
             },
             mint: Box::new(control::mint),

@@ -190,6 +190,8 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
             env: vec![],
             authorized_keys: String::new(),
             on_loopback: true,
+            publish: false,
+            check_in_url: None,
             start_limit: 2,
             reserves: Reserves { memory: 1, disk: 0 },
             pressure_limit: Some(10.0),

@@ -301,6 +301,10 @@ impl Engine for Unsteady {
         self.ask("exec", within, async || self.world.fake.exec(id, command, within).await).await
     }
 
+    async fn listens(&self, id: &EngineId, port: u16) -> Result<bool> {
+        self.ask("listens", QUICK, async || self.world.fake.listens(id, port).await).await
+    }
+
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside> {
         let doing = format!("connect from inside {}", short(id));
         self.aside(&doing, async || self.world.fake.connect_from_inside(id, to, within).await).await

@@ -7,7 +7,7 @@ use crate::{
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryNetworkSettings,
     ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
-    HostConfigLogConfig, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
+    HostConfigLogConfig, NetworkingConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
@@ -186,6 +186,20 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
     }
 }
 
+/// As the engine writes it.
+fn tcp(port: u16) -> String {
+    format!("{port}/tcp")
+}
+
+fn port_bindings(spec: &ContainerSpec) -> PortMap {
+    let bound = spec.publish.iter().map(|(port, at)| {
+        let binding =
+            PortBinding { host_ip: Some(at.ip().to_string()), host_port: Some(at.port().to_string()) };
+        (tcp(*port), Some(vec![binding]))
+    });
+    bound.collect()
+}
+
 fn host_config(spec: &ContainerSpec) -> HostConfig {
     let Limits { cap_drop, pids, memory, milli_cpus, no_new_privileges, .. } = &spec.limits;
     let some_unless_0 = |value: i64| (value != 0).then_some(value);
@@ -202,6 +216,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         nano_cpus: some_unless_0(milli_cpus.saturating_mul(1_000_000)),
         security_opt: no_new_privileges.then(|| vec!["no-new-privileges".into()]),
         log_config: log_config(&spec.limits),
+        port_bindings: Some(port_bindings(spec)),
         volumes_from: spec.volumes_from.as_ref().map(|id| vec![id.as_str().to_owned()]),
         ..Default::default()
     }

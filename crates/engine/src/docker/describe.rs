@@ -3,7 +3,7 @@
 use super::cgroups::Version;
 use super::{Docker, QUICK};
 use crate::{Description, Limit, Result};
-use bollard::models::{SystemInfo, SystemInfoCgroupVersionEnum};
+use bollard::models::{SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum};
 use std::path::{Path, PathBuf};
 
 const BRIDGE_FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
@@ -13,7 +13,10 @@ impl Docker {
         let info = self.call("describe itself", QUICK, self.client.info()).await?;
         let rootless = is_rootless(&info) || self.is_podman && self.is_a_users().await;
         let mut limits = limits(&info, rootless, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
-        limits.extend(self.why_slow(&info, rootless).await.map(Limit::SlowFreezer));
+        limits.extend(match info.cgroup_driver {
+            Some(SystemInfoCgroupDriverEnum::NONE) => Some(Limit::NoFreezer),
+            _ => self.why_slow(&info, rootless).await.map(Limit::SlowFreezer),
+        });
         let what = if self.is_podman { "Podman" } else { "Docker" };
         Ok(Description {
             name: format!("{what} {}", info.server_version.as_deref().unwrap_or("of no version")),

@@ -15,6 +15,7 @@ mod hosts;
 mod images;
 mod inside;
 mod iptables;
+mod listens;
 mod logs;
 mod networks;
 mod podman;
@@ -179,6 +180,10 @@ impl Engine for Docker {
 
     async fn exec(&self, id: &EngineId, command: &[String], within: Duration) -> Result<i64> {
         self.run_inside(id, command, within).await
+    }
+
+    async fn listens(&self, id: &EngineId, port: u16) -> Result<bool> {
+        self.listens_inside(id, port).await
     }
 
     async fn connect_from_inside(&self, id: &EngineId, to: SocketAddrV4, within: Duration) -> Result<Inside> {

@@ -62,6 +62,8 @@ pub enum Call {
     Events,
     /// [`Engine::exec`].
     Exec,
+    /// [`Engine::listens`].
+    Listens,
 }
 
 /// How long a call may take, as every engine has it.
@@ -100,6 +102,11 @@ impl Fake {
     /// Commands inside containers end with this code from now on.
     pub fn exit_commands_with(&self, code: i64) {
         self.state().exit_code = code;
+    }
+
+    /// No application listens from now on, or all that run do.
+    pub fn set_deaf(&self, is_deaf: bool) {
+        self.state().is_deaf = is_deaf;
     }
 
     /// Commands inside containers use so much CPU time each, from now on.
@@ -154,6 +161,11 @@ impl Fake {
     /// The environment that it was made with, beside its image's own.
     pub fn env_of(&self, id: &EngineId) -> Vec<String> {
         self.state().body(id).map(|body| body.spec.env.clone()).unwrap_or_default()
+    }
+
+    /// Which of its ports the engine publishes, and where.
+    pub fn published_of(&self, id: &EngineId) -> Vec<(u16, SocketAddrV4)> {
+        self.state().body(id).map(|body| body.spec.publish.clone()).unwrap_or_default()
     }
 
     /// The id of every network of ours, of whatever instance.
@@ -361,6 +373,10 @@ impl Engine for Fake {
             Ok(state.exit_code)
         })
         .await
+    }
+
+    async fn listens(&self, id: &EngineId, _: u16) -> Result<bool> {
+        self.call(Call::Listens, id.as_str(), |state| Ok(state.body(id)?.running && !state.is_deaf)).await
     }
 
     async fn connect_from_inside(&self, id: &EngineId, _: SocketAddrV4, _: Duration) -> Result<Inside> {

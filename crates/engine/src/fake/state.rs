@@ -25,6 +25,7 @@ pub(super) struct State {
     pub(super) listeners: Vec<(String, UnboundedSender<Event>)>,
     pub(super) away: bool,
     pub(super) exit_code: i64,
+    pub(super) is_deaf: bool,
     pub(super) exec_cpu: Duration,
     /// The engine's pause freezes, not the cgroup.
     pub(super) by_engine: bool,

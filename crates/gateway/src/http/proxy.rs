@@ -96,7 +96,7 @@ impl Proxy {
         let from = self.0.trusted.client(peer.ip(), request.headers());
         let path = request.uri().path();
         let is_ignored = ignored::is_ignored(&upstream.policy, from, path, request.headers());
-        let flow = target.traffic.flow(SocketAddr::new(from, peer.port()), target.address.port(), is_ignored);
+        let flow = target.traffic.flow(SocketAddr::new(from, peer.port()), target.port, is_ignored);
         if is_ignored && (!site.is_forwarded() || flow.is_asleep()) {
             return Err(Trouble::Asleep);
         }

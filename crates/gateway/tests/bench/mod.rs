@@ -9,6 +9,7 @@ use model::Reach;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -39,7 +40,7 @@ impl Bench {
         Self {
             gateway,
             port,
-            target: Target { address, traffic: Arc::default(), wake: Arc::new(Awake) },
+            target: Target { address, port: address.port(), traffic: Arc::default(), wake: Arc::new(Awake) },
             runtime,
         }
     }
@@ -52,6 +53,7 @@ impl Bench {
             callers: Mutex::default(),
             gave_up: Mutex::default(),
             wakes: watch::Sender::new(None),
+            is_deaf: AtomicBool::new(false),
         });
         bench.target.wake = Arc::clone(&sleeper) as Arc<dyn Wake>;
         (bench, sleeper)
@@ -100,6 +102,7 @@ pub struct Sleeper {
     callers: Mutex<Vec<Caller>>,
     gave_up: Mutex<Vec<GaveUp>>,
     wakes: watch::Sender<Option<Result<(), WakeError>>>,
+    is_deaf: AtomicBool,
 }
 
 impl Sleeper {
@@ -109,6 +112,11 @@ impl Sleeper {
 
     pub fn gave_up(&self) -> Vec<GaveUp> {
         self.gave_up.lock().unwrap().clone()
+    }
+
+    /// Whether its application listens, behind a proxy that accepts all the same.
+    pub fn set_deaf(&self, is_deaf: bool) {
+        self.is_deaf.store(is_deaf, Ordering::Relaxed);
     }
 
     pub fn wakes(&self, result: Result<(), WakeError>) {
@@ -125,6 +133,10 @@ impl Wake for Sleeper {
             self.traffic.reopen();
         }
         result
+    }
+
+    async fn listens(&self, _: u16) -> bool {
+        !self.is_deaf.load(Ordering::Relaxed)
     }
 
     fn gave_up(&self, _: Caller, why: GaveUp) {

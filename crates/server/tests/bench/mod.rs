@@ -222,6 +222,8 @@ fn settings() -> Settings {
         env: vec![],
         authorized_keys: String::new(),
         on_loopback: true,
+        publish: false,
+        check_in_url: None,
         start_limit: 1,
     }
 }

@@ -6,7 +6,9 @@
 
 use super::given::{Entry, Given, Wrong};
 use super::read::{absolute, at_least, host, list, of_term, one, optional, parsed, within};
-use super::values::{self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Percent, Secret};
+use super::values::{
+    self as value, Bytes, Engine, Environment, LogFormat, MilliCpus, Percent, Publish, Secret,
+};
 use ipnet::{IpNet, Ipv4Net};
 use model::policy::{duration, switch};
 use model::{IdlePolicy, Term};
@@ -194,7 +196,11 @@ settings! {
         /// The subnet of the containers' network.
         subnet: Option<Ipv4Net> = Default::Unset("the engine's choice"), optional(value::subnet),
             "an IPv4 network from /8 to /29, such as 10.99.0.0/16";
-        /// Where containers check in, on their default gateway's address.
+        /// Whether the engine publishes containers' ports on loopback, for us to forward to: `auto` where their own addresses are out of
+        /// our reach, as with a rootless engine. Of a container it is settled when it is created.
+        publish: Publish = Default::Text("auto"), one(value::publish), "auto, on or off";
+        /// Where containers check in, on their default gateway's address; where the engine publishes their ports, at an address of this host,
+        /// and on port 48080 instead of 80.
         check_in_port: u16 = Default::Text("80"), one(within(1..=65535)), "a port from 1 to 65535";
         /// Public keys put into images that have the label `spin-docker.authorized_keys=PATH`, beside our own.
         ssh_authorized_keys: Vec<String> = Default::List(""), list(value::public_key),

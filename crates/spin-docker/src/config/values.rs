@@ -41,6 +41,28 @@ pub(crate) enum Environment {
     Production,
 }
 
+/// Whether the engine publishes containers' ports for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publish {
+    /// Where their own addresses are out of our reach.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Publish {
+    /// By this engine.
+    pub(crate) fn by(self, engine: &engine::Description) -> bool {
+        match self {
+            Self::Auto => engine.is_out_of_reach(),
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+}
+
 /// The kinds of engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -84,6 +106,15 @@ pub(super) fn environment(text: &str) -> Option<Environment> {
     match text {
         "development" => Some(Environment::Development),
         "production" => Some(Environment::Production),
+        _ => None,
+    }
+}
+
+pub(super) fn publish(text: &str) -> Option<Publish> {
+    match text {
+        "auto" => Some(Publish::Auto),
+        "on" => Some(Publish::On),
+        "off" => Some(Publish::Off),
         _ => None,
     }
 }

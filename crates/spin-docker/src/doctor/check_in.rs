@@ -2,7 +2,9 @@
 
 use super::Check;
 use crate::config::Settings;
+use crate::serve::check_in_door::whereabouts;
 use control::DOOR_PORT;
+use engine::Description;
 use std::io;
 use std::process::Command;
 
@@ -31,6 +33,21 @@ pub(super) fn check(settings: &Settings) -> Check {
             advice(&why),
         ),
         Ok(input) => through(settings.check_in_port, &input),
+    }
+}
+
+/// Where the engine stands between us and its containers.
+pub(super) fn aside(settings: &Settings, engine: &Description) -> Check {
+    match whereabouts(settings.check_in_port, engine) {
+        Ok((address, url)) => Check::right(
+            NAME,
+            format!("containers check in at {url}, which is {address} here, each with its token"),
+        ),
+        Err(error) => Check::degraded(
+            NAME,
+            format!("check-ins are off: no address of this host can be told that containers reach ({error})"),
+            "give this host an address beyond loopback, and a route",
+        ),
     }
 }
 

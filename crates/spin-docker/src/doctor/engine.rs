@@ -6,14 +6,13 @@ use crate::serve::NO_ENGINE;
 use control::chain;
 use engine::docker::Docker;
 use engine::{Description, Engine, EngineError, Limit};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long it may take to answer all that is asked.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Gives the engine's own folder, where it is on this host.
-pub(super) async fn check(settings: &Settings, checks: &mut Vec<Check>) -> Option<PathBuf> {
+/// Gives what the engine says of itself.
+pub(super) async fn check(settings: &Settings, checks: &mut Vec<Check>) -> Option<Description> {
     let asked = async {
         let engine = Docker::connect(settings.engine_host.as_deref()).await?;
         let described = engine.describe().await?;
@@ -22,9 +21,9 @@ pub(super) async fn check(settings: &Settings, checks: &mut Vec<Check>) -> Optio
     };
     match tokio::time::timeout(WITHIN, asked).await {
         Ok(Ok((host, described, subnets))) => {
-            checks.extend(found(&host, &described));
+            checks.extend(found(&host, &described, settings.publish.by(&described)));
             checks.extend(network::check(settings, &subnets, &described.limits));
-            described.root
+            Some(described)
         }
         Ok(Err(error)) => {
             checks.push(Check::wrong("engine", chain(&error), NO_ENGINE));
@@ -37,13 +36,17 @@ pub(super) async fn check(settings: &Settings, checks: &mut Vec<Check>) -> Optio
     }
 }
 
-fn found(host: &str, described: &Description) -> Vec<Check> {
+/// It publishes ports, or does not.
+fn found(host: &str, described: &Description, publishes: bool) -> Vec<Check> {
     let Description { name, api_version, limits, .. } = described;
     let answers = format!("{name} answers at {host}, API {api_version}");
     let apart = limits.iter().find(|limit| matches!(limit, Limit::Rootless | Limit::Desktop));
     let engine = match apart {
         None => Check::right("engine", answers),
-        Some(limit) => Check::wrong("engine", format!("{answers}; {}", limit.finding()), limit.advice()),
+        Some(limit) => {
+            let check = if publishes { Check::degraded } else { Check::wrong };
+            check("engine", format!("{answers}; {}", limit.finding()), limit.advice())
+        }
     };
     vec![engine, freezer(described)]
 }
@@ -51,7 +54,7 @@ fn found(host: &str, described: &Description) -> Vec<Check> {
 fn freezer(described: &Description) -> Check {
     let version =
         described.cgroup_version.map_or_else(String::new, |version| format!(" of version {version}"));
-    match described.limits.iter().find(|limit| matches!(limit, Limit::SlowFreezer(_))) {
+    match described.limits.iter().find(|limit| matches!(limit, Limit::SlowFreezer(_) | Limit::NoFreezer)) {
         None => Check::right("freezer", format!("containers are frozen by their control groups{version}")),
         Some(limit) => Check::degraded(
             "freezer",
@@ -76,11 +79,17 @@ mod tests {
             limits,
         };
         let states = |limits| {
-            found("unix:///s", &described(limits)).into_iter().map(|check| check.state).collect::<Vec<_>>()
+            found("unix:///s", &described(limits), true)
+                .into_iter()
+                .map(|check| check.state)
+                .collect::<Vec<_>>()
         };
         assert_eq!(states(vec![]), [State::Right, State::Right]);
         assert_eq!(states(vec![Limit::Unfiltered]), [State::Right, State::Right]);
-        assert_eq!(states(vec![Limit::Rootless]), [State::Wrong, State::Right]);
+        assert_eq!(states(vec![Limit::Rootless]), [State::Degraded, State::Right]);
+        assert_eq!(states(vec![Limit::Desktop, Limit::NoFreezer]), [State::Degraded, State::Degraded]);
+        let unpublished = found("unix:///s", &described(vec![Limit::Rootless]), false);
+        assert_eq!(unpublished[0].state, State::Wrong);
         assert_eq!(states(vec![Limit::SlowFreezer("why".into())]), [State::Right, State::Degraded]);
         assert!(freezer(&described(vec![])).finding.contains("version 2"));
     }

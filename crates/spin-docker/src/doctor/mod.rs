@@ -38,11 +38,12 @@ fn checks(loaded: Result<Config, Mistakes>) -> anyhow::Result<Vec<Check>> {
     let mut checks = vec![settings_check(&config)];
     let daemon = Daemon::find(settings, &mut checks);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let root = runtime.block_on(engine::check(settings, &mut checks));
-    checks.push(check_in::check(settings));
+    let engine = runtime.block_on(engine::check(settings, &mut checks));
+    let apart = engine.as_ref().filter(|engine| settings.publish.by(engine));
+    checks.push(apart.map_or_else(|| check_in::check(settings), |engine| check_in::aside(settings, engine)));
     checks.extend(ports::check(settings, &daemon));
     checks.extend(kernel::check());
-    checks.extend(room::check(settings, root));
+    checks.extend(room::check(settings, engine.and_then(|engine| engine.root)));
     checks.extend(rights::check(settings));
     Ok(checks)
 }

@@ -1,0 +1,110 @@
+//! Containers whose own addresses are out of our reach: the engine publishes their ports for us, and they are told apart by tokens.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod bench;
+
+use bench::{Bench, create, id, until};
+use control::{Control, CreateError, CreateRequest};
+use model::{Container, PUBLISHED_AT};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+const URL: &str = "http://192.0.2.7:48080/v1/check-in";
+
+async fn launch(bench: &Bench) -> Arc<Control> {
+    let mut parts = bench.parts();
+    (parts.settings.publish, parts.settings.check_in_url) = (true, Some(URL.to_owned()));
+    Control::launch(parts).await.unwrap()
+}
+
+fn of_range(container: &Container) -> Vec<u16> {
+    container.host_ports().chain(container.published_ports()).collect()
+}
+
+#[tokio::test]
+async fn the_engine_publishes_each_tcp_port_and_connections_go_there_for_its_life() {
+    let bench = Bench::new();
+    bench.ports.hold_by_another(50_003, true);
+    let control = launch(&bench).await;
+    let view = create(&control).await;
+    let container = &view.container;
+    assert_eq!(
+        of_range(container),
+        [50_000, 50_001, 50_002, 50_004],
+        "what somebody else has is passed over"
+    );
+    let at = |port| SocketAddrV4::new(PUBLISHED_AT, port);
+    let body = container.engine_id.clone().unwrap();
+    assert_eq!(bench.fake.published_of(&body), [(22, at(50_002)), (8000, at(50_004))]);
+    control.shut_down().await;
+    // Of a container it is settled: the setting is another's now.
+    let again = bench.launch().await;
+    let target = bench.ports.target(50_001);
+    assert_eq!((target.address, target.port), (at(50_004), 8000));
+    let plain = create(&again).await;
+    assert!(!plain.container.is_published(), "{plain:?}");
+    assert_eq!(
+        bench.ports.target(plain.container.app_host_port().unwrap()).address.ip(),
+        &plain.container.address
+    );
+}
+
+#[tokio::test]
+async fn both_kinds_of_ports_are_its_own_and_rest_after_it() {
+    let bench = Bench { range: 50_000..=50_008, ..Bench::new() };
+    let control = launch(&bench).await;
+    let view = create(&control).await;
+    control.find(&id(&view)).unwrap().delete().await.unwrap();
+    until("the engine let go of it", || bench.fake.bodies().is_empty()).await;
+    let next = create(&control).await;
+    assert_eq!(of_range(&next.container), [50_004, 50_005, 50_006, 50_007]);
+    let another = control.create(CreateRequest { image: "image".into(), ..Default::default() }).await;
+    let Err(CreateError::Ledger(error)) = another else { panic!("{another:?}") };
+    assert!(error.to_string().contains("50000-50008 holds 9: 4 in use, 4 resting"), "{error}");
+    control.shut_down().await;
+    let again = launch(&bench).await;
+    assert_eq!(of_range(&again.list()[0].container), of_range(&next.container));
+    let another = again.create(CreateRequest { image: "image".into(), ..Default::default() }).await;
+    assert!(matches!(another, Err(CreateError::Ledger(_))), "{another:?}");
+}
+
+#[tokio::test]
+async fn whether_an_application_listens_is_asked_of_the_engine() {
+    let bench = Bench::new();
+    let (control, plain) = (launch(&bench).await, bench::Bench::new());
+    let view = create(&control).await;
+    let target = bench.ports.target(view.container.app_host_port().unwrap());
+    assert!(target.wake.listens(8000).await);
+    bench.fake.set_deaf(true);
+    assert!(!target.wake.listens(8000).await);
+    bench.fake.set_deaf(false);
+    bench.fake.set_away(true);
+    assert!(!target.wake.listens(8000).await, "nobody can say so");
+    // Where connecting tells, nobody is asked.
+    let control = plain.launch().await;
+    plain.fake.set_deaf(true);
+    let view = create(&control).await;
+    assert!(plain.ports.target(view.container.app_host_port().unwrap()).wake.listens(8000).await);
+}
+
+#[tokio::test]
+async fn its_token_says_who_checks_in_and_its_address_nothing() {
+    let bench = Bench::new();
+    let control = launch(&bench).await;
+    let (one, other) = (create(&control).await, create(&control).await);
+    let token = |view: &control::View| {
+        let env = bench.fake.env_of(&view.container.engine_id.clone().unwrap());
+        let prefix = format!("SPIN_DOCKER_CHECK_IN_URL={URL}?token=");
+        env.iter().find_map(|line| line.strip_prefix(&prefix)).unwrap().to_owned()
+    };
+    assert_ne!(token(&one), token(&other));
+    control.check_in_by(&token(&one), "3");
+    for nobodys in ["", "0", &token(&one)[1..]] {
+        control.check_in_by(nobodys, "9");
+    }
+    control.check_in(IpAddr::V4(Ipv4Addr::LOCALHOST), "9");
+    let said = |view| control.find(&id(view)).unwrap().view().container.check_in.clone();
+    until("it is taken", || said(&one) == "3").await;
+    assert_eq!(said(&other), "0");
+}
