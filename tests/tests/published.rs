@@ -4,9 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use serde_json::{Value, json};
+use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
-use tests::{Client, Daemon, Postgres, Rootless, ask, docker, test_image, text, until, web_image};
+use tests::{Client, Daemon, Postgres, Rootless, ask, docker, raw, test_image, text, until, web_image};
 
 const POSTGRES: &str = "atbaker/sd-postgres";
 const SECONDS: Duration = Duration::from_secs(30);
@@ -74,6 +75,19 @@ fn a_container_checks_in_by_its_token_and_nobody_else_does() {
         assert_eq!((answer.status, answer.text.as_str()), (200, ""), "{query}: nothing is learnt");
     }
     assert_eq!(active(), "1");
+    // As cron has them: all containers of this host in one moment, and all from one address.
+    let says = ["exec", text(&container, "container_id"), "sh", "-c", "tr '\\0' '\\n' </proc/1/environ"];
+    let env = docker(&says);
+    let url = env.lines().find_map(|line| line.strip_prefix("SPIN_DOCKER_CHECK_IN_URL=http://")).unwrap();
+    let (door, path) = url.split_once('/').unwrap();
+    let mut crowd: Vec<_> = (0..30).map(|_| raw::connect(&format!("http://{door}"))).collect();
+    for client in &mut crowd {
+        let form =
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 8\r\nConnection: close";
+        write!(client, "POST /{path} HTTP/1.1\r\nHost: {door}\r\n{form}\r\n\r\nactive=7").unwrap();
+    }
+    assert!(crowd.iter_mut().all(|client| raw::rest(client).starts_with("HTTP/1.1 200 OK")));
+    until("it is taken", SECONDS, || (active() == "7").then_some(()));
     assert!(!daemon.client.get("/v1/containers").text.contains("token"), "the token is on no answer");
 }
 

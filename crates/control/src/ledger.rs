@@ -80,7 +80,7 @@ impl Ledger {
     pub(crate) fn enter(&self, container: &Container) {
         let mut ranges = self.lock();
         ranges.addresses.occupy(container.address.into());
-        of_ranges(container).for_each(|port| ranges.ports.occupy(port.into()));
+        container.ports().for_each(|port| ranges.ports.occupy(port.into()));
     }
 
     /// Hands out and claims `count` ports, and an address; where the engine is to publish them, as many ports for that. All or nothing.
@@ -158,7 +158,7 @@ impl Ledger {
     /// Takes back what a container had; it rests from now on. Its sockets stay, until they are let go.
     pub(crate) fn give_back(&self, container: &Container, now: Timestamp) {
         let mut ranges = self.lock();
-        of_ranges(container).for_each(|port| ranges.ports.give_back(port.into(), now));
+        container.ports().for_each(|port| ranges.ports.give_back(port.into(), now));
         ranges.addresses.give_back(container.address.into(), now);
     }
 
@@ -183,11 +183,6 @@ impl Ledger {
     fn lock(&self) -> MutexGuard<'_, Ranges> {
         self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// All that a container has of the range of ports.
-fn of_ranges(container: &Container) -> impl Iterator<Item = u16> {
-    container.host_ports().chain(container.published_ports())
 }
 
 impl Ranges {

@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Limit {
     /// The engine is not root's.
     Rootless,
+    /// It is a Podman, and not root's: we could not keep its containers apart.
+    RootlessPodman,
     /// It runs in a virtual machine of Docker Desktop's.
     Desktop,
     /// Containers on our network may reach each other.
@@ -22,6 +24,9 @@ impl Limit {
     pub fn finding(&self) -> String {
         match self {
             Self::Rootless => "the engine is rootless: its containers' addresses are out of reach from here".to_owned(),
+            Self::RootlessPodman => {
+                "Podman is rootless: its containers cannot be kept apart from each other from here".to_owned()
+            }
             Self::Desktop => "the engine runs in Docker Desktop's virtual machine: its containers' addresses are out of reach from here"
                 .to_owned(),
             Self::Unfiltered => {
@@ -45,6 +50,7 @@ impl Limit {
             Self::Unfiltered => {
                 "`modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1` puts it right"
             }
+            Self::RootlessPodman => "run it as root, or a rootless Docker Engine instead",
             Self::NoFreezer => {
                 "on a host with control groups of version 2 and systemd, a rootless engine has them"
             }

@@ -143,7 +143,7 @@ async fn a_rootless_podman_is_told_from_one_of_root() {
     let podman = Podman::start_rootless();
     let engine = Docker::connect(Some(&podman.host())).await.unwrap();
     let description = engine.describe().await.unwrap();
-    assert!(description.limits.contains(&Limit::Rootless), "{description:?}");
+    assert!(description.limits.contains(&Limit::RootlessPodman), "{description:?}");
 }
 
 fn on_podman(podman: &Podman, name: &str, test: impl AsyncFnOnce(&Bench)) {

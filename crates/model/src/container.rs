@@ -429,6 +429,11 @@ impl Container {
         self.endpoints.iter().filter_map(|endpoint| endpoint.published_port)
     }
 
+    /// All that it has of our range of ports.
+    pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
+        self.host_ports().chain(self.published_ports())
+    }
+
     /// Whether the engine's own proxy stands between it and us, and accepts in its place.
     pub fn is_published(&self) -> bool {
         self.published_ports().next().is_some()

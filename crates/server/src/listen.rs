@@ -57,6 +57,9 @@ impl Limits {
         whole: Some(Duration::from_secs(5)),
         untaken: Duration::from_secs(5),
     };
+
+    /// The same where the engine stands between: all containers come from one address, of this host.
+    pub const CHECK_IN_BY_TOKEN: Self = Self { per_source: 4096, ..Self::CHECK_IN };
 }
 
 /// A listener that serves until it is told to end.

@@ -16,7 +16,7 @@ use crate::telemetry::Log;
 use anyhow::Context;
 use control::{Clock, Control, Neighbours, Parts, Reserves, Sqlite, Writing};
 use engine::docker::Docker;
-use engine::{Engine, EngineError};
+use engine::{Engine, EngineError, Limit};
 use gateway::http::Trusted;
 use gateway::{Gateway, Options, Threads};
 use server::{App, Hosts, Limits, Listening, Password};
@@ -105,6 +105,9 @@ impl Daemon {
             at = engine.host(),
             "engine found"
         );
+        if described.limits.contains(&Limit::RootlessPodman) {
+            anyhow::bail!("{}", Limit::RootlessPodman);
+        }
         degraded.extend(described.limits.iter().map(ToString::to_string));
         let publish = settings.publish.by(&described);
         degraded.extend(host::without_root().filter(|_| !publish));
@@ -136,24 +139,26 @@ impl Daemon {
         let app = Arc::new(app(settings, &control, ending.clone()));
         let daemon = Self { app, address, control, gateway, threads, servers, ending };
         memory::give_back();
-        let door = match aside {
-            _ if publish => aside.map(|aside| aside.listener),
-            _ => check_in_door::open(&daemon.control, settings.check_in_port, degraded).await,
+        let door = if publish {
+            aside.map(|aside| (aside.listener, Limits::CHECK_IN_BY_TOKEN))
+        } else {
+            let opened = check_in_door::open(&daemon.control, settings.check_in_port, degraded).await;
+            opened.map(|listener| (listener, Limits::CHECK_IN))
         };
         daemon.open(settings, listener, door);
         Ok(daemon)
     }
 
-    fn open(&self, settings: &Settings, listener: TcpListener, door: Option<TcpListener>) {
+    fn open(&self, settings: &Settings, listener: TcpListener, door: Option<(TcpListener, Limits)>) {
         let refused = self.control.neighbours();
         self.gateway.refuse(refused.clone());
-        if let Some(door) = door {
+        if let Some((listener, limits)) = door {
             let routes = server::check_in_only(&self.app);
             self.serve(
                 Listening {
-                    listener: door,
+                    listener,
                     routes,
-                    limits: Limits::CHECK_IN,
+                    limits,
                     hosts: Hosts::any(),
                     names: None,
                     refused: Neighbours::default(),

@@ -184,7 +184,7 @@ impl Clients {
         self.known.entry(id.to_string()).or_insert_with(|| Known {
             body: body.clone(),
             address: container.address,
-            ports: container.host_ports().collect(),
+            ports: container.ports().collect(),
             wish: None,
             others: 0,
             under_way: 0,
@@ -283,7 +283,7 @@ impl Clients {
         for view in listed.iter().filter(|view| matches!(view.container.phase, Phase::Running { .. })) {
             self.know(view);
             let known = &self.known[&id(view)];
-            let ports: Vec<u16> = view.container.host_ports().collect();
+            let ports: Vec<u16> = view.container.ports().collect();
             if (&known.ports, known.address) != (&ports, view.container.address) {
                 complaints.push(format!("{} has other addresses than before", id(view)));
             }

@@ -22,7 +22,7 @@ enum Thing {
 }
 
 fn things(container: &Container) -> Vec<Thing> {
-    container.host_ports().map(Thing::Port).chain([Thing::Address(container.address)]).collect()
+    container.ports().map(Thing::Port).chain([Thing::Address(container.address)]).collect()
 }
 
 impl Leases {

@@ -190,7 +190,7 @@ fn parts(world: &Arc<World>, sabotage: Option<Sabotage>) -> Parts {
             env: vec![],
             authorized_keys: String::new(),
             on_loopback: true,
-            publish: false,
+            publish: world.publishes,
             check_in_url: None,
             start_limit: 2,
             reserves: Reserves { memory: 1, disk: 0 },

@@ -160,7 +160,7 @@ impl Session {
             let open = runs && matches!(container.phase, Phase::Running { sleep: Sleep::Awake, .. });
             let asleep = container.host_ports().find_map(|port| self.world.host.target(port)).map(|to| {
                 let nobody = ([127, 0, 0, 1], 1).into();
-                to.traffic.flow(nobody, to.address.port(), true).is_asleep()
+                to.traffic.flow(nobody, to.port, true).is_asleep()
             });
             if runs && asleep.is_some_and(|asleep| asleep == open) {
                 differences.push(format!(

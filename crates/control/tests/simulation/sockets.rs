@@ -88,7 +88,7 @@ impl World {
             number: ports.visitors,
             port,
             of: of.clone(),
-            flow: target.traffic.open(([127, 0, 0, 1], port).into(), target.address.port()),
+            flow: target.traffic.open(([127, 0, 0, 1], port).into(), target.port),
             closed: CancellationToken::new(),
             forwarded: AtomicBool::new(false),
         });

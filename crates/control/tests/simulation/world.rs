@@ -31,6 +31,8 @@ pub type Deed = Arc<dyn Fn() + Send + Sync>;
 pub struct World {
     pub fake: Fake,
     pub weather: Weather,
+    /// The engine publishes containers' ports.
+    pub publishes: bool,
     pub host: Host,
     pub programs: Programs,
     pub policies: Policies,
@@ -88,6 +90,8 @@ impl World {
     pub fn new(seed: u64, sabotage: Option<Sabotage>) -> Arc<Self> {
         let mut dice = StdRng::seed_from_u64(seed);
         let weather = Weather::draw(&mut dice, seed >= UNREST);
+        // Without a throw of its own, as it came later.
+        let publishes = weather.unrest && seed % 2 == 1;
         let policies = Policies::new(weather.policy.clone());
         let fake = Fake::new();
         fake.freeze_by(weather.freezer);
@@ -100,6 +104,7 @@ impl World {
         Arc::new(Self {
             fake,
             weather,
+            publishes,
             host: Host::default(),
             programs: Programs::default(),
             policies,

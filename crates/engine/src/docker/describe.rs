@@ -12,7 +12,9 @@ impl Docker {
     pub(super) async fn describe_engine(&self) -> Result<Description> {
         let info = self.call("describe itself", QUICK, self.client.info()).await?;
         let rootless = is_rootless(&info) || self.is_podman && self.is_a_users().await;
-        let mut limits = limits(&info, rootless, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
+        let rootless_as =
+            rootless.then_some(if self.is_podman { Limit::RootlessPodman } else { Limit::Rootless });
+        let mut limits = limits(&info, rootless_as, std::fs::read_to_string(BRIDGE_FILTER).ok().as_deref());
         limits.extend(match info.cgroup_driver {
             Some(SystemInfoCgroupDriverEnum::NONE) => Some(Limit::NoFreezer),
             _ => self.why_slow(&info, rootless).await.map(Limit::SlowFreezer),
@@ -69,11 +71,12 @@ fn is_rootless(info: &SystemInfo) -> bool {
     info.security_options.iter().flatten().any(|option| option.contains("name=rootless"))
 }
 
-fn limits(info: &SystemInfo, rootless: bool, bridge_filter: Option<&str>) -> Vec<Limit> {
-    let desktop = is_desktop(info);
-    let unfiltered = !rootless && !desktop && bridge_filter.is_none_or(|value| value.trim() != "1");
-    let all = [(rootless, Limit::Rootless), (desktop, Limit::Desktop), (unfiltered, Limit::Unfiltered)];
-    all.into_iter().filter_map(|(is_so, limit)| is_so.then_some(limit)).collect()
+/// Whose host's filter it is, is known of an engine that is within reach.
+fn limits(info: &SystemInfo, rootless: Option<Limit>, bridge_filter: Option<&str>) -> Vec<Limit> {
+    let desktop = is_desktop(info).then_some(Limit::Desktop);
+    let is_within_reach = rootless.is_none() && desktop.is_none();
+    let is_unfiltered = is_within_reach && bridge_filter.is_none_or(|value| value.trim() != "1");
+    [rootless, desktop, is_unfiltered.then_some(Limit::Unfiltered)].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -83,16 +86,16 @@ mod tests {
     #[test]
     fn each_limit_is_a_sentence() {
         let plain = SystemInfo::default();
-        assert_eq!(limits(&plain, false, Some("1\n")), []);
+        assert_eq!(limits(&plain, None, Some("1\n")), []);
         for without in [None, Some("0\n")] {
-            assert!(limits(&plain, false, without)[0].to_string().contains("modprobe br_netfilter"));
+            assert!(limits(&plain, None, without)[0].to_string().contains("modprobe br_netfilter"));
         }
         let rootless =
             SystemInfo { security_options: Some(vec!["name=rootless".into()]), ..Default::default() };
         assert!(is_rootless(&rootless) && !is_rootless(&plain));
-        assert!(limits(&plain, true, None)[0].to_string().contains("rootless"));
+        assert!(limits(&plain, Some(Limit::Rootless), None)[0].to_string().contains("rootless"));
         let desktop = SystemInfo { operating_system: Some("Docker Desktop".into()), ..Default::default() };
-        assert!(limits(&desktop, false, None)[0].to_string().contains("virtual machine"));
+        assert!(limits(&desktop, None, None)[0].to_string().contains("virtual machine"));
     }
 
     #[test]

@@ -40,11 +40,13 @@ pub(super) async fn check(settings: &Settings, checks: &mut Vec<Check>) -> Optio
 fn found(host: &str, described: &Description, publishes: bool) -> Vec<Check> {
     let Description { name, api_version, limits, .. } = described;
     let answers = format!("{name} answers at {host}, API {api_version}");
-    let apart = limits.iter().find(|limit| matches!(limit, Limit::Rootless | Limit::Desktop));
+    let apart =
+        limits.iter().find(|limit| matches!(limit, Limit::Rootless | Limit::RootlessPodman | Limit::Desktop));
     let engine = match apart {
         None => Check::right("engine", answers),
         Some(limit) => {
-            let check = if publishes { Check::degraded } else { Check::wrong };
+            let is_served = publishes && *limit != Limit::RootlessPodman;
+            let check = if is_served { Check::degraded } else { Check::wrong };
             check("engine", format!("{answers}; {}", limit.finding()), limit.advice())
         }
     };
@@ -88,6 +90,7 @@ mod tests {
         assert_eq!(states(vec![Limit::Unfiltered]), [State::Right, State::Right]);
         assert_eq!(states(vec![Limit::Rootless]), [State::Degraded, State::Right]);
         assert_eq!(states(vec![Limit::Desktop, Limit::NoFreezer]), [State::Degraded, State::Degraded]);
+        assert_eq!(states(vec![Limit::RootlessPodman]), [State::Wrong, State::Right]);
         let unpublished = found("unix:///s", &described(vec![Limit::Rootless]), false);
         assert_eq!(unpublished[0].state, State::Wrong);
         assert_eq!(states(vec![Limit::SlowFreezer("why".into())]), [State::Right, State::Degraded]);

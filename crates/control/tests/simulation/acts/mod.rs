@@ -242,7 +242,7 @@ impl Session {
     fn traffic(&self, act: Act) {
         let Some((port, reach, target)) = self.world.pick(&self.world.host.open()) else { return };
         let listed = self.control.list();
-        let of = listed.iter().find(|view| view.container.address == *target.address.ip());
+        let of = listed.iter().find(|view| view.container.way_to(target.port) == target.address);
         let Some(key) = of.map(|view| &view.container.key) else { return };
         if act == Act::Connect {
             return self.world.visit(port, key, &target, reach);
@@ -255,7 +255,7 @@ impl Session {
         let policy = self.world.policies.of(key);
         self.world.oracle().sleeps.visited(key, self.world.now(), policy.activity.traffic());
         self.world.moved(key, 10_000);
-        target.traffic.open(([127, 0, 0, 1], port).into(), target.address.port()).outward(10_000);
+        target.traffic.open(([127, 0, 0, 1], port).into(), target.port).outward(10_000);
     }
 
     /// As SIGHUP.
