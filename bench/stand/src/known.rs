@@ -55,7 +55,7 @@ fn container(number: u32, known: u32, now: Timestamp) -> Container {
         container_port,
         protocol: Protocol::Tcp,
         host_port: u16::try_from(FIRST_PORT + 2 * number + at).ok(),
-        published_port: None,
+        published: None,
     };
     let until_look = LOOKS_WITHIN * (number + 1) / known;
     let looked = LOOKS_WITHIN - until_look;

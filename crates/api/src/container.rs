@@ -166,7 +166,7 @@ mod tests {
     const POLICY: IdlePolicy = IdlePolicy::DEFAULT;
 
     fn tcp(container_port: u16, host_port: u16) -> Endpoint {
-        Endpoint { container_port, protocol: Protocol::Tcp, host_port: Some(host_port), published_port: None }
+        Endpoint { container_port, protocol: Protocol::Tcp, host_port: Some(host_port), published: None }
     }
 
     fn container(phase: Phase) -> Container {
@@ -179,12 +179,7 @@ mod tests {
             address: Ipv4Addr::LOCALHOST,
             endpoints: vec![
                 tcp(22, 49155),
-                Endpoint {
-                    container_port: 53,
-                    protocol: Protocol::Udp,
-                    host_port: None,
-                    published_port: None,
-                },
+                Endpoint { container_port: 53, protocol: Protocol::Udp, host_port: None, published: None },
                 tcp(5432, 49156),
             ],
             app_port: Some(5432),

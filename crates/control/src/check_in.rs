@@ -56,7 +56,8 @@ impl Control {
             IpAddr::V4(source) => self.shared.registry.by_address(source),
             IpAddr::V6(_) => None,
         };
-        self.take_check_in(sender, value);
+        // Out of our reach, an address is somebody else's here.
+        self.take_check_in(sender.filter(|sender| !sender.view().container.is_published()), value);
     }
 
     /// The same from whoever has this token, wherever it comes from.
@@ -70,7 +71,7 @@ impl Control {
             Ok(()) => measures::check_in("taken"),
             Err(error) => {
                 measures::check_in("refused");
-                tracing::warn!(container = %handle.key(), %error, "a check-in was not taken");
+                tracing::warn!(container = handle.view().container.name, %error, "a check-in was not taken");
             }
         }
     }
@@ -166,8 +167,11 @@ fn blocked(network: &Network, door: Door) -> String {
 }
 
 /// Where a container checks in with a token, as it is told: the key, which is random, on no answer of the API, and for its life.
-pub(crate) fn way_in(url: &str, container: &Container) -> String {
-    format!("SPIN_DOCKER_CHECK_IN_URL={url}?token={}", container.key)
+///
+/// Where there is none it is empty: an image that was committed from a container may have the container's.
+pub(crate) fn way_in(url: Option<&str>, container: &Container) -> String {
+    let way = url.map(|url| format!("{url}?token={}", container.key));
+    format!("SPIN_DOCKER_CHECK_IN_URL={}", way.unwrap_or_default())
 }
 
 #[cfg(test)]

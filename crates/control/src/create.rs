@@ -190,7 +190,8 @@ pub(crate) fn spec(
     image: &Image,
     env: Vec<String>,
 ) -> ContainerSpec {
-    let way_in = settings.check_in_url.as_ref().map(|url| way_in(url, container));
+    let url = settings.check_in_url.as_deref().filter(|_| container.is_published());
+    let way_in = std::iter::once(way_in(url, container));
     ContainerSpec {
         key: container.key.as_str().to_owned(),
         owner: owner.to_owned(),
@@ -208,8 +209,8 @@ pub(crate) fn spec(
 
 /// What the engine publishes of it, and where.
 fn published(container: &Container) -> Vec<(u16, SocketAddrV4)> {
-    let published = container.endpoints.iter().filter(|endpoint| endpoint.published_port.is_some());
-    published.map(|endpoint| (endpoint.container_port, container.way_to(endpoint.container_port))).collect()
+    let published = |endpoint: &Endpoint| Some((endpoint.container_port, endpoint.published?));
+    container.endpoints.iter().filter_map(published).collect()
 }
 
 fn authorized_keys(settings: &Settings, image: &Image) -> Option<File> {
@@ -239,18 +240,18 @@ fn policy_of(name: &str, image: &Image) -> (Said, Vec<String>) {
 fn endpoints(image: &Image, allotment: &Allotment) -> Vec<Endpoint> {
     let published = allotment.published.iter().copied().map(Some).chain(std::iter::repeat(None));
     let tcp = image.tcp_ports().into_iter().zip(&allotment.ports).zip(published);
-    let tcp = tcp.map(|((container_port, host_port), published_port)| Endpoint {
+    let tcp = tcp.map(|((container_port, host_port), published)| Endpoint {
         container_port,
         protocol: Protocol::Tcp,
         host_port: Some(*host_port),
-        published_port,
+        published,
     });
     let rest = image.exposed.iter().filter(|spec| spec.protocol != Protocol::Tcp);
     let rest = rest.map(|spec| Endpoint {
         container_port: spec.port,
         protocol: spec.protocol,
         host_port: None,
-        published_port: None,
+        published: None,
     });
     let mut endpoints: Vec<Endpoint> = tcp.chain(rest).collect();
     endpoints.sort_by_key(|endpoint| (endpoint.container_port, endpoint.protocol));

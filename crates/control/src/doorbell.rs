@@ -6,8 +6,11 @@ use crate::handle::Command;
 use crate::mailbox::Mailbox;
 use async_trait::async_trait;
 use model::Key;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
-use tokio::sync::oneshot;
+use std::time::Duration;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::Instant;
 
 #[async_trait]
 impl Wake for Mailbox {
@@ -25,17 +28,34 @@ impl Wake for Mailbox {
     }
 }
 
-/// The same before a container whose ports the engine publishes: somebody looks inside.
+/// The same before a container whose ports the engine publishes: somebody looks inside, one for a whole crowd.
 #[derive(Debug)]
 pub(crate) struct Peephole {
     mailbox: Arc<Mailbox>,
     key: Key,
     shared: Weak<Shared>,
+    /// By port, what was seen last, and when.
+    seen: Mutex<BTreeMap<u16, (Instant, Option<bool>)>>,
 }
+
+/// How long a look tells for others: it may take a command inside, and an application is met so much later at most.
+const FRESH: Duration = Duration::from_millis(100);
 
 impl Peephole {
     pub(crate) fn new(mailbox: &Arc<Mailbox>, key: &Key, shared: &Arc<Shared>) -> Self {
-        Self { mailbox: Arc::clone(mailbox), key: key.clone(), shared: Arc::downgrade(shared) }
+        let (mailbox, key, shared) = (Arc::clone(mailbox), key.clone(), Arc::downgrade(shared));
+        Self { mailbox, key, shared, seen: Mutex::default() }
+    }
+
+    async fn look(&self, port: u16) -> Option<bool> {
+        let shared = self.shared.upgrade()?;
+        let body = shared.registry.by_key(&self.key)?.view().container.engine_id.clone()?;
+        let looked = shared.engine.listens(&body, port).await;
+        looked
+            .inspect_err(|error| {
+                tracing::debug!(%body, port, error = %crate::chain(error), "cannot look whether it listens");
+            })
+            .ok()
     }
 }
 
@@ -45,16 +65,14 @@ impl Wake for Peephole {
         self.mailbox.wake(caller).await
     }
 
-    async fn listens(&self, port: u16) -> bool {
-        let Some(shared) = self.shared.upgrade() else { return false };
-        let handle = shared.registry.by_key(&self.key);
-        let Some(body) = handle.and_then(|handle| handle.view().container.engine_id.clone()) else {
-            return false;
-        };
-        shared.engine.listens(&body, port).await.unwrap_or_else(|error| {
-            tracing::debug!(%body, port, error = %crate::chain(&error), "cannot look whether it listens");
-            false
-        })
+    async fn listens(&self, port: u16) -> Option<bool> {
+        let mut seen = self.seen.lock().await;
+        if let Some((_, listens)) = seen.get(&port).filter(|(at, _)| at.elapsed() < FRESH) {
+            return *listens;
+        }
+        let listens = self.look(port).await;
+        seen.insert(port, (Instant::now(), listens));
+        listens
     }
 
     fn gave_up(&self, caller: Caller, why: GaveUp) {

@@ -16,9 +16,8 @@ pub trait Endpoints: Send + Sync + 'static {
     /// already is no error; one that somebody else holds is [`io::ErrorKind::AddrInUse`].
     fn claim(&self, port: u16) -> io::Result<()>;
 
-    /// Whether the engine could publish something at [`model::PUBLISHED_AT`] on this port; an error where it could not, as of
-    /// [`Endpoints::claim`].
-    fn is_publishable(&self, _port: u16) -> io::Result<()> {
+    /// Whether the engine could publish something there, on loopback; an error where it could not, as of [`Endpoints::claim`].
+    fn is_publishable(&self, _at: SocketAddrV4) -> io::Result<()> {
         Ok(())
     }
 
@@ -92,9 +91,9 @@ pub trait Wake: std::fmt::Debug + Send + Sync + 'static {
     async fn wake(&self, caller: Caller) -> Result<(), WakeError>;
 
     /// Whether its application listens on this port of the container's, where a connection would not tell: the engine's own proxy accepts in
-    /// its place. Comes back within a few seconds.
-    async fn listens(&self, _port: u16) -> bool {
-        true
+    /// its place; none where nobody can say. Comes back within a few seconds.
+    async fn listens(&self, _port: u16) -> Option<bool> {
+        Some(true)
     }
 
     /// Somebody was not served, and why; for its events. Returns at once.

@@ -39,7 +39,14 @@ impl Footing {
         }
         let trails = (std::mem::take(&mut contents.ports), std::mem::take(&mut contents.addresses));
         let range = &settings.endpoint_ports;
-        let ledger = Ledger::new(range, network.subnet, network.gateway, trails, Arc::clone(endpoints));
+        let ledger = Ledger::new(
+            range,
+            network.subnet,
+            network.gateway,
+            trails,
+            &contents.owner,
+            Arc::clone(endpoints),
+        );
         contents.containers.iter().for_each(|container| ledger.enter(container));
         Ok(Self { contents, ground, ledger })
     }

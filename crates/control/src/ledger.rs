@@ -5,13 +5,15 @@ use ipnet::Ipv4Net;
 use model::next_fit::{NextFit, Trail, UsedUp};
 use model::{Container, Timestamp};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Both ranges, and the sockets that stand for the ports.
 pub(crate) struct Ledger {
     ranges: Mutex<Ranges>,
+    /// Where engines publish ports for us.
+    published_at: Ipv4Addr,
     endpoints: Arc<dyn Endpoints>,
 }
 
@@ -26,8 +28,8 @@ struct Ranges {
 #[derive(Debug)]
 pub(crate) struct Allotment {
     pub(crate) ports: Vec<u16>,
-    /// As many for the engine to publish, or none.
-    pub(crate) published: Vec<u16>,
+    /// As many places for the engine to publish them, or none.
+    pub(crate) published: Vec<SocketAddrV4>,
     pub(crate) address: Ipv4Addr,
 }
 
@@ -67,13 +69,15 @@ impl Ledger {
         subnet: Ipv4Net,
         gateway: Ipv4Addr,
         trails: (Trail, Trail),
+        owner: &str,
         endpoints: Arc<dyn Endpoints>,
     ) -> Self {
         let (first, last) = (u32::from(subnet.network()) + 1, u32::from(subnet.broadcast()) - 1);
         let ports = NextFit::new((*ports.start()).into(), (*ports.end()).into(), trails.0);
         let mut addresses = NextFit::new(first, last, trails.1);
         addresses.occupy(gateway.into());
-        Self { ranges: Mutex::new(Ranges { ports, addresses, avoided: BTreeSet::new() }), endpoints }
+        let ranges = Mutex::new(Ranges { ports, addresses, avoided: BTreeSet::new() });
+        Self { ranges, published_at: own_loopback(owner), endpoints }
     }
 
     /// Enters what a container of the store has.
@@ -113,7 +117,10 @@ impl Ledger {
             allotment.ports.push(self.take_port(now, |port| self.endpoints.claim(port))?);
         }
         for _ in 0..if publish { count } else { 0 } {
-            allotment.published.push(self.take_port(now, |port| self.endpoints.is_publishable(port))?);
+            let at = |port| SocketAddrV4::new(self.published_at, port);
+            allotment
+                .published
+                .push(at(self.take_port(now, |port| self.endpoints.is_publishable(at(port)))?));
         }
         Ok(())
     }
@@ -127,8 +134,8 @@ impl Ledger {
     fn undo(&self, allotment: &Allotment) {
         allotment.ports.iter().for_each(|port| self.endpoints.release(*port));
         let mut ranges = self.lock();
-        let ports = allotment.ports.iter().chain(&allotment.published);
-        ports.for_each(|port| ranges.ports.undo((*port).into()));
+        let published = allotment.published.iter().map(SocketAddrV4::port);
+        allotment.ports.iter().copied().chain(published).for_each(|port| ranges.ports.undo(port.into()));
         ranges.addresses.undo(allotment.address.into());
     }
 
@@ -183,6 +190,14 @@ impl Ledger {
     fn lock(&self) -> MutexGuard<'_, Ranges> {
         self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An address of loopback's that is this store's: the kernel takes ports of 127.0.0.1 for connections that go out, and another
+/// spin-docker, perhaps another user's, gives out the same ports.
+fn own_loopback(owner: &str) -> Ipv4Addr {
+    let number = owner.bytes().fold(0_u32, |number, byte| number.wrapping_mul(31).wrapping_add(byte.into()));
+    let [second, third, fourth, _] = number.to_le_bytes();
+    Ipv4Addr::new(127, 64 + second % 64, third, 1 + fourth % 254)
 }
 
 impl Ranges {

@@ -24,8 +24,12 @@ async fn watch(shared: &Shared) {
         ticks.tick().await;
         let Some(pressure) = shared.room.pressure().filter(|pressure| *pressure >= limit) else { continue };
         if let Some(longest) = longest_frozen(shared) {
-            tracing::warn!(container = %longest.key(), pressure, limit,
-                "the host is short of memory; the container that has been frozen longest is stopped");
+            tracing::warn!(
+                container = longest.view().container.name,
+                pressure,
+                limit,
+                "the host is short of memory; the container that has been frozen longest is stopped"
+            );
             longest.send_waiting(Command::Pressure).await;
         }
     }

@@ -199,7 +199,7 @@ fn apply(shared: &Shared, event: &Event) {
         EventKind::Changed => Command::Compare(None),
     };
     if let Err(error) = handle.send(command) {
-        tracing::warn!(container = %handle.key(), %error, "an event was not taken");
+        tracing::warn!(container = handle.view().container.name, %error, "an event was not taken");
     }
 }
 

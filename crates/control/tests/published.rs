@@ -6,9 +6,11 @@ mod bench;
 
 use bench::{Bench, create, id, until};
 use control::{Control, CreateError, CreateRequest};
-use model::{Container, PUBLISHED_AT};
+use engine::fake::Call;
+use model::Container;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
+use std::time::Duration;
 
 const URL: &str = "http://192.0.2.7:48080/v1/check-in";
 
@@ -30,7 +32,9 @@ async fn the_engine_publishes_each_tcp_port_and_connections_go_there_for_its_lif
     let view = create(&control).await;
     let container = &view.container;
     assert_eq!(ports(container), [50_000, 50_001, 50_002, 50_004], "what somebody else has is passed over");
-    let at = |port| SocketAddrV4::new(PUBLISHED_AT, port);
+    let own = *container.way_to(22).ip();
+    assert!(own.is_loopback() && own != Ipv4Addr::LOCALHOST, "{own}");
+    let at = |port| SocketAddrV4::new(own, port);
     let body = container.engine_id.clone().unwrap();
     assert_eq!(bench.fake.published_of(&body), [(22, at(50_002)), (8000, at(50_004))]);
     control.shut_down().await;
@@ -65,23 +69,33 @@ async fn both_kinds_of_ports_are_its_own_and_rest_after_it() {
     assert!(matches!(another, Err(CreateError::Ledger(_))), "{another:?}");
 }
 
-#[tokio::test]
-async fn whether_an_application_listens_is_asked_of_the_engine() {
-    let bench = Bench::new();
-    let (control, plain) = (launch(&bench).await, bench::Bench::new());
+#[tokio::test(start_paused = true)]
+async fn whether_an_application_listens_is_asked_of_the_engine_once_for_a_whole_crowd() {
+    let (bench, plain) = (Bench::inline(), Bench::inline());
+    let control = launch(&bench).await;
     let view = create(&control).await;
     let target = bench.ports.target(view.container.app_host_port().unwrap());
-    assert!(target.wake.listens(8000).await);
-    bench.fake.set_deaf(true);
-    assert!(!target.wake.listens(8000).await);
-    bench.fake.set_deaf(false);
-    bench.fake.set_away(true);
-    assert!(!target.wake.listens(8000).await, "nobody can say so");
+    let looks = || bench.fake.calls().iter().filter(|(call, _)| *call == Call::Listens).count();
+    bench.fake.slow(Call::Listens, Duration::from_secs(1));
+    let crowd = (0..100).map(|_| target.wake.listens(8000));
+    assert_eq!(futures_util::future::join_all(crowd).await, [Some(true); 100]);
+    assert_eq!(looks(), 1);
+    // Not for long: it may come up, or end, at any moment.
+    let later = async || tokio::time::sleep(Duration::from_millis(101)).await;
+    for (is_deaf, is_away, says) in
+        [(true, false, Some(false)), (false, false, Some(true)), (false, true, None)]
+    {
+        bench.fake.set_deaf(is_deaf);
+        bench.fake.set_away(is_away);
+        later().await;
+        assert_eq!(target.wake.listens(8000).await, says, "deaf: {is_deaf}, away: {is_away}");
+    }
     // Where connecting tells, nobody is asked.
     let control = plain.launch().await;
     plain.fake.set_deaf(true);
     let view = create(&control).await;
-    assert!(plain.ports.target(view.container.app_host_port().unwrap()).wake.listens(8000).await);
+    let target = plain.ports.target(view.container.app_host_port().unwrap());
+    assert_eq!(target.wake.listens(8000).await, Some(true));
 }
 
 #[tokio::test]
@@ -99,7 +113,10 @@ async fn its_token_says_who_checks_in_and_its_address_nothing() {
     for nobodys in ["", "0", &token(&one)[1..]] {
         control.check_in_by(nobodys, "9");
     }
-    control.check_in(IpAddr::V4(Ipv4Addr::LOCALHOST), "9");
+    // Out of our reach, their addresses may be somebody else's here.
+    for address in [Ipv4Addr::LOCALHOST, one.container.address, other.container.address] {
+        control.check_in(IpAddr::V4(address), "9");
+    }
     let said = |view| control.find(&id(view)).unwrap().view().container.check_in.clone();
     until("it is taken", || said(&one) == "3").await;
     assert_eq!(said(&other), "0");

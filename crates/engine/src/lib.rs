@@ -116,7 +116,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn exec(&self, id: &EngineId, command: &[String], within: Duration) -> Result<i64>;
 
     /// Whether something listens on this TCP port inside a running container: where the engine's own proxy accepts in its place, a
-    /// connection does not tell. Where nobody can say, it is taken for so.
+    /// connection does not tell. In an image without a program to look with, it is taken for so.
     async fn listens(&self, id: &EngineId, port: u16) -> Result<bool>;
 
     /// Tries a TCP connection to `to` from inside a running container's network. [`EngineError::NotFound`] where it does

@@ -95,7 +95,8 @@ async fn attempt(
     let has_accepted = course.accepted.load(Ordering::Relaxed);
     let early = !has_accepted && course.since.elapsed() < early_for;
     let patience = if early { ATTEMPT } else { ACCEPTED_BEFORE };
-    if !has_accepted && !target.wake.listens(target.port).await {
+    // Where nobody can say: it is asked again while it may be coming up, and taken for so later.
+    if !has_accepted && !target.wake.listens(target.port).await.unwrap_or(!early) {
         let why = Unreached::Unreachable(io::ErrorKind::ConnectionRefused.into());
         return Err(Failed { may_work_later: early, why });
     }

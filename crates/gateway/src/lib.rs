@@ -22,7 +22,7 @@ use connections::Connections;
 use control::{Endpoints, Flow, Neighbours, Target};
 use lane::{Lanes, Pair};
 use listener::Listener;
-use model::{IdlePolicy, PUBLISHED_AT, Reach};
+use model::{IdlePolicy, Reach};
 use socket2::Socket;
 use std::collections::HashMap;
 use std::io;
@@ -178,8 +178,8 @@ impl Endpoints for Gateway {
         Ok(())
     }
 
-    fn is_publishable(&self, port: u16) -> io::Result<()> {
-        keeper::bind(SocketAddr::from((PUBLISHED_AT, port))).map(drop)
+    fn is_publishable(&self, at: SocketAddrV4) -> io::Result<()> {
+        keeper::bind(at.into()).map(drop)
     }
 
     fn set(&self, port: u16, reach: Reach, target: &Target) -> io::Result<()> {

@@ -13,9 +13,6 @@ use std::time::Duration;
 
 /// The most endpoints that one container may have.
 pub const MAX_ENDPOINTS: usize = 32;
-/// Where an engine publishes containers' ports for us: on loopback, but not at 127.0.0.1, where the kernel takes ports of the same
-/// range for connections that go out.
-pub const PUBLISHED_AT: Ipv4Addr = Ipv4Addr::new(127, 83, 0, 1);
 /// The check-in that says "nobody is here", and what a container has before its first.
 pub const NO_CHECK_IN: &str = "0";
 
@@ -77,10 +74,10 @@ pub struct Endpoint {
     pub protocol: Protocol,
     /// Ours for the container's life; none for what is not forwarded.
     pub host_port: Option<u16>,
-    /// The engine's for the container's life, at [`PUBLISHED_AT`]: where it publishes this port for us alone, since the
-    /// container's own address is out of our reach. None where we connect to that.
+    /// Where the engine publishes this port for us alone, for the container's life, since the container's own address is out of our
+    /// reach. None where we connect to that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub published_port: Option<u16>,
+    pub published: Option<SocketAddrV4>,
 }
 
 /// Where a container stands. Each state in which an engine call is under way says what comes after it.
@@ -418,15 +415,13 @@ impl Container {
 
     /// Where connections to one of its ports go: to its own address, or to where the engine publishes the port.
     pub fn way_to(&self, container_port: u16) -> SocketAddrV4 {
-        match self.tcp_endpoint(container_port).and_then(|endpoint| endpoint.published_port) {
-            Some(published) => SocketAddrV4::new(PUBLISHED_AT, published),
-            None => SocketAddrV4::new(self.address, container_port),
-        }
+        let published = self.tcp_endpoint(container_port).and_then(|endpoint| endpoint.published);
+        published.unwrap_or(SocketAddrV4::new(self.address, container_port))
     }
 
-    /// The ports that the engine publishes for it, which nobody else gets as long as it lives.
+    /// The ports that the engine publishes for it, which no other container gets as long as it lives.
     pub fn published_ports(&self) -> impl Iterator<Item = u16> + '_ {
-        self.endpoints.iter().filter_map(|endpoint| endpoint.published_port)
+        self.endpoints.iter().filter_map(|endpoint| Some(endpoint.published?.port()))
     }
 
     /// All that it has of our range of ports.

@@ -24,9 +24,7 @@ pub mod why;
 
 pub use calm::{Awake, Inside, Keeper, Seen};
 pub use cause::{Cause, Method, Refusal};
-pub use container::{
-    After, Container, Depth, Endpoint, PUBLISHED_AT, Phase, Reach, Sleep, Status, StopReason,
-};
+pub use container::{After, Container, Depth, Endpoint, Phase, Reach, Sleep, Status, StopReason};
 pub use event::{Event, EventKind};
 pub use freezer::Freezer;
 pub use idle::{Evidence, Looks, Stage, Verdict};

@@ -16,7 +16,7 @@ use crate::telemetry::Log;
 use anyhow::Context;
 use control::{Clock, Control, Neighbours, Parts, Reserves, Sqlite, Writing};
 use engine::docker::Docker;
-use engine::{Engine, EngineError, Limit};
+use engine::{Description, Engine, EngineError, Limit};
 use gateway::http::Trusted;
 use gateway::{Gateway, Options, Threads};
 use server::{App, Hosts, Limits, Listening, Password};
@@ -105,15 +105,10 @@ impl Daemon {
             at = engine.host(),
             "engine found"
         );
-        if described.limits.contains(&Limit::RootlessPodman) {
-            anyhow::bail!("{}", Limit::RootlessPodman);
-        }
+        let told = control_settings(settings, &described)?;
         degraded.extend(described.limits.iter().map(ToString::to_string));
-        let publish = settings.publish.by(&described);
-        degraded.extend(host::without_root().filter(|_| !publish));
-        let aside =
-            publish.then(|| check_in_door::aside(settings.check_in_port, &described, degraded)).flatten();
-        let room = room::Host::new(&settings.data_dir, described.root);
+        degraded.extend(host::without_root().filter(|_| !told.publish));
+        let room = room::Host::new(&settings.data_dir, described.root.clone());
         if let Err(error) = reserves(settings).check(&room, most_memory(settings)) {
             tracing::warn!("every create will be refused: {error}");
         }
@@ -128,10 +123,7 @@ impl Daemon {
             store: Box::new(store),
             writing: Writing::InGroups,
             clock: Clock::system(),
-            settings: control::Settings {
-                check_in_url: aside.as_ref().map(|aside| aside.url.clone()),
-                ..control_settings(settings, publish)?
-            },
+            settings: told,
             mint: Box::new(control::mint),
         };
         let control = Control::launch(parts).await?;
@@ -139,20 +131,23 @@ impl Daemon {
         let app = Arc::new(app(settings, &control, ending.clone()));
         let daemon = Self { app, address, control, gateway, threads, servers, ending };
         memory::give_back();
-        let door = if publish {
-            aside.map(|aside| (aside.listener, Limits::CHECK_IN_BY_TOKEN))
-        } else {
-            let opened = check_in_door::open(&daemon.control, settings.check_in_port, degraded).await;
-            opened.map(|listener| (listener, Limits::CHECK_IN))
-        };
-        daemon.open(settings, listener, door);
+        let doors = check_in_door::open(&daemon.control, settings, &described, degraded).await;
+        // Out of reach, their addresses are others' here.
+        let within_reach = !described.is_out_of_reach();
+        let refused = if within_reach { daemon.control.neighbours() } else { Neighbours::default() };
+        daemon.open(settings, listener, doors, refused);
         Ok(daemon)
     }
 
-    fn open(&self, settings: &Settings, listener: TcpListener, door: Option<(TcpListener, Limits)>) {
-        let refused = self.control.neighbours();
+    fn open(
+        &self,
+        settings: &Settings,
+        listener: TcpListener,
+        doors: Vec<(TcpListener, Limits)>,
+        refused: Neighbours,
+    ) {
         self.gateway.refuse(refused.clone());
-        if let Some((listener, limits)) = door {
+        for (listener, limits) in doors {
             let routes = server::check_in_only(&self.app);
             self.serve(
                 Listening {
@@ -252,7 +247,16 @@ fn shows_causes(settings: &Settings) -> bool {
     settings.environment == Environment::Development
 }
 
-pub(crate) fn control_settings(settings: &Settings, publish: bool) -> anyhow::Result<control::Settings> {
+/// Over this engine, if it can be used.
+pub(crate) fn control_settings(
+    settings: &Settings,
+    engine: &Description,
+) -> anyhow::Result<control::Settings> {
+    if engine.limits.contains(&Limit::RootlessPodman) {
+        anyhow::bail!("{}", Limit::RootlessPodman);
+    }
+    let publish = settings.publish.by(engine);
+    let way_in = || check_in_door::whereabouts(settings.check_in_port, engine).ok().map(|(_, url)| url);
     let own_key = ssh_key::own_public_key(&settings.data_dir)?;
     let keys = settings.ssh_authorized_keys.iter().cloned().chain([own_key]);
     let on_loopback = is_loopback(settings.endpoint_address);
@@ -272,7 +276,7 @@ pub(crate) fn control_settings(settings: &Settings, publish: bool) -> anyhow::Re
         authorized_keys: keys.map(|key| key + "\n").collect(),
         on_loopback,
         publish,
-        check_in_url: None,
+        check_in_url: publish.then(way_in).flatten(),
         start_limit: settings.start_limit,
     })
 }

@@ -109,7 +109,10 @@ fn read(copy: &Connection) -> rusqlite::Result<Known> {
     let bodies =
         "SELECT record ->> 'engine_id' FROM containers WHERE record ->> 'engine_id' IS NOT NULL ORDER BY 1";
     let ports = "SELECT value ->> 'host_port' FROM containers, json_each(record, '$.endpoints')
-                 WHERE value ->> 'host_port' IS NOT NULL ORDER BY 1";
+                 WHERE value ->> 'host_port' IS NOT NULL
+                 UNION SELECT CAST(substr(value ->> 'published', instr(value ->> 'published', ':') + 1) AS INTEGER)
+                 FROM containers, json_each(record, '$.endpoints')
+                 WHERE value ->> 'published' IS NOT NULL ORDER BY 1";
     Ok(Known {
         bodies: column(copy, bodies)?.into_iter().map(|id: String| EngineId::new(id)).collect(),
         ports: column(copy, ports)?,

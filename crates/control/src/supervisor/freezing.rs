@@ -66,7 +66,7 @@ impl Calls {
     }
 
     /// Asks the engine and the kernel what it does. What it left lying in its sockets for longer than `lying` is no mail.
-    pub(super) fn look_inside(&mut self, body: EngineId, upstream: BTreeSet<u16>, lying: Duration) {
+    pub(super) fn look_inside(&mut self, body: EngineId, upstream: Option<BTreeSet<u16>>, lying: Duration) {
         let epoch = self.epoch();
         let engine = Arc::clone(&self.shared.engine);
         self.spawn(async move {
@@ -74,7 +74,8 @@ impl Calls {
                 let at = Instant::now();
                 let (cpu, execs) = (engine.cpu(&body).await?, engine.execs(&body).await?);
                 let sockets = engine.sockets(&body).await?.unwrap_or_default();
-                let (mail, owed) = (has_mail(&sockets, lying), owed(&sockets, &upstream));
+                let owed = upstream.and_then(|upstream| owed(&sockets, &upstream));
+                let mail = has_mail(&sockets, lying);
                 Ok(Found { at, execs, cpu, mail, owed })
             };
             Outcome::LookedInside { epoch, found: found.await }

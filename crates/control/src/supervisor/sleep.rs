@@ -209,7 +209,9 @@ impl Supervisor {
         };
         // One that is frozen could not take what came, however long ago.
         let lying = if self.is_awake() { self.policy().owed_for } else { Duration::MAX };
-        self.calls.look_inside(body.clone(), self.handle.traffic().upstream(), lying);
+        // Behind the engine's proxy, the kernel does not tell our connections from others'.
+        let upstream = (!self.container.is_published()).then(|| self.handle.traffic().upstream());
+        self.calls.look_inside(body.clone(), upstream, lying);
         (self.sleeper.looks_inside, self.sleeper.needed) = (true, false);
     }
 

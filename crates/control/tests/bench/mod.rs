@@ -87,8 +87,8 @@ impl Endpoints for Recorder {
         Ok(())
     }
 
-    fn is_publishable(&self, port: u16) -> io::Result<()> {
-        let is_held = self.0.lock().unwrap().held_by_others.contains(&port);
+    fn is_publishable(&self, at: SocketAddrV4) -> io::Result<()> {
+        let is_held = self.0.lock().unwrap().held_by_others.contains(&at.port());
         if is_held { Err(io::ErrorKind::AddrInUse.into()) } else { Ok(()) }
     }
 

@@ -135,8 +135,8 @@ impl Wake for Sleeper {
         result
     }
 
-    async fn listens(&self, _: u16) -> bool {
-        !self.is_deaf.load(Ordering::Relaxed)
+    async fn listens(&self, _: u16) -> Option<bool> {
+        Some(!self.is_deaf.load(Ordering::Relaxed))
     }
 
     fn gave_up(&self, _: Caller, why: GaveUp) {

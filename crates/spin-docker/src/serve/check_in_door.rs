@@ -4,18 +4,42 @@
 //!
 //! Where the engine stands between us and its containers, they come to an address of this host, each with its token.
 
-use control::{Control, DOOR_PORT, Door, chain};
+use crate::config::Settings;
+use control::{Control, DOOR_PORT, Door, View, chain};
 use engine::{Description, Limit};
+use server::Limits;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How many may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// The door, open; nothing where check-ins are off.
-pub(super) async fn open(control: &Control, inside: u16, degraded: &mut Vec<String>) -> Option<TcpListener> {
+/// Every door that there are containers for, open, and how much of it.
+pub(super) async fn open(
+    control: &Control,
+    settings: &Settings,
+    engine: &Description,
+    degraded: &mut Vec<String>,
+) -> Vec<(TcpListener, Limits)> {
+    let mut doors = Vec::new();
+    // Of a container, its way in is settled when it is created.
+    let is_published = |view: &Arc<View>| view.container.is_published();
+    if settings.publish.by(engine) || control.list().iter().any(is_published) {
+        let aside = aside(settings.check_in_port, engine, degraded);
+        doors.extend(aside.map(|listener| (listener, Limits::CHECK_IN_BY_TOKEN)));
+    }
+    if !engine.is_out_of_reach() {
+        let at_gateway = at_gateway(control, settings.check_in_port, degraded).await;
+        doors.extend(at_gateway.map(|listener| (listener, Limits::CHECK_IN)));
+    }
+    doors
+}
+
+/// The door on their own network, open; nothing where check-ins are off.
+async fn at_gateway(control: &Control, inside: u16, degraded: &mut Vec<String>) -> Option<TcpListener> {
     let gateway = control.network().gateway;
     match redirected(control, gateway, inside).await {
         Ok(listener) => Some(listener),
@@ -38,29 +62,25 @@ pub(super) async fn open(control: &Control, inside: u16, degraded: &mut Vec<Stri
     }
 }
 
-/// The door beside the engine, and what containers call it.
-pub(super) struct Aside {
-    pub(super) listener: TcpListener,
-    pub(super) url: String,
-}
-
-/// The same, open; nothing where check-ins are off. Containers keep the URL for life, so its port is always the same.
-pub(super) fn aside(port: u16, engine: &Description, degraded: &mut Vec<String>) -> Option<Aside> {
-    let opened = whereabouts(port, engine).and_then(|(address, url)| {
-        let listener = bind(address)
-            .map_err(|error| io::Error::other(format!("{address} cannot be bound ({error})")))?;
-        Ok(Aside { listener, url })
-    });
-    match opened {
-        Ok(aside) => {
-            tracing::info!(url = aside.url, "containers check in there, each with its token");
-            Some(aside)
-        }
-        Err(why) => {
-            degraded.push(format!("check-ins are off: {why}; set `check_in_port` to a free port"));
-            None
-        }
-    }
+/// The door beside the engine, open; nothing where check-ins are off.
+fn aside(port: u16, engine: &Description, degraded: &mut Vec<String>) -> Option<TcpListener> {
+    let (address, url) = whereabouts(port, engine)
+        .inspect_err(|error| {
+            degraded.push(format!(
+                "check-ins are off: this host has no address that containers reach ({error}); containers that are made now never \
+                 check in: give it one, and start again"
+            ));
+        })
+        .ok()?;
+    bind(address)
+        .inspect(|_| tracing::info!(url, "containers check in there, each with its token"))
+        .inspect_err(|error| {
+            degraded.push(format!(
+                "check-ins are off: {address} cannot be bound ({error}); end whatever has it and start again, or set \
+                 `check_in_port`, which containers made so far do not follow"
+            ));
+        })
+        .ok()
 }
 
 /// The address of this host that containers reach, and what they call it. The setting's usual port is no user's to bind.

@@ -228,7 +228,11 @@ impl Session {
             return;
         }
         let value = self.world.pick(&["0", "0", "1", "7"]).unwrap_or("0");
-        self.control.check_in(IpAddr::V4(view.container.address), value);
+        if view.container.is_published() {
+            self.control.check_in_by(view.container.key.as_str(), value);
+        } else {
+            self.control.check_in(IpAddr::V4(view.container.address), value);
+        }
         let (now, key) = (self.world.now(), &view.container.key);
         let mut oracle = self.world.oracle();
         oracle.looks.checked_in(key, value, now);
