@@ -100,6 +100,27 @@ async fn a_delete_that_comes_twice_is_204_and_then_404() {
         .await;
 }
 
+/// Both have found the container before either is answered, so that both are told what is so. A third one comes while the engine is
+/// at its work, and finds nothing.
+#[tokio::test]
+async fn two_deletes_at_once_are_204_each_and_the_engine_stops_and_removes_once() {
+    let (bench, uri) = with_one().await;
+    for call in [Call::Stop, Call::Remove] {
+        bench.fake.slow(call, Duration::from_millis(200));
+    }
+    let delete = || bench.send("DELETE", &uri, "");
+    let (first, second) = tokio::join!(delete(), delete());
+    for answer in [first, second] {
+        assert_eq!((answer.status, answer.body), (204, serde_json::Value::Null));
+    }
+    let calls = |wanted: Call| bench.fake.calls().iter().filter(|(call, _)| *call == wanted).count();
+    bench::until("the engine is at it", async || calls(Call::Remove) == 1).await;
+    says(&delete().await, 404, "no-such-container", "doesn't exist");
+    bench::until("all of it is gone", async || bench.fake.bodies().is_empty() && bench.ports.count() == 0)
+        .await;
+    assert_eq!((calls(Call::Stop), calls(Call::Remove), bench.listed().await), (1, 1, 0));
+}
+
 #[tokio::test]
 async fn a_start_of_a_running_one_is_200_and_no_look_moves() {
     let (bench, uri) = with_one().await;
