@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
-use tests::{Act, Daemon, Misbehaving, raw, test_image, text, until};
+use tests::{Act, Daemon, Disk, Misbehaving, Settings, raw, test_image, text, until};
 
 /// All of these at once, each on a connection of its own.
 fn ask_at_once(daemon: &Daemon, count: usize, image: &str) -> Vec<TcpStream> {
@@ -103,6 +103,25 @@ fn a_reserve_that_is_not_there_refuses_creates_with_the_figures_and_says_so_at_s
     assert_eq!(daemon.end(), Some(0));
     daemon.start_again(&[("memory_reserve", "0")]);
     daemon.client.create(test_image());
+}
+
+#[test]
+fn unless_told_otherwise_256_mib_of_memory_and_1_gib_of_disk_are_kept_free() {
+    let refused = |settings: Settings<'_>| {
+        let answer =
+            Daemon::start(settings).client.post("/v1/containers", &format!("image={}", test_image()));
+        assert_eq!((answer.status, &answer.json()["type"]), (507, &"urn:spin-docker:problem:no-room".into()));
+        answer.json()["message"].as_str().unwrap().to_owned()
+    };
+    let memory = refused(&[("memory", "1000000g")]);
+    assert!(memory.contains(" 256 MiB kept free by memory_reserve;"), "{memory}");
+    let small = Disk::of("100m");
+    let disk = refused(&[("data_dir", small.path().to_str().unwrap())]);
+    let begins = format!("Too little disk is left at {}: ", small.path().display());
+    let left =
+        disk.strip_prefix(&begins).and_then(|rest| rest.split_once(" MiB available, 1024 MiB kept free"));
+    let left: u64 = left.unwrap_or_else(|| panic!("{disk}")).0.parse().unwrap();
+    assert!((80..100).contains(&left), "{disk}");
 }
 
 #[test]

@@ -75,6 +75,14 @@ fn flags_win_over_the_environment_over_the_file_over_defaults() {
     assert_eq!(both.shows("pids", &["--pids", "3"]), "pids = 3  # --pids");
 }
 
+/// What they come to in bytes, tests/tests/bounds.rs sees.
+#[test]
+fn a_quarter_of_a_gib_of_memory_and_one_of_disk_are_kept_free_unless_told_otherwise() {
+    let bare = Program::new("", &[]);
+    assert_eq!(bare.shows("memory_reserve", &[]), "memory_reserve = \"256m\"  # default");
+    assert_eq!(bare.shows("disk_reserve", &[]), "disk_reserve = \"1g\"  # default");
+}
+
 #[test]
 fn the_file_is_the_flags_before_the_environments() {
     let program = Program::new("pids = 1", &[]);

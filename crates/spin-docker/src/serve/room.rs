@@ -52,6 +52,10 @@ fn available(meminfo: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
+
+    /// What runs beside a test may take or give back so much between two looks.
+    const TOLERANCE: u64 = 256 << 20;
 
     #[test]
     fn memory_is_read_as_the_kernel_writes_it() {
@@ -69,13 +73,32 @@ mod tests {
         assert_eq!(stalled("full avg10=3.00\n"), None);
     }
 
+    /// What stands last in the line below the head of a table that a command prints.
+    fn shown(command: &str, arguments: &[&str]) -> u64 {
+        let output = Command::new(command).args(arguments).output().unwrap();
+        let table = String::from_utf8(output.stdout).unwrap();
+        table.lines().nth(1).unwrap().split_whitespace().next_back().unwrap().parse().unwrap()
+    }
+
     #[test]
-    fn this_host_has_memory_and_a_disk() {
+    fn memory_is_what_free_shows_and_a_disk_what_df_shows() {
         let folder = tempfile::tempdir().unwrap();
-        let host = Host::new(folder.path(), Some("/no/such/folder".into()));
-        assert!(host.memory().unwrap() > 0);
+        let other = Path::new("/dev/shm");
+        let host = Host::new(folder.path(), Some(other.to_owned()));
+        let (memory, free) = (host.memory().unwrap(), shown("free", &["--bytes"]));
+        assert!(memory.abs_diff(free) < TOLERANCE, "{memory}, and free shows {free}");
         let disks = host.disks();
-        assert_eq!(disks.len(), 1, "a folder that is not there is left out");
-        assert!(disks[0].0 == folder.path() && disks[0].1 > 0, "{disks:?}");
+        assert_eq!(disks.iter().map(|disk| disk.0.as_path()).collect::<Vec<_>>(), [folder.path(), other]);
+        for (path, disk) in disks {
+            let df = shown("df", &["--block-size=1", "--output=avail", path.to_str().unwrap()]);
+            assert!(disk.abs_diff(df) < TOLERANCE, "{disk} at {}, and df shows {df}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_not_there_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let disks = Host::new(folder.path(), Some("/no/such/folder".into())).disks();
+        assert_eq!(disks.iter().map(|disk| disk.0.as_path()).collect::<Vec<_>>(), [folder.path()]);
     }
 }
