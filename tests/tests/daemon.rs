@@ -78,14 +78,23 @@ fn the_descriptor_limit_is_raised_as_far_as_may_be() {
 }
 
 #[test]
-fn two_daemons_on_one_data_dir_do_not_run() {
+fn two_daemons_on_one_data_dir_do_not_run_and_the_first_goes_on_unharmed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let _first = Daemon::start(&[("data_dir", path)]);
+    let first = Daemon::start(&[("data_dir", path)]);
+    let container = first.client.create(test_image());
     let second = std::panic::catch_unwind(|| Daemon::start(&[("data_dir", path)]));
     let said = second.err().and_then(|panic| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
     assert!(said.contains("is in use by another spin-docker") && said.contains(path), "{said}");
     assert!(said.contains("stop that one, or give this one a `data_dir` of its own"), "{said}");
+
+    assert_eq!(first.client.get("/v1/containers").json(), serde_json::json!([container]));
+    let id = text(&container, "container_id");
+    assert_eq!(docker(&["inspect", "-f", "{{.State.Running}}", id]), "true");
+    let answer = tests::ask(text(&container, "app_port"), "still here").unwrap();
+    assert!(answer.ends_with("still here"), "{answer}");
+    assert_eq!(first.client.create(test_image())["status"], "running");
+    assert_eq!(first.client.delete(text(&container, "uri")).status, 204);
 }
 
 /// libfaketime moves the wall clock of the daemon alone, and leaves the monotonic one as it is.

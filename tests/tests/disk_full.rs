@@ -72,23 +72,57 @@ fn on_a_full_disk_creates_are_507_and_stops_and_deletes_are_done_and_kept() {
     daemon.end();
 }
 
+/// Where the engine is, so is the test: in a network of its own, where all ports are free.
 #[test]
-fn a_full_disk_of_the_engine_is_507_too_and_leaves_nothing_behind() {
+fn a_full_disk_of_the_engine_is_507_too_and_costs_neither_a_body_nor_a_port() {
     // The image is there before nobody sees the shared engine's disk any more.
     test_image();
     move_apart();
     let disk = Disk::of("300m");
     let dockerd = Dockerd::start_in(disk.path());
-    let daemon = Daemon::start(&[("engine_host", &dockerd.host()), ("disk_reserve", "0")]);
-    let before = daemon.client.create(test_image());
+    // Enough for three containers.
+    let settings =
+        [("engine_host", &*dockerd.host()), ("disk_reserve", "0"), ("endpoint_ports", "49153-49161")];
+    let daemon = Daemon::start(&settings);
+    let listed = || daemon.client.get("/v1/containers").json();
+    let bodies = || dockerd.docker(&["ps", "-aq"]).split_whitespace().count();
+    let [stopped, deleted] = [(); 2].map(|()| daemon.client.create(test_image()));
+    let (before, taken) = (listed(), bound());
+    assert_eq!(taken.len(), 6);
+
     let filler = disk.fill();
     let refused = create(&daemon);
     assert_eq!(refused.status, 507, "{}", refused.text);
+    assert!(refused.text.contains("urn:spin-docker:problem:disk-full"), "{}", refused.text);
     assert!(refused.text.contains("free some space"), "{}", refused.text);
+    assert_eq!(listed(), before);
+    until("its body is gone", Duration::from_secs(20), || (bodies() == 2).then_some(()));
+    until("nobody listens at its ports", Duration::from_secs(5), || (bound() == taken).then_some(()));
+    assert_eq!(listed(), before);
+
+    disk.fill();
+    let stop = daemon.client.patch(text(&stopped, "uri"), "status=stopped");
+    assert_eq!((stop.status, &stop.json()["status"]), (200, &"stopping".into()));
+    daemon.client.until(&stopped, "status", "stopped");
+    assert_eq!(daemon.client.delete(text(&deleted, "uri")).status, 204);
+    until("the deleted one is gone", Duration::from_secs(20), || (bodies() == 1).then_some(()));
+
     std::fs::remove_file(filler).unwrap();
-    until("nothing is left of it", Duration::from_secs(20), || {
-        (dockerd.docker(&["ps", "-aq"]).split_whitespace().count() == 1).then_some(())
-    });
-    assert_eq!(create(&daemon).status, 201);
-    assert_eq!(daemon.client.delete(text(&before, "uri")).status, 204);
+    // Two need the ports of the deleted one, and those that were given to the refused one: these rest, and come back.
+    for _ in 0..2 {
+        until("its ports have rested", Duration::from_secs(75), || {
+            let answer = create(&daemon);
+            let rests = answer.text.contains("urn:spin-docker:problem:used-up");
+            assert!(answer.status == 201 || rests, "{}", answer.text);
+            (answer.status == 201).then_some(())
+        });
+    }
+    assert_eq!((listed().as_array().unwrap().len(), bodies(), bound().len()), (3, 3, 9));
+    assert_eq!(daemon.client.patch(text(&stopped, "uri"), "status=running").status, 200);
+}
+
+/// The endpoints that somebody listens at.
+fn bound() -> Vec<u16> {
+    let is_bound = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_err();
+    (49_153..=49_161).filter(is_bound).collect()
 }
