@@ -20,8 +20,9 @@ def measure(plan):
         Goal("of them missed", "the engine in memory", "none", str(heard["missed"]), heard["missed"] == 0),
     ]
     rows = [[f"{heard['events']:,}", f"{share:.1%}", heard["missed"]]]
-    text = f"""Each renames one of {KNOWN:,} containers behind our back; afterwards each must show its last name. The engine in memory, and what
-sends the events, are in the figure; what a real engine's client costs to read an event is not.
+    text = f"""Each renames one of {KNOWN:,} containers behind our back, and is missed unless that container shows the name before its next one, a
+second later, or in the end. The engine in memory, what sends the events and what looks for the names are in the figure; what a real
+engine's client costs to read an event is not.
 
 """ + table(["events", "of a core", "missed"], rows)
     return Section("Events", text, goals)

@@ -11,23 +11,32 @@ const TICKS_PER_SECOND: u32 = 100;
 /// How long after the last event everything must be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Renames one container after the other, `rate` a second for `seconds`, and gives how many events there were.
-pub(crate) async fn send(fake: &Fake, known: u32, rate: u32, seconds: u32) -> u32 {
+/// How many events were sent, and of how many that was not to be seen.
+pub(crate) struct Tally {
+    pub(crate) sent: u32,
+    pub(crate) missed: usize,
+}
+
+/// Renames one container after the other, `rate` a second for `seconds`. Of each event it is looked whether its container shows it
+/// before that container's next one, or in the end.
+pub(crate) async fn send(fake: &Fake, control: &Arc<Control>, known: u32, rate: u32, seconds: u32) -> Tally {
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / TICKS_PER_SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut sent = 0;
+    let (mut sent, mut missed) = (0, 0);
     for tick in 1..=TICKS_PER_SECOND * seconds {
         ticks.tick().await;
         for event in sent..rate * tick / TICKS_PER_SECOND {
+            let is_missed = |earlier| !shows(control, known, earlier);
+            missed += usize::from(event.checked_sub(known).is_some_and(is_missed));
             fake.rename(&known::body(event % known), &name(event));
         }
         sent = rate * tick / TICKS_PER_SECOND;
     }
-    sent
+    Tally { sent, missed: missed + missed_last(control, known, sent).await }
 }
 
-/// How many containers do not show their last name.
-pub(crate) async fn missed(control: &Arc<Control>, known: u32, sent: u32) -> usize {
+/// How many containers do not show their last name, however long they are waited for.
+async fn missed_last(control: &Arc<Control>, known: u32, sent: u32) -> usize {
     let begun = Instant::now();
     loop {
         let missed =

@@ -43,9 +43,8 @@ pub(crate) async fn run(folder: &Path, known: u32, options: Options) -> anyhow::
     let port = listen(&control, &gateway).await?;
     say(&json!({ "ready_ms": begun.elapsed().as_secs_f64() * 1e3, "port": port }))?;
     if options.events > 0 {
-        let sent = events::send(&fake, known, options.events, options.seconds).await;
-        let missed = events::missed(&control, known, sent).await;
-        say(&json!({ "events": sent, "missed": missed }))?;
+        let tally = events::send(&fake, &control, known, options.events, options.seconds).await;
+        say(&json!({ "events": tally.sent, "missed": tally.missed }))?;
     }
     tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
     Ok(())
