@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
-use tests::{Act, Daemon, Disk, Misbehaving, Settings, raw, test_image, text, until};
+use tests::{Act, Daemon, Disk, Misbehaving, Settings, ask, docker, raw, test_image, text, until};
 
 /// All of these at once, each on a connection of its own.
 fn ask_at_once(daemon: &Daemon, count: usize, image: &str) -> Vec<TcpStream> {
@@ -62,19 +63,41 @@ fn of_500_creates_at_once_64_are_under_way_256_wait_and_180_are_told_to_come_bac
     }
 }
 
+/// More than may be under way: the rest wait for their turn, and nobody is told to come back.
 #[test]
-fn a_crowd_is_served_to_the_last_and_each_has_ports_of_its_own() {
+fn a_crowd_of_100_is_made_to_the_last_each_with_ports_and_an_address_of_its_own_and_goes() {
+    const CROWD: usize = 100;
     let daemon = Daemon::start(&[]);
-    for (status, text) in ask_at_once(&daemon, 12, test_image()).into_iter().map(answer) {
+    for client in ask_at_once(&daemon, CROWD, test_image()) {
+        client.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
+        let (status, text) = answer(client);
         assert_eq!(status, "201", "{text}");
     }
     let containers = daemon.client.get("/v1/containers").json();
     let containers = containers.as_array().unwrap();
-    let mut ports: Vec<_> = containers.iter().map(|container| text(container, "app_port")).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    assert_eq!((containers.len(), ports.len()), (12, 12));
     assert!(containers.iter().all(|container| container["status"] == "running"));
+    let all =
+        |field: &str| containers.iter().map(|container| text(container, field)).collect::<BTreeSet<_>>();
+    let ids: Vec<_> = all("engine_id").into_iter().collect();
+    let addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let addresses = docker(&[&["inspect", "-f", addresses], &ids[..]].concat());
+    let addresses: BTreeSet<_> = addresses.lines().collect();
+    let distinct =
+        [all("name").len(), ids.len(), addresses.len(), all("app_port").len(), all("ssh_port").len()];
+    assert_eq!((containers.len(), distinct), (CROWD, [CROWD; 5]));
+    assert!(all("app_port").is_disjoint(&all("ssh_port")));
+    for (port, number) in all("app_port").into_iter().zip(0..) {
+        let line = format!("number {number}");
+        assert!(ask(port, &line).unwrap().ends_with(&line));
+    }
+    std::thread::scope(|threads| {
+        for uri in all("uri") {
+            threads.spawn(|| assert_eq!(daemon.client.delete(uri).status, 204));
+        }
+    });
+    assert_eq!(daemon.client.get("/v1/containers").text, "[]");
+    let is_gone = || daemon.bodies().is_empty() && daemon.listens_at().is_empty();
+    until("all of them are gone", Duration::from_secs(60), || is_gone().then_some(()));
 }
 
 #[test]
