@@ -6,7 +6,7 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tests::{Daemon, Dockerd, ask, test_image, text, until};
+use tests::{Client, Daemon, Dockerd, ask, test_image, text, until};
 
 const CONTAINERS: usize = 20;
 /// Of those, how many sleep when the engine goes.
@@ -47,7 +47,10 @@ fn answers(container: &Value, line: &str) {
 fn away(daemon: &Daemon, containers: &[Value]) {
     let asleep = text(&containers[0], "uri");
     let image = format!("image={}", test_image());
-    until("the engine is missed", WITHIN, || (daemon.client.get("/readyz").status == 503).then_some(()));
+    let anybody = Client::anonymous(&daemon.base);
+    until("the engine is missed", WITHIN, || (anybody.get("/readyz").status == 503).then_some(()));
+    assert_eq!(anybody.get("/readyz").text, "not ready\n");
+    assert_eq!((anybody.get("/healthz").status, anybody.get("/healthz").text.as_str()), (200, "alive\n"));
     let begun = Instant::now();
     for answer in [
         daemon.client.post("/v1/containers", &image),

@@ -22,7 +22,10 @@ fn nobody_gets_in_without_the_right_credentials() {
         assert_eq!(client.post("/v1/containers", "image=a").status, 401);
     }
     let anybody = Client::anonymous(&daemon.base);
-    assert_eq!((anybody.get("/healthz").status, anybody.get("/readyz").status), (200, 200));
+    for (path, says) in [("/healthz", "alive\n"), ("/readyz", "ready\n")] {
+        let answer = anybody.get(path);
+        assert_eq!((answer.status, answer.text.as_str()), (200, says));
+    }
     assert_eq!(anybody.post("/v1/check-in", "active-connections=1").status, 200);
     assert!(!daemon.log().contains("correct horse"), "no secret stands in the log");
 }

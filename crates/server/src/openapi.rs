@@ -143,6 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_problem_is_listed_once_in_the_document_and_on_the_page() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let (listed, page) = (&document["x-problems"], include_str!("../../../docs/problems.md"));
+        assert_eq!(listed.as_array().unwrap().len(), Kind::ALL.len());
+        assert_eq!(page.matches("| `urn:spin-docker:problem:").count(), Kind::ALL.len());
+        for (kind, shown) in Kind::ALL.iter().zip(listed.as_array().unwrap()) {
+            let (type_, status, title) =
+                (format!("urn:spin-docker:problem:{}", kind.slug()), kind.status(), kind.title());
+            let expected =
+                json!({"type": type_, "status": status, "title": title, "description": kind.meaning()});
+            assert_eq!(*shown, expected);
+            assert!(page.contains(&format!("\n| `{type_}` | {status} | {title} |\n")), "{type_}");
+        }
+    }
+
+    #[test]
     fn the_kept_copy_is_what_the_code_says() {
         let made = openapi().to_pretty_json().unwrap() + "\n";
         let kept = include_str!("../../../docs/openapi.json");
