@@ -49,18 +49,8 @@ pub(crate) async fn restore(shared: &Shared) -> Result<Network, EngineError> {
     Ok(found)
 }
 
-/// Starts a body; where the network that it names is gone, on the one that is there instead.
-pub(crate) async fn start_on_it(
-    shared: &Shared,
-    body: &EngineId,
-    address: Ipv4Addr,
-) -> Result<(), EngineError> {
-    match shared.engine.start(body).await {
-        Err(error) if error.is_network_missing() => {
-            let network = restore(shared).await?;
-            shared.engine.attach(body, &network.name, address).await?;
-            shared.engine.start(body).await
-        }
-        other => other,
-    }
+/// Puts a body whose network is gone onto the one that is there instead.
+pub(crate) async fn attach(shared: &Shared, body: &EngineId, address: Ipv4Addr) -> Result<(), EngineError> {
+    let network = restore(shared).await?;
+    shared.engine.attach(body, &network.name, address).await
 }

@@ -5,7 +5,8 @@
 mod bench;
 
 use bench::{Bench, connect, create, depth, id, status, until};
-use control::{Control, Reserves, Room, Target, View, WakeError};
+use control::{CommandError, Control, Reserves, Room, Target, View, WakeError};
+use engine::fake::Call;
 use model::{Depth, Phase, Status, StopReason};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,4 +93,25 @@ async fn a_wake_for_which_there_is_no_memory_says_so_and_is_no_crash() {
     }
     host.memory.store(u64::MAX, Ordering::SeqCst);
     target.wake(&connect(&target)).await.unwrap();
+}
+
+/// The network that it names is gone, and while that comes back, so is the memory.
+#[tokio::test(start_paused = true)]
+async fn a_start_asks_for_room_again_once_its_network_is_back() {
+    let (bench, control, host) = launched().await;
+    let handle = control.find(&id(&*create(&control).await)).unwrap();
+    handle.stop().await.unwrap();
+    until("it is stopped", || handle.view().container.phase.status() == Status::Stopped).await;
+    engine::Engine::remove_network(&bench.fake, &control.network().name).await.unwrap();
+    bench.fake.slow(Call::Network, Duration::from_secs(1));
+    let starts = || bench.fake.calls().iter().filter(|(call, _)| *call == Call::Start).count();
+    let before = starts();
+    let (started, ()) = tokio::join!(handle.start(), async {
+        until("the engine has refused", || starts() == before + 1).await;
+        host.memory.store(0, Ordering::SeqCst);
+    });
+    assert!(matches!(started, Err(CommandError::NoRoom(_))), "{started:?}");
+    assert_eq!((starts(), handle.view().container.phase.status()), (before + 1, Status::Stopped));
+    host.memory.store(u64::MAX, Ordering::SeqCst);
+    handle.start().await.unwrap();
 }

@@ -229,15 +229,13 @@ impl Calls {
         let shared = Arc::clone(&self.shared);
         self.spawn(async move {
             let _permit = shared.starts.permit(priority).await;
-            if let Err(none) = shared.check_room_for(priority) {
-                let why = crate::chain(&none);
-                return Outcome::Called {
-                    input: Input::StartFailed(why),
-                    hindrance: Some(Hindrance::NoRoom(none)),
-                };
+            match start_on_a_network(&shared, &body, address, priority).await {
+                Ok(()) => Outcome::Called { input: Input::Started, hindrance: None },
+                Err(error) => Outcome::Called {
+                    input: Input::StartFailed(crate::chain(&error)),
+                    hindrance: error.hindrance(),
+                },
             }
-            let started = network::start_on_it(&shared, &body, address).await;
-            called(started.map(|()| Input::Started), Input::StartFailed)
         });
     }
 
@@ -278,6 +276,45 @@ impl Calls {
             }
         });
     }
+}
+
+/// How a start came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl StartError {
+    fn hindrance(self) -> Option<Hindrance> {
+        match self {
+            Self::NoRoom(none) => Some(Hindrance::NoRoom(none)),
+            Self::Engine(error) => Hindrance::of(&error),
+        }
+    }
+}
+
+/// Where the network that the body names is gone, on the one that is there instead. That takes a while, so room is asked for again.
+async fn start_on_a_network(
+    shared: &Shared,
+    body: &EngineId,
+    address: Ipv4Addr,
+    priority: Priority,
+) -> Result<(), StartError> {
+    match start_with_room(shared, body, priority).await {
+        Err(StartError::Engine(error)) if error.is_network_missing() => {
+            network::attach(shared, body, address).await?;
+            start_with_room(shared, body, priority).await
+        }
+        other => other,
+    }
+}
+
+async fn start_with_room(shared: &Shared, body: &EngineId, priority: Priority) -> Result<(), StartError> {
+    shared.check_room_for(priority)?;
+    Ok(shared.engine.start(body).await?)
 }
 
 /// The body is known by its id; that of a half-made container by its labels alone, and perhaps not at once.

@@ -58,6 +58,7 @@ const ONCE_FOUND: &[(&str, &[u64])] = &[
     ("stopped under pressure although awake by then", &[2205]),
     ("frozen although it had just reported, again", &[402, 800_053, 801_608]),
     ("frozen by what a look inside had seen long before", &[911_573, 911_977]),
+    ("started without room on a network that came back", &[4_000_470]),
     // In unrest.
     ("a port that wakes as the settings of before had it", &[1_000_011, 1_000_104, 1_000_145]),
     ("check-ins left behind by a network that was made again", &[1_000_026]),
