@@ -4,9 +4,9 @@
 
 mod bench;
 
-use bench::{Bench, create, id, until};
+use bench::{Bench, create, depth, id, until};
 use control::{Control, CreateRequest, View};
-use model::{Amendment, Image, PortSpec, Said, Term, Timestamp};
+use model::{Amendment, Depth, Image, PortSpec, Said, Term, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -272,4 +272,24 @@ async fn a_path_that_its_owner_names_is_asked_for_at_each_start_from_then_on() {
     until("it is asked", || bench.ports.asked().len() == 3).await;
     let asked: Vec<_> = bench.ports.asked().into_iter().map(|(path, _)| path).collect();
     assert_eq!(asked, ["/first", "/second", "/third"]);
+}
+
+/// Its last report was too old to count, so that it froze; with a policy that lets a report count for good, it is in use again.
+#[tokio::test(start_paused = true)]
+async fn a_report_that_counts_again_by_another_policy_thaws_what_froze_by_itself_alone() {
+    let bench = Bench::inline();
+    let control = bench.launch().await;
+    for by_hand in [false, true] {
+        let view = create_under(&control, &[(Term::FreezeAfter, "1s"), (Term::CheckInTtl, "5s")]).await;
+        let handle = control.find(&id(&view)).unwrap();
+        control.check_in(view.container.address.into(), "1");
+        until("it freezes", || depth(&control, &id(&view)) == Depth::Frozen).await;
+        if by_hand {
+            handle.freeze().await.unwrap();
+        }
+        handle.say_policy(amendment(&[(Term::CheckInTtl, "off")])).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let expected = if by_hand { Depth::Frozen } else { Depth::Awake };
+        assert_eq!(depth(&control, &id(&view)), expected, "by hand: {by_hand}");
+    }
 }

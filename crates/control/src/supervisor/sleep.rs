@@ -277,7 +277,8 @@ impl Supervisor {
         }
     }
 
-    /// It reported just before it froze: a report that counts keeps it awake, unless a person said otherwise.
+    /// It reported just before it froze, or its policy lets an old report count again: one that counts keeps it awake, unless a
+    /// person said otherwise.
     pub(super) async fn reported(&mut self) {
         let counts = self.container.is_checked_in(self.shared.clock.now(), &self.policy());
         if counts && self.sleeper.by_itself {
@@ -328,6 +329,8 @@ impl Supervisor {
         let stays = self.container.freezes_after(&self.policy()).is_some();
         if self.sleeper.by_itself && !stays {
             self.thaw_because(Cause::NeverFreezes).await;
+        } else {
+            self.reported().await;
         }
         self.consider_now();
     }

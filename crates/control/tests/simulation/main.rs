@@ -66,6 +66,7 @@ const ONCE_FOUND: &[(&str, &[u64])] = &[
     ("a use right before a stop forgotten, and deleted for disuse", &[1_000_243]),
     ("frozen for good under a policy that says never", &[1_002_440]),
     ("deleted as expired before that was on disk", &[1_023_644]),
+    ("frozen although its report counts by another policy", &[5_001_348]),
 ];
 /// Each of the eight shards lives through so many seeds, of 200 steps each: 100,800 in all, half of them in [unrest](UNREST).
 const SEEDS: u64 = 63;
