@@ -8,11 +8,15 @@ use std::time::Duration;
 const REST: Duration = Duration::from_secs(60);
 /// By how much the wall clock may drift while something rests.
 const SLACK: Duration = Duration::from_secs(4);
+/// How long after a jump of the clock what is written may not know of it: it is compared once a second.
+const NOTICED: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub struct Leases {
     holders: BTreeMap<Thing, Key>,
     rests_since: BTreeMap<Thing, Duration>,
+    /// When the clock jumped, until what rests is written down by the new one.
+    jumped: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,9 +45,20 @@ impl Leases {
         complaints
     }
 
-    /// A crash may have hidden a jump of the clock, or what a full disk did not take.
-    pub fn forget_rests(&mut self) {
-        self.rests_since.clear();
+    pub fn clock_moved(&mut self, now: Duration) {
+        self.jumped = Some(now);
+    }
+
+    /// Until when everything rests is on disk.
+    pub fn wrote_rests(&mut self, now: Duration) {
+        self.jumped = self.jumped.filter(|at| *at + NOTICED >= now);
+    }
+
+    /// Whoever comes up reads of rests by the clock of then: what was not written since a jump may be over by now.
+    pub fn restarted(&mut self) {
+        if self.jumped.take().is_some() {
+            self.rests_since.clear();
+        }
     }
 
     /// A container is no more.

@@ -40,8 +40,6 @@ struct Run {
     /// When its policy was last changed.
     changed: Duration,
     restarted: Duration,
-    /// Whether a crash may have cost uses that we know of.
-    doubted: bool,
     /// It was to stop, and that could not be written.
     uncertain: bool,
 }
@@ -59,7 +57,6 @@ impl Run {
             excused,
             changed: Duration::ZERO,
             restarted: Duration::ZERO,
-            doubted: false,
             uncertain: false,
         }
     }
@@ -67,7 +64,7 @@ impl Run {
     /// Why a look may not stop it.
     fn may_stop(&self, is: &Container, open: u32, now: Duration, policy: &IdlePolicy) -> Option<String> {
         let by_look = matches!(is.phase, Phase::Stopping { reason: StopReason::Idle, .. });
-        if !by_look || self.doubted {
+        if !by_look {
             return None;
         }
         let never = policy.disable_timeouts.then(|| "timeouts are disabled".to_owned());
@@ -129,7 +126,7 @@ impl Looks {
         let ran = before.is_some_and(|before| matches!(before.phase, Phase::Running { .. }));
         match (is.phase.status(), self.runs.get_mut(&is.key)) {
             (Status::Running, Some(run)) if run.uncertain => {
-                (run.uncertain, run.doubted, run.excused) = (false, true, now);
+                (run.uncertain, run.excused) = (false, now);
                 run.checked_in = is.check_in != NO_CHECK_IN;
             }
             (Status::Running, _) if !ran => {
@@ -210,7 +207,8 @@ impl Looks {
         self.runs.values_mut().for_each(|run| run.excused = now);
     }
 
-    /// The daemon came up again. What was not on record is forgotten, and its connections are closed.
+    /// The daemon came up again. What was not on record is forgotten, and its connections are closed. Which uses were on record nobody
+    /// knows, where that is in doubt: the disk was full, or the clock had jumped.
     pub fn restarted(
         &mut self,
         written: &BTreeMap<Key, Container>,
@@ -226,7 +224,10 @@ impl Looks {
             (run.touched, run.maybe) = (run.since, run.since);
             run.checked_in = written.get(key).is_some_and(|c| c.check_in != NO_CHECK_IN);
             (run.restarted, run.excused) = (now, now);
-            run.doubted |= doubted;
+            // Those of before the crash, not those that come now.
+            if doubted {
+                (run.moved, run.recorded, run.touched) = (run.since, run.since, run.since);
+            }
         }
     }
 

@@ -70,6 +70,7 @@ impl Oracle {
     /// The wall clock was set. Until that was noticed, a crash would hide it.
     pub fn clock_moved(&mut self, now: Duration) {
         self.clock_moved = now;
+        self.leases.clock_moved(now);
         self.looks.clock_moved(now);
         self.sleeps.clock_moved(now);
         self.expiries.clock_moved();
@@ -157,9 +158,7 @@ impl Oracle {
     pub fn restarted(&mut self, crashed: Duration, now: Duration) {
         let recent = |what: Duration| what + Duration::from_secs(15) > crashed;
         let doubted = recent(self.write_failed) || recent(self.clock_moved);
-        if doubted {
-            self.leases.forget_rests();
-        }
+        self.leases.restarted();
         self.clients.cut_off();
         self.looks.restarted(&self.written, crashed, now, doubted);
         self.sleeps.restarted(now);
@@ -194,8 +193,9 @@ impl Oracle {
                 let complaint = self.expiries.told(event);
                 self.violations.extend(complaint);
             }
-            Change::Event(_) => {}
-            Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) => {}
+            Change::Trails { .. } if ok => self.leases.wrote_rests(now),
+            Change::Event(_) | Change::Trails { .. } => {}
+            Change::Subnet(_) | Change::OnLoopback(_) => {}
         }
     }
 
