@@ -193,9 +193,9 @@ fn a_body_that_does_not_come_is_408() {
 /// is closed in order after it, not reset.
 fn refused(daemon: &Daemon, request: &[u8], status: &str) {
     let mut client = raw::connect(&daemon.base);
-    client.write_all(request).unwrap();
+    client.write_all(request).expect("it takes a request");
     let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
+    client.read_to_string(&mut answer).expect("an answer, and an orderly end");
     let (dates, lines): (Vec<_>, Vec<_>) = answer.split("\r\n").partition(|line| line.starts_with("date: "));
     let expected = [&format!("HTTP/1.1 {status}"), "connection: close", "content-length: 0", "", ""];
     let shown = String::from_utf8_lossy(request);
