@@ -41,10 +41,14 @@ pub(crate) struct EventsQuery {
     limit: Option<u16>,
 }
 
-/// As far as SQLite counts.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let id = String::deserialize(deserializer)?.parse::<i64>().ok().and_then(|id| u64::try_from(id).ok());
+    let id = parsed(&String::deserialize(deserializer)?);
     id.map(Some).ok_or_else(|| D::Error::custom("it must be the id of an event"))
+}
+
+/// An event's id, as far as SQLite counts.
+fn parsed(id: &str) -> Option<u64> {
+    u64::try_from(id.parse::<i64>().ok()?).ok()
 }
 
 fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
@@ -117,7 +121,7 @@ pub(crate) async fn follow(
     reader: Option<Extension<Reader>>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
-    let after = match headers.get(LAST_EVENT_ID).map(|id| id.to_str().ok().and_then(|id| id.parse().ok())) {
+    let after = match headers.get(LAST_EVENT_ID).map(|id| id.to_str().ok().and_then(parsed)) {
         Some(None) => {
             return Err(Failure::new(
                 Kind::InvalidField,

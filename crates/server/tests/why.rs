@@ -81,8 +81,10 @@ async fn the_stream_goes_on_where_it_broke_off() {
     bench.send("PATCH", &uri, "depth=frozen").await;
     let resumed = streamed(&bench, "2", "event: froze").await;
     assert!(resumed.starts_with("id: 3\n") && resumed.contains("asked by PATCH"), "{resumed}");
-    let headers = [ADMIN, ("last-event-id", "x")];
-    is(&bench.request("GET", "/v1/events", &headers, Body::empty()).await, 422, "invalid-field");
+    for id in ["x", "", "-1", "1.5", "9223372036854775808"] {
+        let headers = [ADMIN, ("last-event-id", id)];
+        is(&bench.request("GET", "/v1/events", &headers, Body::empty()).await, 422, "invalid-field");
+    }
     is(&bench.request("GET", "/v1/events", &[], Body::empty()).await, 401, "unauthorized");
 }
 
