@@ -1,7 +1,7 @@
 //! The engine calls of one container: at most one that changes it, and at most one inspect, each in a task of its own, so
 //! that the supervisor goes on listening and no container waits for another's.
 
-pub(crate) use super::freezing::Found;
+pub(crate) use super::inside::Found;
 
 use super::breath::CpuMark;
 use super::{Done, readiness};

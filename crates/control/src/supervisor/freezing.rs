@@ -1,14 +1,13 @@
 //! The engine calls of sleep and wake. A freeze gives way: told to end, it undoes itself, and says so like any other result.
 
 use super::calls::{Calls, Outcome};
+use super::inside::has_mail;
 use crate::control::Shared;
 use backon::{ExponentialBuilder, Retryable};
-use engine::{Engine, EngineError, Socket, SocketKind};
+use engine::{Engine, EngineError, Socket};
 use model::{EngineId, Freezer, Input};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const FIRST_RETRY: Duration = Duration::from_millis(10);
@@ -23,17 +22,6 @@ pub(super) const NEEDED: &str =
 pub(super) struct Careful {
     /// What it left lying for longer is no mail.
     pub(super) owed_for: Duration,
-}
-
-/// What the engine and the kernel say of a container's use.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
-    /// When they were asked.
-    pub(crate) at: Instant,
-    pub(crate) execs: usize,
-    pub(crate) cpu: Option<Duration>,
-    pub(crate) mail: bool,
-    pub(crate) owed: Option<Duration>,
 }
 
 impl Calls {
@@ -63,23 +51,6 @@ impl Calls {
     fn spawn_of_sleep(&mut self, call: impl Future<Output = Input> + Send + 'static) {
         let epoch = self.epoch();
         self.spawn(async move { Outcome::Slept { epoch, input: call.await } });
-    }
-
-    /// Asks the engine and the kernel what it does. What it left lying in its sockets for longer than `lying` is no mail.
-    pub(super) fn look_inside(&mut self, body: EngineId, upstream: Option<BTreeSet<u16>>, lying: Duration) {
-        let epoch = self.epoch();
-        let engine = Arc::clone(&self.shared.engine);
-        self.spawn(async move {
-            let found = async {
-                let at = Instant::now();
-                let (cpu, execs) = (engine.cpu(&body).await?, engine.execs(&body).await?);
-                let sockets = engine.sockets(&body).await?.unwrap_or_default();
-                let owed = upstream.and_then(|upstream| owed(&sockets, &upstream));
-                let mail = has_mail(&sockets, lying);
-                Ok(Found { at, execs, cpu, mail, owed })
-            };
-            Outcome::LookedInside { epoch, found: found.await }
-        });
     }
 
     /// Offers the kernel what it can take back of the memory of a container that has frozen.
@@ -144,76 +115,5 @@ pub(super) async fn thaw(engine: &dyn Engine, body: &EngineId, by: Freezer) -> I
     match thaw.retry(pause).when(EngineError::is_retryable).await {
         Ok(()) => Input::Thawed,
         Err(error) => Input::ThawFailed(format!("it could not be thawed: {}", crate::chain(&error))),
-    }
-}
-
-/// Whether something waits that it has not taken. What it left lying for longer than an answer may be owed is none of its business.
-fn has_mail(sockets: &[Socket], owed_for: Duration) -> bool {
-    let recent = |socket: &Socket| socket.last_received.is_none_or(|ago| ago < owed_for);
-    sockets.iter().any(|socket| socket.unread > 0 && recent(socket))
-}
-
-/// For how long the latest of those who did not come through the gateway have waited: their last bytes went towards it.
-/// `upstream` are the gateway's own ports.
-fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<Duration> {
-    let listening: BTreeSet<u16> = sockets
-        .iter()
-        .filter(|socket| socket.kind == SocketKind::Listening)
-        .map(|socket| socket.local.port())
-        .collect();
-    let others = sockets.iter().filter(|socket| {
-        matches!(socket.kind, SocketKind::Established | SocketKind::HalfClosed)
-            && listening.contains(&socket.local.port())
-            && socket.peer.is_some_and(|peer| !peer.ip().is_loopback() && !upstream.contains(&peer.port()))
-    });
-    let waiting = others.filter_map(|socket| {
-        let received = socket.last_received?;
-        socket.last_sent.is_none_or(|sent| received < sent).then_some(received)
-    });
-    waiting.min()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn socket(kind: SocketKind, peer: Option<u16>) -> Socket {
-        let peer = peer.map(|port| ([172, 18, 0, 1], port).into());
-        let local = ([172, 18, 0, 2], 5432).into();
-        Socket { local, peer, kind, unread: 0, last_received: None, last_sent: None }
-    }
-
-    fn seconds(of: u64) -> Option<Duration> {
-        Some(Duration::from_secs(of))
-    }
-
-    #[test]
-    fn who_waits_beside_the_gateway_is_seen() {
-        let listener = || socket(SocketKind::Listening, None);
-        let talks = |port, received, sent| Socket {
-            last_received: seconds(received),
-            last_sent: seconds(sent),
-            ..socket(SocketKind::Established, Some(port))
-        };
-        let ours = BTreeSet::from([7000]);
-        assert_eq!(owed(&[listener(), talks(4000, 5, 60)], &ours), seconds(5));
-        assert_eq!(owed(&[listener(), talks(4000, 60, 5)], &ours), None, "it was answered");
-        assert_eq!(owed(&[listener(), talks(7000, 5, 60)], &ours), None, "the gateway's flows tell more");
-        assert_eq!(owed(&[talks(4000, 5, 60)], &ours), None, "it made this connection itself");
-        let half = |received, sent| Socket { kind: SocketKind::HalfClosed, ..talks(4000, received, sent) };
-        assert_eq!(owed(&[listener(), half(5, 60)], &ours), seconds(5), "it said all that it wants");
-        assert_eq!(owed(&[listener(), half(60, 5)], &ours), None, "it has only gone");
-    }
-
-    #[test]
-    fn what_was_not_taken_is_mail() {
-        let hour = Duration::from_secs(3600);
-        use SocketKind::{Datagrams, Established, HalfClosed, Listening};
-        for kind in [Listening, Established, HalfClosed, Datagrams] {
-            assert!(!has_mail(&[socket(kind, None)], hour));
-            assert!(has_mail(&[Socket { unread: 1, ..socket(kind, None) }], hour), "{kind:?}");
-        }
-        let old = Socket { unread: 1, last_received: seconds(7200), ..socket(SocketKind::Established, None) };
-        assert!(!has_mail(&[old], hour));
     }
 }

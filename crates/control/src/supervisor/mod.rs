@@ -10,11 +10,14 @@ mod compare;
 mod crashes;
 mod expiry;
 mod freezing;
+mod inside;
 mod ports;
 mod readiness;
 mod sleep;
 mod tell;
 mod transition;
+mod turn;
+mod used;
 mod waking;
 
 use crate::control::Shared;
