@@ -1,11 +1,15 @@
 //! The idle policy: when to look, what counts as activity, how deep to sleep, what wakes. One set of names, wherever it is said: in a
 //! request, by an image's labels (`spin-docker.NAME`), in the settings. The request wins over the image, the image over the settings.
 //!
-//! [`IdlePolicy`] is what a container lives under; [`Said`] is what one place says of it, by name; `terms` reads and writes each.
+//! [`IdlePolicy`] is what a container lives under; [`Said`] is what one place says of it, by name; `values` reads and writes each.
 
+mod said;
 mod terms;
+mod values;
 
-pub use terms::{Amendment, LABEL_PREFIX, Mistake, Said, Term, duration, is_meant, switch};
+pub use said::{Amendment, Said};
+pub use terms::{LABEL_PREFIX, Term, is_meant};
+pub use values::{Mistake, duration, switch};
 
 use ipnet::IpNet;
 use std::net::IpAddr;
