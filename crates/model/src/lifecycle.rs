@@ -386,5 +386,4 @@ impl Container {
 }
 
 #[cfg(test)]
-#[path = "lifecycle_tests.rs"]
 mod tests;
