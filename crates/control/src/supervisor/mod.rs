@@ -6,11 +6,13 @@
 
 mod breath;
 mod calls;
+mod commands;
 mod compare;
 mod crashes;
 mod expiry;
 mod freezing;
 mod inside;
+mod looks;
 mod ports;
 mod readiness;
 mod sleep;
@@ -22,19 +24,18 @@ mod waking;
 
 use crate::control::Shared;
 use crate::doorbell::Peephole;
-use crate::handle::{Answer, Command, CommandError, Handle, Need, Rendered, View};
+use crate::handle::{Answer, Handle, Rendered, View};
 use crate::mailbox::{self, Mailbox};
 use crate::{Traffic, Wake};
 use calls::{Calls, Hindrance};
 use engine::ContainerSpec;
 use expiry::Expiring;
-use model::{Cause, Container, Ending, Evidence, IdlePolicy, Input, Phase, Timestamp, step};
+use model::{Cause, Container, Ending, IdlePolicy, Input, Phase, Timestamp, step};
 use ports::Ports;
 use sleep::Sleeper;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use transition::reply;
 pub(crate) use waking::WakeAnswer;
 
 /// How its life with us begins.
@@ -146,96 +147,6 @@ impl Supervisor {
         self.leave();
     }
 
-    fn next_look(&self) -> Option<tokio::time::Instant> {
-        match &self.container.phase {
-            Phase::Running { looks: Some(looks), .. } if self.resumed => {
-                Some(self.shared.clock.instant_of(looks.next))
-            }
-            _ => None,
-        }
-    }
-
-    async fn take(&mut self, command: Command) {
-        match command {
-            Command::Start(answer) => match self.start().await {
-                Ok(()) => self.answer_when_settled(answer),
-                Err(error) => reply(answer, Err(error)),
-            },
-            Command::Stop(answer) => {
-                self.remember_last_use().await;
-                let result = self.advance(Input::Stop).await;
-                reply(answer, result.map(|()| self.handle.view()));
-            }
-            Command::Delete(answer) => {
-                let result = self.advance(Input::Delete).await;
-                reply(answer, result.map(|()| self.handle.view()));
-            }
-            Command::SayPolicy(said) => {
-                let (amendment, answer) = *said;
-                let said = Input::PolicySaid(amendment);
-                let what = Cause::of(&said);
-                let result = self.advance(said).await;
-                if result.is_ok() {
-                    self.policy_said(what);
-                    self.policy_changed().await;
-                }
-                reply(answer, result.map(|()| self.handle.view()));
-            }
-            Command::CheckIn => self.take_report().await,
-            Command::Used => self.used().await,
-            Command::Wake(asked) => self.wake(asked.0, asked.1).await,
-            Command::GaveUp(told) => self.gave_up(told.0, told.1),
-            Command::Freeze(answer) => self.freeze_by_hand(answer).await,
-            Command::Thaw(answer) => self.thaw_by_hand(answer).await,
-            Command::Pressure => self.fact(Input::Pressure).await,
-            Command::Compare(done) => self.compare(done).await,
-            Command::Listed(told) => {
-                let (listed, done) = *told;
-                self.listed(listed, done).await;
-            }
-            Command::Killed => {
-                self.ending = Ending::ByHand;
-                self.thaw_because(Cause::Signal).await;
-            }
-            Command::Needed(Need::Signal) => self.thaw_because(Cause::Signal).await,
-            Command::Needed(Need::Exec) => self.thaw_because(Cause::Exec).await,
-            Command::StoppedByHand => {
-                // An inspect of its end may still be under way.
-                self.ending = Ending::ByHand;
-                self.remember_last_use().await;
-                self.fact(Input::StoppedByHand).await;
-            }
-            Command::Started => {
-                self.ending = Ending::ByItself;
-                self.compare(None).await;
-            }
-            Command::Unfollowed => {
-                self.ending = Ending::Unseen;
-                self.thaw_because(Cause::EventsLost).await;
-            }
-            Command::ClockJumped => {
-                self.catch_up();
-            }
-            Command::PolicyChanged => self.policy_changed().await,
-        }
-    }
-
-    async fn policy_changed(&mut self) {
-        self.fact(Input::PolicyChanged).await;
-        // What wakes it may be another thing.
-        self.ports.reach(self.reach());
-        self.publish();
-        self.consider_anew().await;
-    }
-
-    async fn take_report(&mut self) {
-        while let Some(value) = self.handle.reported() {
-            self.fact(Input::CheckIn(value.clone())).await;
-            self.handle.shows(&value);
-        }
-        self.reported().await;
-    }
-
     async fn take_result(&mut self, result: calls::Outcome) {
         match result {
             calls::Outcome::Called { input, hindrance } => {
@@ -266,16 +177,6 @@ impl Supervisor {
         self.pay_look();
     }
 
-    /// While the engine is away nothing is begun that it is needed for, and nothing is changed.
-    async fn start(&mut self) -> Result<(), CommandError> {
-        let stopped = matches!(self.container.phase, Phase::Stopped { .. });
-        if stopped && self.shared.reconciler.is_away() {
-            return Err(CommandError::EngineAway);
-        }
-        self.hindrance = None;
-        self.advance(Input::Start).await
-    }
-
     async fn come_due(&mut self) {
         self.look().await;
         if is_due(self.sleeper.check_at) {
@@ -284,27 +185,6 @@ impl Supervisor {
         if is_due(self.next_expiry()) {
             self.expire().await;
         }
-    }
-
-    /// The clock may have been set back a little since the timer was: a look before its time would forget what moved.
-    async fn look(&mut self) {
-        let now = self.catch_up();
-        let due =
-            matches!(&self.container.phase, Phase::Running { looks: Some(looks), .. } if looks.next <= now);
-        if !due {
-            return;
-        }
-        let moved = self.handle.traffic().moved();
-        self.sample().await;
-        let policy = self.policy();
-        let connections = self.handle.traffic().connections();
-        let evidence = Evidence {
-            checked_in: self.container.is_checked_in(now, &policy),
-            used: self.take_use(),
-            connections: if policy.stop_with_connections { 0 } else { connections },
-        };
-        self.moved_at_look = moved;
-        self.fact(Input::Look(evidence)).await;
     }
 
     /// The program ends: a use that no look has seen yet is not forgotten.
@@ -324,22 +204,6 @@ impl Supervisor {
         self.turn_away();
         self.shared.registry.forget(&self.handle);
         self.shared.ledger.let_go(&self.container);
-    }
-
-    fn turn_away(&mut self) {
-        self.commands.close();
-        while let Some(command) = self.commands.try_recv() {
-            match command {
-                Command::Start(answer)
-                | Command::Stop(answer)
-                | Command::Delete(answer)
-                | Command::Freeze(answer)
-                | Command::Thaw(answer) => reply(answer, Err(CommandError::Gone(None))),
-                Command::SayPolicy(said) => reply(said.1, Err(CommandError::Gone(None))),
-                // Who wants it awake sees that the answer is dropped.
-                _ => {}
-            }
-        }
     }
 
     /// What it lives under.
@@ -370,6 +234,7 @@ pub(crate) type Done = Option<oneshot::Sender<()>>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handle::Command;
 
     /// There may be a hundred thousand of them, and nearly all wait.
     #[test]
