@@ -125,50 +125,32 @@ impl Sleeps {
             *counts && policy.activity.check_ins() && ttl.is_none_or(|ttl| *at + ttl > now + RECORDED_WITHIN)
         });
         let mailed = program.mail.map(|mail| mail.since);
+        let by_group = by == Freezer::Cgroup;
         // An engine that went away does not thaw what it paused, and runs no command in it either.
-        let can_exec = |at: Duration| by == Freezer::Cgroup || at > self.away;
-        match () {
-            () if is_its && program.exec.filter(|at| program.is_heard && can_exec(*at)).is_some_and(over) => {
-                Some("is frozen, and somebody runs a command in it".to_owned())
-            }
-            () if by == Freezer::Cgroup
-                && program
-                    .told_to_end
-                    .filter(|at| *at > self.launched && program.is_heard)
-                    .is_some_and(over) =>
-            {
-                Some("is to end, and stays frozen".to_owned())
-            }
-            // After a crash, who had it frozen is not known.
-            () if is_its
-                && by == Freezer::Cgroup
-                && frozen.since > self.launched
-                && freezes_after(policy).is_none()
-                && over(run.changed) =>
-            {
-                Some("is frozen, and its policy says never".to_owned())
-            }
-            () if is_its && counts.is_some_and(|(at, _)| over(at.max(run.changed)) && !run.doubted) => {
-                Some("is frozen, and has checked in".to_owned())
-            }
-            () if is_its && mailed.is_some_and(|at| at <= frozen.since && over(frozen.since)) => {
-                Some("froze with mail in its sockets".to_owned())
-            }
-            () if mailed.is_some_and(|at| at.max(frozen.since) < self.launched && over(self.launched)) => {
-                Some("was found frozen with mail in its sockets".to_owned())
-            }
-            () if is_its
-                && by == Freezer::Cgroup
-                && view.failure().is_none()
-                && self.is_left_alone(frozen, now) =>
-            {
-                Some("is frozen, and nobody follows the engine".to_owned())
-            }
-            () if is_its && policy.breathe && self.waits_for_a_breath(run, now) => {
-                Some("is frozen, and did not breathe while an answer in it was due".to_owned())
-            }
-            () => self.bytes_wait(run, frozen, view, now, policy),
-        }
+        let can_exec = |at: Duration| by_group || at > self.away;
+        let runs_command = program.exec.filter(|at| program.is_heard && can_exec(*at)).is_some_and(over);
+        let is_to_end =
+            program.told_to_end.filter(|at| *at > self.launched && program.is_heard).is_some_and(over);
+        // After a crash, who had it frozen is not known.
+        let never = frozen.since > self.launched && freezes_after(policy).is_none() && over(run.changed);
+        let checked_in = counts.is_some_and(|(at, _)| over(at.max(run.changed)) && !run.doubted);
+        let froze_with_mail = mailed.is_some_and(|at| at <= frozen.since && over(frozen.since));
+        let found_with_mail =
+            mailed.is_some_and(|at| at.max(frozen.since) < self.launched && over(self.launched));
+        let alone = view.failure().is_none() && self.is_left_alone(frozen, now);
+        let breathless = policy.breathe && self.waits_for_a_breath(run, now);
+        let wrong = [
+            (is_its && runs_command, "is frozen, and somebody runs a command in it"),
+            (by_group && is_to_end, "is to end, and stays frozen"),
+            (is_its && by_group && never, "is frozen, and its policy says never"),
+            (is_its && checked_in, "is frozen, and has checked in"),
+            (is_its && froze_with_mail, "froze with mail in its sockets"),
+            (found_with_mail, "was found frozen with mail in its sockets"),
+            (is_its && by_group && alone, "is frozen, and nobody follows the engine"),
+            (is_its && breathless, "is frozen, and did not breathe while an answer in it was due"),
+        ];
+        let told = wrong.into_iter().find_map(|(is_so, what)| is_so.then(|| what.to_owned()));
+        told.or_else(|| self.bytes_wait(run, frozen, view, now, policy))
     }
 
     /// A tenth late at most.
