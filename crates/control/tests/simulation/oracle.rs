@@ -35,8 +35,6 @@ pub struct Oracle {
     write_failed: Duration,
     /// Since when the host has no room for another container.
     short: Option<Duration>,
-    /// When a body's start was asked for first, while it is starting.
-    starts: BTreeMap<EngineId, Duration>,
     clock_moved: Duration,
     /// Whether check-ins are redirected.
     door: bool,
@@ -209,11 +207,6 @@ impl Oracle {
                 self.violated(format!("{} is made, and there is no room for it", container.key));
             }
         }
-        if !matches!(container.phase, Phase::Starting { .. })
-            && let Some(id) = &container.engine_id
-        {
-            self.starts.remove(id);
-        }
         let acts = |container: &Container| !matches!(container.phase, Phase::Stopped { .. });
         if acts(container) || self.asked.get(&container.key).is_some_and(acts) {
             self.expiries.ran(&container.key, now);
@@ -313,12 +306,8 @@ impl Oracle {
             _ => matches!(phase, Some(Phase::Removing)),
         };
         let again = matches!(phase, Some(Phase::Starting { first: false, .. }));
-        if call == Call::Start && again {
-            // One whose network is gone meanwhile is asked for twice, and room is asked about before the first.
-            let begun = *self.starts.entry(id.clone()).or_insert(now);
-            if self.is_short(begun) {
-                self.violations.push(format!("{id} is started, and there is no room for it"));
-            }
+        if call == Call::Start && again && self.is_short(now) {
+            self.violations.push(format!("{id} is started, and there is no room for it"));
         }
         if !meant && !self.purges {
             self.violated(format!("{call:?} of {id}, and no intent of it is on disk: {phase:?}"));
