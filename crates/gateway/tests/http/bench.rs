@@ -119,9 +119,8 @@ impl Bench {
         let SocketAddr::V4(address) = application else { panic!("an IPv4 address") };
         let traffic = Arc::new(Traffic::default());
         let sleeper = Arc::new(Sleeper::default());
-        let (port, wake) = (address.port(), Arc::<Sleeper>::clone(&sleeper));
-        let target = Target { address, port, traffic: Arc::clone(&traffic), wake };
-
+        let wake = Arc::<Sleeper>::clone(&sleeper);
+        let target = Target { address, port: address.port(), traffic: Arc::clone(&traffic), wake };
         let upstream = Upstream {
             name: "<a>".into(),
             port: Some(port),
