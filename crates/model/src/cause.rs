@@ -86,6 +86,13 @@ pub enum Cause {
         /// How long.
         seconds: u64,
     },
+    /// The same of a client that did not come through the gateway.
+    OwedBeside {
+        /// Which one, as the container sees it.
+        peer: SocketAddr,
+        /// How long.
+        seconds: u64,
+    },
     /// It does not wake for a connection.
     Refusal {
         /// From where.
@@ -113,6 +120,8 @@ pub enum Cause {
         said: Vec<String>,
     },
 }
+
+const NO_MORE: &str = "for an answer, and keeps it awake no more (owed_for)";
 
 /// A request's method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,11 +254,10 @@ impl fmt::Display for Cause {
             Self::Restart => f.write_str("it had ended while spin-docker or the engine was away (restart)"),
             Self::Error { text } => f.write_str(text),
             Self::Owed { peer, seconds } => {
-                write!(
-                    f,
-                    "{peer} has waited {} for an answer, and keeps it awake no more (owed_for)",
-                    brief(seconds)
-                )
+                write!(f, "{peer} has waited {} {NO_MORE}", brief(seconds))
+            }
+            Self::OwedBeside { peer, seconds } => {
+                write!(f, "{peer}, a client beside the gateway, has waited {} {NO_MORE}", brief(seconds))
             }
             Self::Refusal { peer, port, why } => write!(f, "{peer} to port {port}: {why}"),
             Self::OnlyInside { port } => write!(

@@ -259,7 +259,13 @@ fn source_of(event: &Event) -> Source {
         Some(Cause::Refusal { .. } | Cause::Owed { .. }) => Source::Gateway,
         Some(Cause::NoReports { .. } | Cause::CheckIn) => Source::CheckIn,
         Some(Cause::Looks | Cause::Expiry { .. } | Cause::Restart) => Source::Policy,
-        Some(Cause::Pressure | Cause::Mail | Cause::Breath | Cause::OnlyInside { .. }) => Source::Kernel,
+        Some(
+            Cause::OwedBeside { .. }
+            | Cause::Pressure
+            | Cause::Mail
+            | Cause::Breath
+            | Cause::OnlyInside { .. },
+        ) => Source::Kernel,
         _ => Source::Engine,
     }
 }

@@ -106,8 +106,8 @@ impl Daemon {
             "engine found"
         );
         let told = control_settings(settings, &described)?;
-        degraded.extend(described.limits.iter().map(ToString::to_string));
         degraded.extend(host::without_root().filter(|_| !told.publish));
+        degraded.extend(described.limits.iter().map(ToString::to_string));
         let room = room::Host::new(&settings.data_dir, described.root.clone());
         if let Err(error) = reserves(settings).check(&room, most_memory(settings)) {
             tracing::warn!("every create will be refused: {error}");

@@ -7,6 +7,7 @@ use super::turn::ANNOUNCED;
 use engine::{EngineError, Socket, SocketKind};
 use model::{Awake, Cause, Depth, EngineId, IdlePolicy, Inside};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,7 +23,14 @@ pub(crate) struct Found {
     pub(crate) execs: usize,
     pub(crate) cpu: Option<Duration>,
     pub(crate) mail: bool,
-    pub(crate) owed: Option<Duration>,
+    pub(crate) owed: Option<Beside>,
+}
+
+/// Who waits for an answer and did not come through the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pub(crate) peer: SocketAddr,
+    pub(crate) waited: Duration,
 }
 
 impl Supervisor {
@@ -61,6 +69,7 @@ impl Supervisor {
     async fn found(&mut self, found: Found) {
         let (now, policy) = (self.catch_up(), self.policy());
         let inside = self.inside(found, &policy);
+        self.gives_up_beside(found.owed);
         if let Some(kept) = self.container.kept_awake(&self.seen_of_it(now), now, &policy) {
             return self.keep_awake(kept);
         }
@@ -95,7 +104,7 @@ impl Supervisor {
 
     /// Nothing while its CPU was read only once: whether it works nobody knows yet.
     fn inside(&mut self, found: Found, policy: &IdlePolicy) -> Option<Inside> {
-        let Found { execs, mail, owed, .. } = found;
+        let (Found { execs, mail, .. }, owed) = (found, found.owed.map(|beside| beside.waited));
         let now = found.at;
         let (Some(used), Some(_)) = (found.cpu, policy.busy_cpu) else {
             return Some(Inside { execs, cpu: None, mail, owed });
@@ -143,9 +152,9 @@ pub(super) fn has_mail(sockets: &[Socket], owed_for: Duration) -> bool {
     sockets.iter().any(|socket| socket.unread > 0 && recent(socket))
 }
 
-/// For how long the latest of those who did not come through the gateway have waited: their last bytes went towards it.
+/// The latest to wait of those who did not come through the gateway: their last bytes went towards it.
 /// `upstream` are the gateway's own ports.
-fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<Duration> {
+fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<Beside> {
     let listening: BTreeSet<u16> = sockets
         .iter()
         .filter(|socket| socket.kind == SocketKind::Listening)
@@ -154,13 +163,14 @@ fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<Duration> {
     let others = sockets.iter().filter(|socket| {
         matches!(socket.kind, SocketKind::Established | SocketKind::HalfClosed)
             && listening.contains(&socket.local.port())
-            && socket.peer.is_some_and(|peer| !peer.ip().is_loopback() && !upstream.contains(&peer.port()))
     });
     let waiting = others.filter_map(|socket| {
-        let received = socket.last_received?;
-        socket.last_sent.is_none_or(|sent| received < sent).then_some(received)
+        let (peer, waited) = (socket.peer?, socket.last_received?);
+        let is_beside = !peer.ip().is_loopback() && !upstream.contains(&peer.port());
+        let is_owed = socket.last_sent.is_none_or(|sent| waited < sent);
+        (is_beside && is_owed).then_some(Beside { peer, waited })
     });
-    waiting.min()
+    waiting.min_by_key(|beside| beside.waited)
 }
 
 #[cfg(test)]
@@ -186,12 +196,17 @@ mod tests {
             ..socket(SocketKind::Established, Some(port))
         };
         let ours = BTreeSet::from([7000]);
-        assert_eq!(owed(&[listener(), talks(4000, 5, 60)], &ours), seconds(5));
+        let waits = |port, of| {
+            let (peer, waited) = (([172, 18, 0, 1], port).into(), Duration::from_secs(of));
+            Some(Beside { peer, waited })
+        };
+        assert_eq!(owed(&[listener(), talks(4000, 5, 60)], &ours), waits(4000, 5));
+        assert_eq!(owed(&[listener(), talks(4000, 7, 60), talks(4001, 5, 60)], &ours), waits(4001, 5));
         assert_eq!(owed(&[listener(), talks(4000, 60, 5)], &ours), None, "it was answered");
         assert_eq!(owed(&[listener(), talks(7000, 5, 60)], &ours), None, "the gateway's flows tell more");
         assert_eq!(owed(&[talks(4000, 5, 60)], &ours), None, "it made this connection itself");
         let half = |received, sent| Socket { kind: SocketKind::HalfClosed, ..talks(4000, received, sent) };
-        assert_eq!(owed(&[listener(), half(5, 60)], &ours), seconds(5), "it said all that it wants");
+        assert_eq!(owed(&[listener(), half(5, 60)], &ours), waits(4000, 5), "it said all that it wants");
         assert_eq!(owed(&[listener(), half(60, 5)], &ours), None, "it has only gone");
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Sleeper {
     /// What was found to keep it awake, and when.
     pub(super) kept: Option<Awake>,
     pub(super) kept_at: Timestamp,
+    /// A client beside the gateway was found to wait, and not yet for too long.
+    pub(super) waited_for_beside: bool,
     /// The engine and the kernel are being asked.
     pub(super) looks_inside: bool,
     /// Since they are, the engine did something to it.

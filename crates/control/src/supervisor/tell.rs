@@ -1,6 +1,7 @@
 //! What a supervisor tells of its container: each transition with its cause, and what is none and worth knowing all the same.
 
 use super::Supervisor;
+use super::inside::Beside;
 use crate::endpoints::{Caller, GaveUp, WakeError};
 use engine::{EngineError, Socket, SocketKind};
 use model::{Awake, Cause, Container, Counts, Effect, Event, EventKind, Keeper, Observation, Phase, Refusal};
@@ -50,9 +51,11 @@ impl Supervisor {
         }
     }
 
-    /// This is what keeps it awake from now on. A client that has waited for too long does so no more.
+    /// This is what keeps it awake from now on. A client that has waited for too long does so no more. Until when one keeps it awake
+    /// is known of those who came through the gateway alone.
     pub(super) fn gives_up(&mut self, kept: Option<Awake>) {
-        let is_owed = |kept: Option<Awake>| kept.is_some_and(|kept| kept.by == Keeper::Owed);
+        let is_owed =
+            |kept: Option<Awake>| kept.is_some_and(|kept| kept.by == Keeper::Owed && kept.until.is_some());
         if !is_owed(self.sleeper.kept) || is_owed(kept) {
             return;
         }
@@ -60,6 +63,16 @@ impl Supervisor {
         if let Some((peer, waited)) = waiting.filter(|(_, waited)| *waited >= self.policy().owed_for) {
             self.sleeper.kept = None;
             let cause = Cause::Owed { peer, seconds: waited.as_secs() };
+            self.shared.events.record(self.event(EventKind::GaveUp, cause));
+        }
+    }
+
+    /// The same of those beside the gateway, of whom only the kernel tells, whatever else keeps it awake.
+    pub(super) fn gives_up_beside(&mut self, waits: Option<Beside>) {
+        let counts = waits.is_some_and(|beside| beside.waited < self.policy().owed_for);
+        let counted = std::mem::replace(&mut self.sleeper.waited_for_beside, counts);
+        if let Some(Beside { peer, waited }) = waits.filter(|_| counted && !counts) {
+            let cause = Cause::OwedBeside { peer, seconds: waited.as_secs() };
             self.shared.events.record(self.event(EventKind::GaveUp, cause));
         }
     }
