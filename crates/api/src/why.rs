@@ -29,7 +29,7 @@ pub struct FactBody {
     pub fact: &'static str,
     /// What is known of it.
     pub value: String,
-    /// When it came about, or was seen; null of what always holds.
+    /// When it came about, or was seen; null of what always holds, and where nobody knows.
     #[schema(format = DateTime)]
     pub at: Option<String>,
     /// How long ago that is.
@@ -87,5 +87,24 @@ fn next(next: Next) -> &'static str {
         Next::Look => "look",
         Next::Stop => "stop",
         Next::Expire => "expire",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was used at ten minutes, froze at eleven, and is asked at sixteen, of the two hours until its first look.
+    #[test]
+    fn what_is_known_has_an_age_and_what_comes_a_distance() {
+        let why = schema::history::why_frozen();
+        let age = |of: &str| why.facts.iter().find(|fact| fact.fact == of).map(|fact| fact.age_seconds);
+        assert_eq!(age("last transition"), Some(Some(300)));
+        assert_eq!(age("frozen"), Some(Some(300)));
+        assert_eq!(age("last use"), Some(Some(360)));
+        assert_eq!(age("freeze_after"), Some(None), "it always holds");
+        let next: Vec<_> = why.next.iter().map(|next| (next.what, next.in_seconds)).collect();
+        assert_eq!(next[0], ("look", 7200 - 960), "{next:?}");
+        assert!(next.iter().skip(1).all(|(_, seconds)| *seconds > 7200 - 960), "{next:?}");
     }
 }

@@ -15,6 +15,7 @@ use model::{Amendment, Awake, Container, Depth, IdlePolicy, Key, Phase, Status, 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// A container, to look at and to command. Clones are cheap and stay valid when it is gone.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub struct MissingPort {
     pub port: u16,
     /// What the system says; nothing where another program holds it.
     pub why: Option<String>,
+    /// Since when.
+    pub since: Instant,
 }
 
 impl std::fmt::Display for MissingPort {
@@ -375,9 +378,9 @@ mod tests {
 
     #[test]
     fn a_port_that_cannot_be_had_says_why() {
-        let held = MissingPort { port: 49_153, why: None };
+        let held = MissingPort { port: 49_153, why: None, since: Instant::now() };
         assert!(held.to_string().starts_with("another program, or a connection of one, holds port 49153"));
-        let other = MissingPort { port: 49_153, why: Some("Too many open files".into()) };
+        let other = MissingPort { why: Some("Too many open files".into()), ..held };
         assert!(other.to_string().starts_with("port 49153 of the host cannot be had (Too many open files)"));
     }
 }

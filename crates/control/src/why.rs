@@ -2,7 +2,7 @@
 
 use crate::control::Control;
 use crate::handle::{Handle, View};
-use model::{Awake, Event, Keeper, Known, Link, Seen, Timestamp, Why, why};
+use model::{Awake, Event, EventKind, Keeper, Known, Link, Seen, Timestamp, Why, why};
 use tokio::time::Instant;
 
 /// Among so many of its newest events the last transition is looked for.
@@ -12,14 +12,13 @@ impl Control {
     /// Why it is as this view shows it, and what comes next; with what time it is. Events that cannot be read are left out.
     pub async fn why(&self, of: &Handle, view: &View) -> (Why, Timestamp) {
         let events = self.events(of, None, LOOKED_THROUGH).await.unwrap_or_default();
-        let last = events.into_iter().rfind(|event| event.kind.is_transition());
         let now = self.shared.clock.now();
-        let known = known(view, last, now);
+        let known = known(view, &events, now);
         (why(&view.container, &view.policy, &known, now), now)
     }
 }
 
-fn known(view: &View, last: Option<Event>, now: Timestamp) -> Known {
+fn known(view: &View, events: &[Event], now: Timestamp) -> Known {
     let links = links(view, now);
     Known {
         kept: kept(view, &links, now),
@@ -27,9 +26,22 @@ fn known(view: &View, last: Option<Event>, now: Timestamp) -> Known {
         restarts_at: view.restarts_at,
         links,
         used: view.used(),
-        last,
-        failure: view.failure(),
+        last: events.iter().rfind(|event| event.kind.is_transition()).cloned(),
+        failure: view.failure().map(|failure| (failure, failed_at(view, events, now))),
     }
+}
+
+/// Since when its ports are missing, the first of them; or when the last thing failed, where that is among these events.
+fn failed_at(view: &View, events: &[Event], now: Timestamp) -> Option<Timestamp> {
+    if let Some(since) = view.ports_missing.iter().map(|missing| missing.since).min() {
+        return Some(time_of(since, now));
+    }
+    let fails = |kind| matches!(kind, EventKind::Failed | EventKind::Exited | EventKind::Lost);
+    events.iter().rfind(|event| fails(event.kind)).map(|event| event.at)
+}
+
+fn time_of(instant: Instant, now: Timestamp) -> Timestamp {
+    now.shifted(-i64::try_from(instant.elapsed().as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What the engine and the kernel were found to say holds until they are asked again; the rest is known now.
@@ -49,14 +61,10 @@ fn kept(view: &View, links: &[Link], now: Timestamp) -> Option<(Awake, Timestamp
 }
 
 fn links(view: &View, now: Timestamp) -> Vec<Link> {
-    let time_of = |instant: Instant| {
-        let ago = i64::try_from(instant.elapsed().as_millis()).unwrap_or(i64::MAX);
-        now.shifted(-ago)
-    };
     let flows = view.flows().into_iter().map(|flow| Link {
         peer: flow.peer,
         port: flow.port,
-        moved_at: time_of(flow.moved_at),
+        moved_at: time_of(flow.moved_at, now),
         owed: flow.owed,
         ignored: flow.ignored,
     });

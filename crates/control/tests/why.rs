@@ -390,6 +390,35 @@ async fn why_says_what_keeps_it_awake_and_what_comes() {
     assert_eq!(why.next.iter().map(|(next, _)| *next).collect::<Vec<_>>(), [Next::Look, Next::Stop]);
 }
 
+/// Seconds since its failure, as its fact tells.
+async fn failed_ago(control: &Control, of: &str) -> u64 {
+    let handle = control.find(of).unwrap();
+    let (why, now) = control.why(&handle, &handle.view()).await;
+    let failure = why.facts.iter().find(|fact| fact.fact == "failure");
+    now.since(failure.unwrap().at.unwrap()).as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_has_the_time_when_it_came_whatever_was_tried_since() {
+    let (bench, control, of, target) = launched().await;
+    let body = control.find(&of).unwrap().view().container.engine_id.clone().unwrap();
+    bench.fake.exit(&body, 3);
+    until("it ended", || status(&control, &of) == Status::Stopped).await;
+    bench.fake.set_away(true);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    target.wake(&connect(&target)).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(failed_ago(&control, &of).await, 40);
+    bench.ports.hold_by_another(50_000, true);
+    bench.fake.set_away(false);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let missing = || !control.find(&of).unwrap().view().ports_missing.is_empty();
+    control.find(&of).unwrap().start().await.unwrap();
+    until("a port is missing", missing).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!((29..=31).contains(&failed_ago(&control, &of).await), "however often it was tried since");
+}
+
 /// The writer is held up: what is told of a wake does not wait for it.
 #[tokio::test]
 #[expect(clippy::await_holding_lock, reason = "that is what is tested: nobody who is awaited needs it")]

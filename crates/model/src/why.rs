@@ -24,8 +24,8 @@ pub struct Known {
     pub used: bool,
     /// The last transition.
     pub last: Option<Event>,
-    /// Why it cannot be reached, or does not run, although it should.
-    pub failure: Option<String>,
+    /// Why it cannot be reached, or does not run, although it should; and since when, where that is known.
+    pub failure: Option<(String, Option<Timestamp>)>,
 }
 
 /// An open connection.
@@ -61,7 +61,7 @@ pub struct Fact {
     pub fact: &'static str,
     /// What is known of it.
     pub value: String,
-    /// When it came about, or was seen; none of what always holds.
+    /// When it came about, or was seen; none of what always holds, and where nobody knows.
     pub at: Option<Timestamp>,
     /// Who says so.
     pub source: Source,
@@ -223,8 +223,8 @@ fn facts(container: &Container, policy: &IdlePolicy, known: &Known) -> Vec<Fact>
     if let Some(event) = &known.last {
         facts.push(fact("last transition", event.to_string(), Some(event.at), source_of(event)));
     }
-    if let Some(failure) = known.failure.clone() {
-        facts.push(fact("failure", failure, None, Source::Engine));
+    if let Some((failure, at)) = known.failure.clone() {
+        facts.push(fact("failure", failure, at, Source::Engine));
     }
     if let Phase::Running { sleep, .. } = container.phase {
         facts.extend(sleep.freezer().zip(known.frozen_at).map(|(by, at)| {
@@ -282,16 +282,15 @@ fn of_keeper(by: Keeper, at: Timestamp) -> Option<Fact> {
 }
 
 fn of_links(known: &Known) -> Vec<Fact> {
-    let counted: Vec<&Link> = known.links.iter().filter(|link| !link.ignored).collect();
+    let (ignored, counted): (Vec<_>, Vec<_>) = known.links.iter().partition(|link| link.ignored);
     let fact = |fact, value, at| Fact { fact, value, at, source: Source::Gateway };
-    let moved_at = counted.iter().map(|link| link.moved_at).max();
-    let mut facts = vec![fact("open connections", counted.len().to_string(), moved_at)];
+    let moved_at = |links: &[&Link]| links.iter().map(|link| link.moved_at).max();
+    let mut facts = vec![fact("open connections", counted.len().to_string(), moved_at(&counted))];
     facts.extend(waiting(known).map(|link| {
         fact("owed an answer", format!("{} by port {}", link.peer, link.port), Some(link.moved_at))
     }));
-    let ignored = known.links.len() - counted.len();
-    if ignored > 0 {
-        facts.push(fact("ignored connections", ignored.to_string(), None));
+    if !ignored.is_empty() {
+        facts.push(fact("ignored connections", ignored.len().to_string(), moved_at(&ignored)));
     }
     facts
 }

@@ -147,13 +147,17 @@ fn what_comes_next_is_foretold() {
 #[test]
 fn each_fact_has_its_time_and_its_source() {
     let mut known = kept(Keeper::Busy(100), None);
-    (known.links, known.used) = (vec![link(true)], true);
+    let ignored = |moved| Link { ignored: true, moved_at: at(moved), ..link(true) };
+    (known.links, known.used) = (vec![link(true), ignored(-9), ignored(-5), ignored(-6)], true);
+    known.failure = Some(("it broke".into(), Some(at(-30))));
     let mut awake = running(Stage::Initial, Sleep::Awake);
     (awake.check_in, awake.checked_in_at) = ("5".into(), Some(at(-3)));
     let facts = why(&awake, &IdlePolicy::DEFAULT, &known, at(0)).facts;
     let of = |name| facts.iter().find(|fact| fact.fact == name).map(|f| (f.value.as_str(), f.at, f.source));
     assert_eq!(of("CPU use"), Some(("10 %", Some(at(-1)), Source::Kernel)));
     assert_eq!(of("open connections"), Some(("1", Some(at(-7)), Source::Gateway)));
+    assert_eq!(of("ignored connections"), Some(("3", Some(at(-5)), Source::Gateway)));
+    assert_eq!(of("failure"), Some(("it broke", Some(at(-30)), Source::Engine)));
     assert_eq!(of("owed an answer"), Some(("127.0.0.1:5123 by port 5432", Some(at(-7)), Source::Gateway)));
     assert_eq!(of("last check-in"), Some(("5", Some(at(-3)), Source::CheckIn)));
     assert_eq!(of("freeze_after"), Some(("off", None, Source::Policy)), "it reports for itself");

@@ -63,11 +63,14 @@ impl Ports {
             let set =
                 self.endpoints.claim(*port).and_then(|()| self.endpoints.set(*port, self.reach, target));
             if let Err(error) = set {
-                if before.iter().all(|known| known.port != *port) {
+                let known = before.iter().find(|known| known.port == *port);
+                if known.is_none() {
                     tracing::warn!(port, %error, "cannot have this port; trying again until it works");
                 }
                 let held = error.kind() == ErrorKind::AddrInUse;
-                self.missing.push(MissingPort { port: *port, why: (!held).then(|| error.to_string()) });
+                let since = known.map_or_else(Instant::now, |known| known.since);
+                let why = (!held).then(|| error.to_string());
+                self.missing.push(MissingPort { port: *port, why, since });
             }
         }
         self.again = (!self.missing.is_empty()).then(|| Instant::now() + RETRY);
