@@ -5,10 +5,13 @@
 mod bench;
 
 use bench::{Bench, SECONDS, application, free_port, until};
+use control::{Caller, Wake, WakeError};
 use model::Reach;
 use rustix::net::sockopt::set_tcp_quickack;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use socket2::{Domain, Socket, Type};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const MESSAGES: u32 = 100;
@@ -67,6 +70,69 @@ fn an_application_has_its_client_soon_after_it_listens_however_long_that_took() 
         let soonest = (0..5).map(|_| connected_within(after)).min().unwrap();
         assert!(soonest < within, "{soonest:?} after one that took {after:?}");
     }
+}
+
+/// From when there is room in the listener's queue again, which was full when its client came, until it has that client. What finds a queue
+/// full is swallowed: the kernel asks again after a second.
+fn connected_past_a_full_queue() -> Duration {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr().unwrap();
+    let _fills_it = TcpStream::connect(address).unwrap();
+    let swallowed = TcpStream::connect_timeout(&address, ms(50)).unwrap_err();
+    assert_eq!(swallowed.kind(), ErrorKind::TimedOut);
+    let bench = Bench::new(address);
+    bench.set(Reach::Forward);
+    let _client = bench.connect();
+    until("it is held", || bench.target.traffic.connections() == 1);
+    std::thread::sleep(ms(100));
+    listener.accept().unwrap();
+    let begun = Instant::now();
+    listener.accept().unwrap();
+    begun.elapsed()
+}
+
+#[test]
+fn an_attempt_that_nobody_answers_gives_way_to_a_fresh_one() {
+    let soonest = (0..5).map(|_| connected_past_a_full_queue()).min().unwrap();
+    assert!(soonest < ms(400), "{soonest:?}");
+}
+
+/// When it was asked whether an application listens that does not: before each attempt.
+#[derive(Debug, Default)]
+struct Asked(Mutex<Vec<Instant>>);
+
+#[async_trait::async_trait]
+impl Wake for Asked {
+    async fn wake(&self, _: Caller) -> Result<(), WakeError> {
+        Ok(())
+    }
+
+    async fn listens(&self, _: u16) -> bool {
+        self.0.lock().unwrap().push(Instant::now());
+        false
+    }
+}
+
+/// Neither a fixed pace of 50 ms nor one of a few: many at first, and few later.
+#[test]
+fn attempts_come_at_growing_intervals() {
+    let mut bench = Bench::new(([127, 0, 0, 1], free_port()).into());
+    let asked = Arc::new(Asked::default());
+    bench.target.wake = Arc::<Asked>::clone(&asked);
+    bench.set(Reach::Forward);
+    let _client = bench.connect();
+    std::thread::sleep(Duration::from_secs(2));
+    let asked = asked.0.lock().unwrap().clone();
+    let between = |from, to| {
+        let since = asked.iter().map(|at| at.duration_since(asked[0]));
+        since.filter(|since| (ms(from)..ms(to)).contains(since)).count()
+    };
+    let (first, last) = (between(0, 100), between(1000, 2000));
+    assert!(first >= 8, "{first} attempts in the first tenth of a second");
+    assert!((3..=8).contains(&last), "{last} attempts in a later second");
 }
 
 fn ms(count: u64) -> Duration {

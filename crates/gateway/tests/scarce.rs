@@ -5,11 +5,11 @@
 
 mod bench;
 
+use bench::ports::{connect_by, with_local_ports};
 use bench::{Bench, SECONDS, answer, echo, until};
 use control::GaveUp;
 use model::Reach;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::UnshareFlags;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -131,16 +131,6 @@ impl std::io::Write for Log {
     }
 }
 
-/// A network of this thread's own (and of those that it starts), from which there are so few ports.
-fn with_local_ports(range: &str) {
-    #[expect(deprecated, reason = "what makes it unsafe, FILES, is not asked for")]
-    let apart = rustix::thread::unshare(UnshareFlags::NEWNET);
-    apart.expect("tests with a network of their own need root");
-    let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
-    assert!(up.expect("iproute2 is installed").success());
-    std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", range).unwrap();
-}
-
 #[test]
 fn where_no_local_port_is_left_the_connection_is_closed_and_its_owner_and_the_log_are_told() {
     const PORTS: usize = 8;
@@ -156,14 +146,7 @@ fn where_no_local_port_is_left_the_connection_is_closed_and_its_owner_and_the_lo
         })
     });
     bench.set(Reach::Forward);
-    let connect = |port: u16| {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from(([127, 0, 0, 2], port)).into()).unwrap();
-        socket.connect(&bench.address().into()).unwrap();
-        let stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(SECONDS)).unwrap();
-        stream
-    };
+    let connect = |port: u16| connect_by(port, bench.address());
     let (mut open, mut begun) = (Vec::new(), Instant::now());
     let mut last = connect(50_000);
     while last.write_all(b"x").and_then(|()| last.read_exact(&mut [0; 1])).is_ok() {

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+pub mod ports;
+
 use control::{Caller, Endpoints, GaveUp, Target, Traffic, Wake, WakeError};
 use gateway::{Gateway, Options};
 use model::Reach;

@@ -1,7 +1,8 @@
 //! A proxy behind hyper's server, one container, and raw sockets at both ends: what is sent and seen is bytes.
 
+use crate::ports::connect_by;
 use bytes::Bytes;
-use control::{Caller, Endpoints, Target, Traffic, Wake, WakeError};
+use control::{Caller, Endpoints, GaveUp, Target, Traffic, Wake, WakeError};
 use gateway::http::{Client, Proxy, Trusted, Upstream, Upstreams};
 use gateway::{Gateway, Options};
 use hyper::header::HeaderValue;
@@ -49,6 +50,7 @@ impl Upstreams for One {
 #[derive(Debug, Default)]
 pub struct Sleeper {
     pub asked: AtomicUsize,
+    pub gave_up: Mutex<Vec<GaveUp>>,
     woken: watch::Sender<Option<Result<(), WakeError>>>,
 }
 
@@ -68,6 +70,10 @@ impl Wake for Sleeper {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut woken = self.woken.subscribe();
         woken.wait_for(Option::is_some).await.unwrap().clone().unwrap()
+    }
+
+    fn gave_up(&self, _: Caller, why: GaveUp) {
+        self.gave_up.lock().unwrap().push(why);
     }
 }
 
@@ -151,6 +157,13 @@ impl Bench {
         let stream = TcpStream::connect(self.server).unwrap();
         stream.set_read_timeout(Some(SECONDS)).unwrap();
         stream
+    }
+
+    /// A `GET` from this port.
+    pub fn get_by(&self, port: u16) -> String {
+        let mut stream = connect_by(port, self.server);
+        stream.write_all(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        rest(&mut stream)
     }
 
     /// All that comes back until the connection is closed. The label is said by the path's first part.

@@ -7,5 +7,7 @@ mod bench;
 mod bodies;
 mod faults;
 mod hops;
+#[path = "../bench/ports.rs"]
+mod ports;
 mod upgrades;
 mod waiting;

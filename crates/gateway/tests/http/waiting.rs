@@ -1,12 +1,13 @@
 //! A container that comes up while somebody asks.
 
 use crate::bench::{Bench, OK, application, has, head, recorder, take, until};
-use control::{Endpoints, WakeError};
+use crate::ports::with_local_ports;
+use control::{Endpoints, GaveUp, WakeError};
 use gateway::http::Trusted;
 use gateway::{Gateway, Options};
 use model::{IdlePolicy, Reach};
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -218,6 +219,7 @@ fn one_that_does_not_wake_says_why_and_when_to_come_back() {
         (WakeError::EngineAway, 503, "retry-after: 2\r\n"),
         (WakeError::TooSoon { times: 3, seconds: 40 }, 503, "retry-after: 40\r\n"),
         (WakeError::NotStarted("no such file".into()), 503, "no such file"),
+        (WakeError::NotByYou, 503, "retry-after: 60\r\n"),
         (WakeError::Gone, 404, "gone"),
     ] {
         bench.sleeper.end(Err(why));
@@ -226,6 +228,25 @@ fn one_that_does_not_wake_says_why_and_when_to_come_back() {
             assert!(has(&answer, status) && answer.contains(after), "{answer}");
         }
     }
+}
+
+/// Whatever port it might connect from is bound by somebody.
+#[test]
+fn where_no_local_port_is_left_it_is_502_and_its_owner_is_told() {
+    with_local_ports("40000 40007");
+    let (address, seen) = recorder(OK);
+    let bench = Bench::new(address);
+    let taken: Vec<TcpListener> =
+        (40_000..=40_007).filter_map(|port| TcpListener::bind(("0.0.0.0", port)).ok()).collect();
+    let begun = Instant::now();
+    let answer = bench.get_by(50_000);
+    assert!(has(&answer, 502) && answer.contains("does not accept connections"), "{answer}");
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(*bench.sleeper.gave_up.lock().unwrap(), [GaveUp::OutOfPorts]);
+    assert_eq!(seen.lock().unwrap().len(), 0);
+    drop(taken);
+    assert!(has(&bench.get_by(50_001), 200));
+    assert_eq!(bench.sleeper.gave_up.lock().unwrap().len(), 1);
 }
 
 #[test]
