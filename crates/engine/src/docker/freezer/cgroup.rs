@@ -121,25 +121,42 @@ mod tests {
     use crate::docker::bodies::Body;
     use std::sync::Arc;
 
-    /// A group of version 2 whose processes never stop: plain files, of which no kernel takes any notice.
-    fn unmoved() -> (tempfile::TempDir, Place) {
+    /// A group whose processes never stop: plain files, of which no kernel takes any notice.
+    fn group_of(version: Version, files: &[(&str, &str)]) -> (tempfile::TempDir, Place) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(WANTED.in_two), "?").unwrap();
-        std::fs::write(folder.path().join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
-        let place = Place { version: Version::Two, folder: folder.path().to_owned() };
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let place = Place { version, folder: folder.path().to_owned() };
         (folder, place)
+    }
+
+    fn unmoved() -> (tempfile::TempDir, Place) {
+        group_of(Version::Two, &[(WANTED.in_two, "?"), ("cgroup.events", "populated 1\nfrozen 0\n")])
+    }
+
+    async fn is_undone_within_a_second(place: &Place) {
+        let turn = Arc::new(Body::default()).take_turn();
+        let begun = Instant::now();
+        let error = freeze(place, &turn).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        // And what a busy machine takes.
+        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]
     async fn a_freeze_that_the_kernel_does_not_confirm_is_undone_within_a_second() {
         let (_folder, place) = unmoved();
-        let turn = Arc::new(Body::default()).take_turn();
-        let begun = Instant::now();
-        let error = freeze(&place, &turn).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        // And what a busy machine takes.
-        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+        is_undone_within_a_second(&place).await;
         assert_eq!(place.read(WANTED.in_two).unwrap(), "0");
+    }
+
+    /// What is written stands over the beginning of what was there, so that it never reads as `FROZEN`.
+    #[tokio::test]
+    async fn one_of_version_1_that_never_comes_to_be_frozen_is_undone_within_a_second() {
+        let (_folder, place) = group_of(Version::One, &[(WANTED.in_one, "FREEZING")]);
+        is_undone_within_a_second(&place).await;
+        assert_eq!(place.read(WANTED.in_one).unwrap(), "THAWEDNG");
     }
 
     #[tokio::test]
