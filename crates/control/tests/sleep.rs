@@ -79,6 +79,33 @@ async fn a_frozen_one_is_stopped_by_its_looks_and_a_connection_starts_it() {
     assert_eq!(status(&control, &of), Status::Running);
 }
 
+/// Whoever came first began the start, and waits no more.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_gives_up_waiting_for_a_start_takes_it_from_nobody_else() {
+    let (bench, control, of, target) = launched().await;
+    until("its looks stopped it", || status(&control, &of) == Status::Stopped).await;
+    bench.fake.slow(Call::Start, Duration::from_secs(5));
+    bench.fake.forget_calls();
+    let waits = || {
+        let target = target.clone();
+        tokio::spawn(async move { target.wake(&connect(&target)).await })
+    };
+    let first = waits();
+    until("it is being started", || status(&control, &of) == Status::Starting).await;
+    let (second, third) = (waits(), waits());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    first.abort();
+    second.abort();
+    assert!(first.await.is_err() && second.await.is_err(), "they gave up");
+    let late = waits();
+    for waited in [third, late] {
+        assert_eq!(waited.await.unwrap(), Ok(()));
+    }
+    assert_eq!(status(&control, &of), Status::Running);
+    let starts = bench.fake.calls().iter().filter(|(call, _)| *call == Call::Start).count();
+    assert_eq!(starts, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_person_stopped_no_connection_starts() {
     let (_bench, control, of, target) = launched().await;
