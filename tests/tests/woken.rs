@@ -1,5 +1,5 @@
 //! What is stopped, how, and whether a connection wakes it: the rows of the table in docs/policy.md, on a real engine. Want of
-//! memory on the host is `control/tests/pressure.rs`'s; a connection after a start that failed has no test of its own.
+//! memory on the host is `control/tests/pressure.rs`'s; a connection after a start that failed is `control/tests/sleep.rs`'s.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 

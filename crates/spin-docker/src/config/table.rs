@@ -171,7 +171,8 @@ settings! {
         data_dir: PathBuf = Default::Folder("/var/lib/spin-docker"), one(absolute), "a path";
         /// How many containers start at once.
         start_limit: usize = Default::Text("4"), one(within(1..=64)), "a whole number from 1 to 64";
-        /// Memory that a create must leave available on the host, beside the new container's `memory` limit.
+        /// Memory that must stay available on the host: a create that would not leave it beside the new container's `memory`
+        /// limit is refused, and so is a start while less is available.
         memory_reserve: Bytes = Default::Text("256m"), one(value::reserve),
             "bytes, or a size such as 512m or 2g; 0 for no reserve";
         /// Space that a create must find free on the disks of `data_dir` and of the engine.
