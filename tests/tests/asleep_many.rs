@@ -24,6 +24,10 @@ fn ten_thousand_idle_connections_stay_open_to_one_that_sleeps_until_a_byte_comes
     // The daemon takes two descriptors for each, and some for itself.
     let fit = usize::try_from(raise_the_descriptor_limit().saturating_sub(500) / 2).unwrap();
     let connections = fit.min(10_000);
+    assert!(
+        connections >= 9_000,
+        "descriptors for {connections} alone: raise the hard limit (ulimit -Hn) to 20,500"
+    );
     let daemon = Daemon::start(&[]);
     let policy = json!({"freeze_after": "off", "busy_cpu": "off"});
     let asked = json!({"image": test_image(), "policy": policy, "env": {"TOGETHER": "1"}});

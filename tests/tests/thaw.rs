@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use std::process::Output;
-use tests::freezer::{freeze, is_frozen, thaw};
-use tests::{Daemon, ask, docker, test_image, text};
+use tests::freezer::{Group, freeze, is_frozen, thaw};
+use tests::{Daemon, Dockerd, ask, docker, test_image, text};
 
 fn printed(output: &Output) -> Vec<String> {
     let mut lines: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
@@ -84,6 +84,32 @@ fn everything_of_ours_is_freed_whoever_is_left_to_do_it() {
     assert!(is_frozen(ids[0]));
     thaw(ids[0]);
     assert!(is_frozen(&stranger.0), "nobody asked for that one");
+}
+
+#[test]
+fn over_control_groups_of_version_2_they_are_freed_too() {
+    let engine = Dockerd::start_unified();
+    let mut daemon = Daemon::start(&[("engine_host", &engine.host())]);
+    let made = [daemon.client.create(test_image()), daemon.client.create(test_image())];
+    let ids = [text(&made[0], "container_id"), text(&made[1], "container_id")];
+    let groups = ids.map(|id| Group::of(id, |args| engine.docker(args)));
+    for (arguments, dies) in [([].as_slice(), false), (&["--engine-host", "unix:///no/such/socket"], true)] {
+        made.iter().for_each(|container| daemon.client.freeze(container));
+        assert!(groups.iter().all(Group::is_frozen));
+        if dies {
+            daemon.kill();
+        }
+        let output = daemon.run(&[&["thaw", "--all"], arguments].concat());
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(printed(&output), thawed(&ids), "{output:?}");
+        assert!(!groups.iter().any(Group::is_frozen));
+        if !dies {
+            // The daemon hears of it when it is needed.
+            made.iter().for_each(|container| {
+                assert!(ask(text(container, "app_port"), "hello").unwrap().ends_with("hello"));
+            });
+        }
+    }
 }
 
 #[test]
