@@ -79,5 +79,5 @@ def explain(plan):
     return f"""wrk with {CONNECTIONS} connections and one thread, {plan.rounds} rounds of {plan.load_seconds} s, alternating; load and server share the machine's cores, which
 costs the quicker side more. Ours is the stand (`bench/stand`): the real server, control and store over the engine in memory, one process, logging
 at `warn`: a line for each request is left out, as gunicorn leaves it out. Theirs is `bench/peer`, doing the work of the 2014 program, behind gunicorn with {WORKERS} sync workers, which close each connection;
-its CPU time is that of gunicorn and Redis together. Their containers have eight fields, ours sixteen. Check-ins come to the API's port, as
+its CPU time is that of gunicorn and Redis together. Their containers have eight fields, ours eighteen. Check-ins come to the API's port, as
 from number 0, whose address is 127.0.0.1, and say the same each time: ours records that once in 10 s, theirs writes it each time."""

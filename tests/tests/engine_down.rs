@@ -73,6 +73,7 @@ fn away(daemon: &Daemon, containers: &[Value]) {
 fn as_it_is(daemon: &Daemon, dockerd: &Dockerd, but: &[&str]) -> BTreeMap<String, Value> {
     let back = Instant::now();
     let listed = ["ps", "-aq", "--no-trunc", "--filter", "label=spin-docker.instance"];
+    let whole = dockerd.docker(&listed).lines().count();
     let running = dockerd.docker(&[&listed[..], &["--filter", "status=running"]].concat());
     let shown = until("each is shown as it is", WITHIN, || {
         let shown: BTreeMap<String, Value> = daemon
@@ -88,7 +89,9 @@ fn as_it_is(daemon: &Daemon, dockerd: &Dockerd, but: &[&str]) -> BTreeMap<String
         let is_so = |(id, container): (&String, &Value)| {
             (container["status"] == "running") == running.contains(id.as_str())
         };
-        (daemon.client.get("/readyz").status == 200 && shown.iter().all(is_so)).then_some(shown)
+        // All of them: an empty list would be as it is, too.
+        let is_whole = shown.len() == whole - but.len();
+        (daemon.client.get("/readyz").status == 200 && is_whole && shown.iter().all(is_so)).then_some(shown)
     });
     for container in shown.values().filter(|container| container["status"] == "running") {
         answers(container, "reachable");

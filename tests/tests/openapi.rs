@@ -14,6 +14,7 @@ fn the_document_is_valid_and_is_the_kept_copy() {
     let answer = daemon.client.get("/v1/openapi.json");
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
     let kept: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    assert!(answer.json()["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
     assert!(answer.json() == kept, "docs/openapi.json is what is served");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("openapi.json");

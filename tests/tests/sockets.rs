@@ -234,7 +234,10 @@ fn what_is_no_http_is_400_and_closed() {
         refused(&daemon, request, "400 Bad Request");
     }
     let credentials = b"GET /v1/images HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic \xff\xfe\r\nConnection: close\r\n\r\n";
-    assert_eq!(status(&raw::exchange(&daemon.base, credentials)), "401");
+    let answer = raw::exchange(&daemon.base, credentials);
+    assert_eq!(status(&answer), "401", "{answer}");
+    let says = ["www-authenticate: Basic", "urn:spin-docker:problem:unauthorized"];
+    assert!(says.iter().all(|said| answer.contains(said)), "{answer}");
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn because(why: &Option<String>) -> String {
 
 pub(crate) type Answer = oneshot::Sender<Result<Arc<View>, CommandError>>;
 
-/// What a supervisor takes. Small: its queue has room for 32 of them from the beginning, for each container.
+/// What a supervisor takes. Small: its mailbox may hold dozens of them, for each container.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Answered once it runs.

@@ -110,9 +110,9 @@ impl Wake for Asked {
         Ok(())
     }
 
-    async fn listens(&self, _: u16) -> bool {
+    async fn listens(&self, _: u16) -> Option<bool> {
         self.0.lock().unwrap().push(Instant::now());
-        false
+        Some(false)
     }
 }
 

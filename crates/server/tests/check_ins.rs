@@ -66,6 +66,7 @@ async fn nobody_changes_nothing_and_learns_nothing() {
     let (bench, uri, address) = with_one().await;
     let before = bench.send("GET", &uri, "").await.body;
     let from_it = say(&bench, address, FORM, "active=0").await;
+    assert_eq!((from_it.status, &from_it.body), (200, &serde_json::Value::Null));
     let strangers = ["127.0.0.1", "10.9.0.77", "192.0.2.1", "::1", "2001:db8::1", "::ffff:192.0.2.1"];
     for stranger in strangers {
         let answer = say(&bench, stranger.parse().unwrap(), FORM, "active=7").await;

@@ -5,6 +5,7 @@
 
 mod bench;
 
+use axum::body::Body;
 use bench::{Answer, Bench, is, says};
 use engine::fake::Call;
 use model::{Image, PortSpec, Protocol};
@@ -21,6 +22,24 @@ async fn post(bench: &Bench, kind: &str, body: impl Into<axum::body::Bytes>) -> 
 async fn nothing_came_of_it(bench: &Bench) {
     assert_eq!((bench.listed().await, bench.ports.count()), (0, 0));
     assert!(bench.fake.bodies().is_empty());
+}
+
+/// With neither a body nor a word on what kind it is of.
+#[tokio::test]
+async fn nothing_at_all() {
+    let bench = Bench::new().await;
+    let made = bench.create().await;
+    let uri = made.header("location").unwrap();
+    for (method, path, status, slug, message) in [
+        ("POST", "/v1/containers", 400, "image-blank", "Image cannot be blank"),
+        ("PATCH", uri, 422, "invalid-field", "A change takes status, running or stopped"),
+        ("POST", "/v1/check-in", 422, "invalid-field", "active-connections"),
+    ] {
+        let answer =
+            bench.request(method, path, &[("authorization", "Basic YWRtaW46cA==")], Body::empty()).await;
+        says(&answer, status, slug, message);
+    }
+    assert_eq!(bench.listed().await, 1);
 }
 
 #[tokio::test]
