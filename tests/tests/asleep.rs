@@ -201,7 +201,7 @@ fn connections_about_when_it_freezes_by_itself_are_all_answered() {
     std::thread::scope(|scope| {
         for container in &made {
             scope.spawn(move || {
-                for number in 0..40 {
+                for number in 0..125 {
                     answers(container, "hello").unwrap_or_else(|error| panic!("number {number}: {error}"));
                     std::thread::sleep(Duration::from_millis(95 + number % 20));
                 }

@@ -190,7 +190,10 @@ fn whatever_was_acknowledged_holds_however_often_it_is_killed() {
     let mut daemon = Daemon::start(&[("engine_host", &dockerd.host())]);
     let first = daemon.client.create(test_image());
     let run = |image: &str| dockerd.docker(&["run", "-d", "--network", "none", image]);
-    let own = [run(test_image()), run(copy_of(&first, &dockerd))];
+    let copy = copy_of(&first, &dockerd);
+    // Two that run, and one that a restart might start.
+    let own = [run(test_image()), run(copy), run(copy)];
+    dockerd.docker(&["stop", &own[2]]);
     let states = || own.each_ref().map(|id| state(&dockerd, id));
     let before = states();
     let client = RwLock::new(daemon.client.clone());

@@ -23,6 +23,7 @@ fn refused(engine: &Misbehaving, daemon: &Daemon, (step, act): (&'static str, Ac
     assert_eq!(answer.status, told.0, "{step} {act:?}: {}", answer.text);
     let kind = format!("urn:spin-docker:problem:{}", told.1);
     assert_eq!(answer.json()["type"], kind, "{step} {act:?}: {}", answer.text);
+    assert!(answer.json()["message"].as_str().unwrap().contains("the engine"), "{step} {act:?}: {}", answer.text);
     assert_eq!(answer.header("retry-after").is_empty(), told.0 != 503, "{step} {act:?}");
     assert_eq!(daemon.client.get("/v1/containers").text, "[]", "{step} {act:?}");
 }
@@ -78,6 +79,8 @@ fn a_create_over_an_engine_that_hangs_is_given_up_in_time_and_leaves_nothing() {
         assert!((20..=130).contains(&begun.elapsed().as_secs()), "{step}: {:?}", begun.elapsed());
         assert_eq!(answer.status, told.0, "{step} {act:?}: {}", answer.text);
         assert_eq!(answer.json()["type"], format!("urn:spin-docker:problem:{}", told.1), "{step} {act:?}");
+        let message = text(&answer.json(), "message").to_lowercase();
+        assert!(message.contains("the engine took longer than"), "{step} {act:?}: {message}");
         assert_eq!(daemon.client.get("/v1/containers").text, "[]", "{step} {act:?}");
         nothing_is_left(&daemon, &format!("{step} {act:?}"));
         engine.behave();

@@ -180,7 +180,7 @@ fn an_effect_before_its_intent_is_found() {
 
 #[test]
 fn a_lost_event_is_found() {
-    found(Sabotage::LostEvent, "its body");
+    found(Sabotage::LostEvent, ", and its body Some(");
 }
 
 #[test]
