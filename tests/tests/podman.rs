@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use serde_json::json;
+use std::process::Command;
 use std::time::Duration;
-use tests::{Daemon, Podman, Postgres, text, until};
+use tests::{Daemon, Podman, Postgres, program, text, until};
 
 const IMAGE: &str = "atbaker/sd-postgres";
 
@@ -33,4 +34,16 @@ fn a_database_lives_on_podman() {
     until("it is gone from Podman", Duration::from_secs(20), || {
         podman.docker_quietly(&["ps", "-aq"]).unwrap().is_empty().then_some(())
     });
+}
+
+/// Its containers could not be kept apart.
+#[test]
+fn a_rootless_one_is_refused_by_name() {
+    let (podman, folder) = (Podman::start_rootless(), tempfile::tempdir().unwrap());
+    let mut serve = Command::new(program());
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--engine-host", &podman.host()]);
+    let refused = serve.arg("--data-dir").arg(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("Podman is rootless"), "{said}");
+    assert!(said.contains("a rootless Docker Engine instead"), "{said}");
 }

@@ -1,5 +1,6 @@
 //! Check-ins: who speaks is told by the source address, which on our bridge the kernel vouches for, or by a token that the container
-//! alone was given, where the engine stands between. And the door that they come through, which is tried from inside once: a firewall in the way would look like idleness.
+//! alone was given, where the engine stands between. And the door that they come through, which is tried from inside once: a
+//! firewall in the way would look like idleness.
 
 use crate::control::{Control, Shared};
 use crate::handle::Handle;

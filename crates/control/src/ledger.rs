@@ -96,12 +96,13 @@ impl Ledger {
     ) -> Result<Allotment, LedgerError> {
         let address = self.lock().take_address(now).map_err(LedgerError::Addresses)?;
         let mut allotment = Allotment { ports: Vec::with_capacity(count), published: Vec::new(), address };
-        match self.fill(&mut allotment, count, publish, now) {
+        let published = if publish { count } else { 0 };
+        match self.fill(&mut allotment, (count, published), now) {
             Ok(()) => Ok(allotment),
             Err(error) => {
                 self.undo(&allotment);
-                let wanted = if publish { 2 * count } else { count };
-                Err(error.for_all(wanted, allotment.ports.len() + allotment.published.len()))
+                let had = allotment.ports.len() + allotment.published.len();
+                Err(error.for_all(count + published, had))
             }
         }
     }
@@ -109,18 +110,16 @@ impl Ledger {
     fn fill(
         &self,
         allotment: &mut Allotment,
-        count: usize,
-        publish: bool,
+        (claimed, published): (usize, usize),
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        for _ in 0..count {
+        for _ in 0..claimed {
             allotment.ports.push(self.take_port(now, |port| self.endpoints.claim(port))?);
         }
-        for _ in 0..if publish { count } else { 0 } {
+        for _ in 0..published {
             let at = |port| SocketAddrV4::new(self.published_at, port);
-            allotment
-                .published
-                .push(at(self.take_port(now, |port| self.endpoints.is_publishable(at(port)))?));
+            let port = self.take_port(now, |port| self.endpoints.is_publishable(at(port)))?;
+            allotment.published.push(at(port));
         }
         Ok(())
     }

@@ -9,6 +9,13 @@ use engine::fake::Call;
 use model::{Reach, Status};
 use std::time::Duration;
 
+/// Its image's application is asked whether it can serve.
+fn says_when_ready(bench: &Bench) {
+    let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
+    let exposed = vec![model::PortSpec::tcp(8000)];
+    bench.fake.add_image("image", model::Image { exposed, labels, ..model::Image::default() });
+}
+
 #[tokio::test]
 async fn ports_refuse_while_it_sleeps_and_hold_while_it_starts() {
     let bench = Bench::new();
@@ -32,11 +39,7 @@ async fn ports_refuse_while_it_sleeps_and_hold_while_it_starts() {
 #[tokio::test]
 async fn connections_are_held_until_the_image_says_that_its_application_can_serve() {
     let bench = Bench::new();
-    let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
-    let exposed = vec![model::PortSpec::tcp(8000)];
-    bench
-        .fake
-        .add_image("image", model::Image { id: String::new(), exposed, labels, ..model::Image::default() });
+    says_when_ready(&bench);
     bench.fake.exit_commands_with(1);
     let control = bench.launch().await;
     let view = create(&control).await;
@@ -85,11 +88,7 @@ async fn a_port_that_another_program_took_is_said_and_taken_again() {
 #[tokio::test(start_paused = true)]
 async fn a_port_that_is_there_again_when_the_application_is_ready_is_not_said_to_be_missing() {
     let bench = Bench::inline();
-    let labels = [("spin-docker.ready".to_owned(), "can you?".to_owned())].into();
-    let exposed = vec![model::PortSpec::tcp(8000)];
-    bench
-        .fake
-        .add_image("image", model::Image { id: String::new(), exposed, labels, ..model::Image::default() });
+    says_when_ready(&bench);
     let control = bench.launch().await;
     let view = create(&control).await;
     let handle = control.find(&id(&view)).unwrap();

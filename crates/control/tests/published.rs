@@ -62,6 +62,8 @@ async fn both_kinds_of_ports_are_its_own_and_rest_after_it() {
     let another = control.create(CreateRequest { image: "image".into(), ..Default::default() }).await;
     let Err(CreateError::Ledger(error)) = another else { panic!("{another:?}") };
     assert!(error.to_string().contains("50000-50008 holds 9: 4 in use, 4 resting"), "{error}");
+    // As the doctor sees it, beside the daemon.
+    assert_eq!(control::store::known(bench.folder.path()).unwrap().ports, ports(&next.container));
     control.shut_down().await;
     let again = launch(&bench).await;
     assert!(again.list()[0].container.ports().eq(next.container.ports()));

@@ -22,7 +22,7 @@ const LOG_HEADER: u64 = 32;
 pub struct Known {
     /// The engine's ids of their bodies, ascending.
     pub bodies: Vec<EngineId>,
-    /// Their host ports, ascending.
+    /// All that they have of the range of ports, published ones as well, ascending.
     pub ports: Vec<u16>,
     /// How many there are.
     pub containers: usize,

@@ -49,10 +49,10 @@ pub(crate) fn run(settings: &Settings, url: &str, stop: bool) -> anyhow::Result<
 async fn mover(settings: &Settings, stop: bool) -> anyhow::Result<Mover> {
     let store = Box::new(Sqlite::open(&settings.data_dir)?);
     let docker = Docker::connect(settings.engine_host.as_deref()).await?;
-    let settings_over_it = control_settings(settings, &docker.describe().await?)?;
+    let told = control_settings(settings, &docker.describe().await?)?;
     let options = Options { address: settings.endpoint_address, wake_timeout: NO_WAIT };
     let gateway = Gateway::new(options).context("cannot start the gateway's threads")?;
-    let adopter = Adopter::begin(&docker, store, Arc::new(gateway), settings_over_it).await?;
+    let adopter = Adopter::begin(&docker, store, Arc::new(gateway), told).await?;
     let mut mover = Mover::new(docker, adopter, settings, stop).await?;
     mover.undo_halves(&settings.instance).await?;
     Ok(mover)
