@@ -40,8 +40,14 @@ fn a_database_lives_on_podman() {
 #[test]
 fn a_rootless_one_is_refused_by_name() {
     let (podman, folder) = (Podman::start_rootless(), tempfile::tempdir().unwrap());
-    let mut serve = Command::new(program());
-    serve.args(["serve", "--listen", "127.0.0.1:0", "--engine-host", &podman.host()]);
+    let mut serve = Command::new("timeout");
+    serve.arg("20").arg(program()).args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--engine-host",
+        &podman.host(),
+    ]);
     let refused = serve.arg("--data-dir").arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && said.contains("Podman is rootless"), "{said}");
