@@ -202,24 +202,55 @@ fn refused(daemon: &Daemon, request: &[u8], status: &str) {
     assert_eq!((lines, dates.len()), (expected.to_vec(), 1), "to {shown:.80}");
 }
 
-/// By hyper, before any route is known: without a problem document, which docs/problems.md says.
+/// A `GET` that is the last of its connection.
+fn last(path: &str, headers: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}{headers}Connection: close\r\n\r\n")
+}
+
 #[test]
-fn heads_and_paths_of_64_kib_and_heads_of_more_than_100_headers_are_431() {
+fn heads_and_paths_of_64_kib_are_431_and_told_their_length() {
     let daemon = Daemon::start(&[]);
     let long = "a".repeat(64 * 1024);
+    let (header, path) = (format!("X-Long: {long}\r\n"), format!("/v1/containers/{}", &long[..65_000]));
+    for request in [last("/v1/images", &header), last(&path, "")] {
+        let answer = raw::exchange(&daemon.base, request.as_bytes());
+        assert_eq!(status(&answer), "431", "{answer}");
+        let says = [
+            "connection: close\r\n",
+            "urn:spin-docker:problem:head-too-long",
+            &format!("The request line and the headers have {} bytes, and may have 32768", request.len()),
+        ];
+        assert!(says.iter().all(|said| answer.contains(said)), "{answer}");
+    }
+}
+
+#[test]
+fn the_longest_head_is_of_32_kib() {
+    let daemon = Daemon::start(&[]);
+    let around = last("/v1/images", "X-Long: \r\n").len();
+    for (length, expected) in [(32 * 1024, "200"), (32 * 1024 + 1, "431")] {
+        let request = last("/v1/images", &format!("X-Long: {}\r\n", "a".repeat(length - around)));
+        let answer = raw::exchange(&daemon.base, request.as_bytes());
+        assert_eq!(status(&answer), expected, "{answer}");
+    }
+}
+
+/// By hyper, before any route is known: without a problem document, which docs/problems.md says.
+#[test]
+fn what_no_head_fits_into_is_told_by_the_status_alone() {
+    let daemon = Daemon::start(&[]);
     let headers = |count: usize| "X-Some: a\r\n".repeat(count);
     let head = format!("GET /v1/images HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}");
-    for request in [
-        format!("{head}X-Long: {long}\r\n\r\n"),
-        format!("{head}{}\r\n", headers(99)),
-        format!("GET /v1/containers/{long} HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}\r\n"),
+    let path = "a".repeat(64 * 1024);
+    for (request, answer) in [
+        (format!("{head}X-Long: {}\r\n\r\n", "a".repeat(128 * 1024)), "431 Request Header Fields Too Large"),
+        (format!("{head}{}\r\n", headers(99)), "431 Request Header Fields Too Large"),
+        (format!("GET /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n"), "414 URI Too Long"),
     ] {
-        refused(&daemon, request.as_bytes(), "431 Request Header Fields Too Large");
+        refused(&daemon, request.as_bytes(), answer);
     }
-    for fits in [format!("X-Long: {}\r\n", "a".repeat(30 * 1024)), headers(97)] {
-        let request = format!("{head}{fits}Connection: close\r\n\r\n");
-        assert_eq!(status(&raw::exchange(&daemon.base, request.as_bytes())), "200", "{fits:.20}");
-    }
+    let fits = last("/v1/images", &headers(97));
+    assert_eq!(status(&raw::exchange(&daemon.base, fits.as_bytes())), "200");
 }
 
 #[test]

@@ -107,6 +107,8 @@ kinds! {
     TooManyCreates = "too-many-creates", 429, "Too many creates are under way";
     /// As many follow the events as may.
     TooManyFollowers = "too-many-followers", 429, "Too many follow the events";
+    /// The request line and the headers are longer than 32 KiB together.
+    HeadTooLong = "head-too-long", 431, "The request's head is too long";
     /// The engine could not make or start it.
     NotStarted = "not-started", 500, "The container could not be started";
     /// The engine said no to something else.

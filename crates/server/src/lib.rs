@@ -10,6 +10,7 @@ mod containers;
 mod docs;
 mod error;
 mod events;
+mod head;
 mod health;
 mod host;
 mod images;

@@ -7,7 +7,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{RefOr, Response};
 
 /// Any operation.
-const ANY: &[Kind] = &[HostUnclear, ForeignHost, Internal];
+const ANY: &[Kind] = &[HostUnclear, ForeignHost, HeadTooLong, Internal];
 /// One that takes credentials.
 const CLOSED: &[Kind] = &[Unauthorized];
 /// One that changes something.

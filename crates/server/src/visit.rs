@@ -1,10 +1,11 @@
 //! One connection of a listener's: its requests, each to the API or to a container, and who is at the other end meanwhile.
 //!
-//! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 431 to a head that is too long.
+//! What hyper answers by itself has a status and no body: 400 to what is no HTTP, 431 to a head that is far too long.
 
 use crate::body::BodyLimit;
 use crate::client::{Client, Io, Reader, Socket};
 use crate::error::Failure;
+use crate::head;
 use crate::host::Hosts;
 use crate::listen::Limits;
 use crate::lull::{Lull, UnderWay};
@@ -31,9 +32,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-
-/// The longest request head. A longer one is 431.
-const MAX_HEAD: usize = 32 * 1024;
 
 /// When the program ends, how long a connection may take to say the request that its client has on the way. hyper would close one that
 /// was accepted a moment ago, and to its client that is an empty answer.
@@ -68,7 +66,7 @@ impl Visit {
         let mut connection = pin!(
             http1::Builder::new()
                 .header_read_timeout(None)
-                .max_buf_size(MAX_HEAD)
+                .max_buf_size(head::MAX_READ)
                 // Who has sent all that it wants to may say so, and is answered.
                 .half_close(true)
                 // A long body is written from where it is kept; `Io` makes a short one and its head one piece.
@@ -147,6 +145,9 @@ struct Visitor {
 impl Visitor {
     async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> Result<Response, TakenAway> {
         let under_way = self.lull.interrupt();
+        if let Some(too_long) = head::refusal(&request) {
+            return Ok(too_long);
+        }
         let Some(names) = &self.names else { return self.route(request, under_way).await };
         match names.addressee(&request) {
             Addressee::Api => self.route(request, under_way).await,
