@@ -101,14 +101,24 @@ impl Control {
         let container = Arc::new(self.allot(&request, &image)?);
         let intent = || vec![Change::Put(Arc::clone(&container)), self.shared.ledger.trails()];
         if let Err(error) = self.shared.journal.commit_as_of_now(intent).await {
-            self.shared.ledger.let_go(&container);
-            self.shared.ledger.give_back(&container, self.shared.clock.now());
+            self.take_back(&container, &error);
             return Err(CreateError::Store(error));
         }
         let spec = self.spec(&container, &image, request.env);
         let (answer, result) = oneshot::channel();
         Supervisor::spawn(Arc::clone(&self.shared), container, Beginning::Create(Box::new(spec), answer));
         result.await.unwrap_or(Err(CommandError::Ending)).map_err(CreateError::Failed)
+    }
+
+    /// A write that met a full disk was rolled back: nobody can have been told of it. After another failure, such as of a sync, the
+    /// intent may be on disk all the same, and what it has rests.
+    fn take_back(&self, container: &Container, error: &StoreError) {
+        let ledger = &self.shared.ledger;
+        if error.is_full() {
+            return ledger.undo(container);
+        }
+        ledger.let_go(container);
+        ledger.give_back(container, self.shared.clock.now());
     }
 
     async fn usable_image(&self, name: &str) -> Result<Image, CreateError> {

@@ -100,7 +100,7 @@ impl Ledger {
         match self.fill(&mut allotment, (count, published), now) {
             Ok(()) => Ok(allotment),
             Err(error) => {
-                self.undo(&allotment);
+                self.undo_allotment(&allotment);
                 let had = allotment.ports.len() + allotment.published.len();
                 Err(error.for_all(count + published, had))
             }
@@ -129,13 +129,17 @@ impl Ledger {
         self.lock().avoided = addresses;
     }
 
+    /// Takes back what a container was to have that nobody was told of: nothing of it rests.
+    pub(crate) fn undo(&self, container: &Container) {
+        self.let_go(container);
+        self.lock().undo(container.ports(), container.address);
+    }
+
     /// Nobody was told of it: nothing of it rests.
-    fn undo(&self, allotment: &Allotment) {
+    fn undo_allotment(&self, allotment: &Allotment) {
         allotment.ports.iter().for_each(|port| self.endpoints.release(*port));
-        let mut ranges = self.lock();
         let published = allotment.published.iter().map(SocketAddrV4::port);
-        allotment.ports.iter().copied().chain(published).for_each(|port| ranges.ports.undo(port.into()));
-        ranges.addresses.undo(allotment.address.into());
+        self.lock().undo(allotment.ports.iter().copied().chain(published), allotment.address);
     }
 
     /// A port that somebody else holds at the moment is passed over, and rests.
@@ -200,6 +204,11 @@ fn own_loopback(owner: &str) -> Ipv4Addr {
 }
 
 impl Ranges {
+    fn undo(&mut self, ports: impl Iterator<Item = u16>, address: Ipv4Addr) {
+        ports.for_each(|port| self.ports.undo(port.into()));
+        self.addresses.undo(address.into());
+    }
+
     /// One that a stranger has is passed over, and rests.
     fn take_address(&mut self, now: Timestamp) -> Result<Ipv4Addr, UsedUp> {
         loop {

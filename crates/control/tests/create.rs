@@ -5,9 +5,12 @@
 mod bench;
 
 use bench::{Bench, create, id, status, until};
-use control::{CommandError, CreateError, CreateRequest};
+use control::store::{Change, Contents, Wanted};
+use control::{CommandError, Control, CreateError, CreateRequest, Parts, Settings, StoreError};
 use engine::fake::Call;
-use model::{Reach, Status};
+use model::{Event, Reach, Status};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[tokio::test]
@@ -105,6 +108,66 @@ async fn a_create_that_fails_leaves_nothing_behind() {
     }
 }
 
+#[tokio::test]
+async fn a_create_that_a_full_disk_refused_leaves_nothing_at_rest() {
+    let bench = Bench { range: 50_000..=50_003, ..Bench::new() };
+    let parts = bench.parts();
+    // Of four ports each takes two, and of five addresses one.
+    let settings = Settings { subnet: Some("10.77.0.0/29".parse().unwrap()), ..parts.settings };
+    let control = Control::launch(Parts { settings, ..parts }).await.unwrap();
+    bench.full.store(true, Ordering::Relaxed);
+    for _ in 0..12 {
+        let error =
+            control.create(CreateRequest { image: "image".into(), ..Default::default() }).await.unwrap_err();
+        assert!(matches!(&error, CreateError::Store(why) if why.is_full()), "{error:?}");
+        assert!(bench.ports.all().is_empty(), "a socket is left");
+    }
+    bench.full.store(false, Ordering::Relaxed);
+    for _ in 0..2 {
+        create(&control).await;
+    }
+    assert_eq!(control.list().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_create_had_whose_intent_may_be_on_disk_rests() {
+    let bench = Bench { range: 50_000..=50_003, ..Bench::new() };
+    let parts = bench.parts();
+    let unsure = Arc::new(AtomicBool::new(false));
+    let store = Unsure { store: parts.store, once: Arc::clone(&unsure) };
+    let control = Control::launch(Parts { store: Box::new(store), ..parts }).await.unwrap();
+    unsure.store(true, Ordering::Relaxed);
+    let request = || CreateRequest { image: "image".into(), ..Default::default() };
+    let error = control.create(request()).await.unwrap_err();
+    assert!(matches!(&error, CreateError::Store(why) if !why.is_full()), "{error:?}");
+    create(&control).await;
+    let error = control.create(request()).await.unwrap_err();
+    assert!(error.to_string().contains("2 in use, 2 resting"), "{error}");
+}
+
+/// A store that says once of what it wrote that it could not, as where a sync fails.
+struct Unsure {
+    store: Box<dyn control::Store>,
+    once: Arc<AtomicBool>,
+}
+
+impl control::Store for Unsure {
+    fn read(&mut self, mint: &dyn Fn() -> String) -> Result<Contents, StoreError> {
+        self.store.read(mint)
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        self.store.commit(changes)?;
+        let error =
+            || StoreError::Database { doing: "write to", path: "the disk".into(), source: "sync".into() };
+        if self.once.swap(false, Ordering::Relaxed) { Err(error()) } else { Ok(()) }
+    }
+
+    fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError> {
+        self.store.events(wanted)
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_end_cannot_be_saved_is_undone_and_not_acknowledged() {
     let bench = Bench::inline();
@@ -115,7 +178,7 @@ async fn a_create_whose_end_cannot_be_saved_is_undone_and_not_acknowledged() {
         async move { control.create(CreateRequest { image: "image".into(), ..Default::default() }).await }
     });
     until("its start is under way", || bench.fake.calls().iter().any(|(call, _)| *call == Call::Start)).await;
-    bench.full.store(true, std::sync::atomic::Ordering::Relaxed);
+    bench.full.store(true, Ordering::Relaxed);
     let error = creating.await.unwrap().unwrap_err();
     assert!(matches!(error, CreateError::Failed(CommandError::Store(_))), "{error:?}");
     until("nothing of it is left", || bench.fake.bodies().is_empty() && bench.ports.all().is_empty()).await;
