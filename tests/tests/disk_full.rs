@@ -47,6 +47,9 @@ fn on_a_full_disk_creates_are_507_and_stops_and_deletes_are_done_and_kept() {
     }
     assert_eq!(daemon.client.get("/v1/containers").json().as_array().unwrap().len(), 4);
     assert_eq!(bodies(&daemon), 4, "nothing is half made");
+    assert_eq!(daemon.client.show(sleeps)["status"], "stopped", "nothing is half started");
+    let body = text(&containers[3], "container_id");
+    assert_eq!(docker(&["inspect", "-f", "{{.State.Running}}", body]), "false");
 
     disk.fill();
     assert_eq!(daemon.client.patch(stopped, "status=stopped").status, 200);

@@ -5,9 +5,11 @@
 mod bench;
 
 use bench::{Bench, create, id, status, until};
-use control::CommandError;
+use control::{CommandError, Handle, View};
 use engine::fake::Call;
 use model::Status;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -55,6 +57,44 @@ async fn a_start_while_stopping_stops_first_and_then_starts() {
     let calls: Vec<_> = bench.fake.calls().into_iter().map(|(call, _)| call).collect();
     let order: Vec<_> = calls.iter().filter(|call| matches!(call, Call::Start | Call::Stop)).collect();
     assert_eq!(order, [&Call::Start, &Call::Stop, &Call::Start]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_full_disk_a_command_is_refused_and_does_nothing() {
+    for command in COMMANDS {
+        let bench = Bench::inline();
+        let control = bench.launch().await;
+        let view = create(&control).await;
+        let handle = control.find(&id(&view)).unwrap();
+        if command == Call::Start {
+            handle.stop().await.unwrap();
+            until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
+        }
+        let changes = || bench.fake.calls().iter().filter(|(call, _)| COMMANDS.contains(call)).count();
+        let state = || (handle.view().container.phase.clone(), changes(), bench.fake.bodies());
+        let before = state();
+        bench.full.store(true, Ordering::Relaxed);
+        let error = give(command, &handle).await.unwrap_err();
+        assert!(matches!(&error, CommandError::Store(why) if why.is_full()), "{command:?}: {error:?}");
+        // Whatever was begun all the same is done by then.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(state(), before, "{command:?}");
+        assert!(control.find(&id(&view)).is_ok(), "{command:?}");
+        bench.full.store(false, Ordering::Relaxed);
+        give(command, &handle).await.unwrap();
+        until("it is done", || changes() > before.1).await;
+    }
+}
+
+/// By what each has the engine do.
+const COMMANDS: [Call; 3] = [Call::Start, Call::Stop, Call::Remove];
+
+async fn give(command: Call, handle: &Handle) -> Result<Arc<View>, CommandError> {
+    match command {
+        Call::Start => handle.start().await,
+        Call::Stop => handle.stop().await,
+        _ => handle.delete().await,
+    }
 }
 
 #[tokio::test]
