@@ -19,6 +19,8 @@ use crate::traffic::InUse;
 use crate::{Clock, Endpoints, Settings, heartbeat, measures, policy, pressure, pulse};
 use engine::{Engine, EngineError, Network};
 use ipnet::Ipv4Net;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
@@ -197,6 +199,11 @@ impl Control {
     /// The network that our containers stand on.
     pub fn network(&self) -> Network {
         self.shared.ground.now()
+    }
+
+    /// The ports and addresses that nobody else is given: once nothing is under way, those of the list and the gateway's.
+    pub fn handed_out(&self) -> (BTreeSet<u16>, BTreeSet<Ipv4Addr>) {
+        self.shared.ledger.out()
     }
 
     /// Who is to reach neither the API nor an endpoint. It follows the engine's networks.

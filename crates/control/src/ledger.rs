@@ -177,6 +177,13 @@ impl Ledger {
         container.host_ports().for_each(|port| self.endpoints.release(port));
     }
 
+    /// Every port and every address that is out, the gateway's among them.
+    pub(crate) fn out(&self) -> (BTreeSet<u16>, BTreeSet<Ipv4Addr>) {
+        let ranges = self.lock();
+        let ports = ranges.ports.out().filter_map(|number| number.try_into().ok());
+        (ports.collect(), ranges.addresses.out().map(Ipv4Addr::from).collect())
+    }
+
     /// The wall clock was set, or the host slept: what rests, rests for as long as before.
     pub(crate) fn clock_shifted(&self, by_millis: i64) {
         let mut ranges = self.lock();

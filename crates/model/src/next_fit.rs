@@ -85,6 +85,11 @@ impl NextFit {
         self.used.remove(&number);
     }
 
+    /// Every number that is out.
+    pub fn out(&self) -> impl Iterator<Item = u32> + '_ {
+        self.used.iter().copied()
+    }
+
     /// The wall clock was set, or the host slept: what rests, rests for as long as before.
     pub fn clock_shifted(&mut self, by_millis: i64) {
         self.resting.values_mut().for_each(|until| *until = until.shifted(by_millis));

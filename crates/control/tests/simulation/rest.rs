@@ -4,7 +4,8 @@ use crate::acts::neighbours_subnet;
 use crate::life::Session;
 use control::View;
 use model::{EngineId, Phase, Sleep, StopReason};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// How long it may take until nothing is under way: the deadlines of what began before the faults ceased.
@@ -75,6 +76,17 @@ impl Session {
         ports == ours && self.world.bodies().iter().all(|(body, _)| bodies.contains(body))
     }
 
+    /// What nobody has is in nobody's way: it would never be handed out again.
+    fn leaks(&self) -> Option<String> {
+        let (listed, out) = (self.control.list(), self.control.handed_out());
+        let ports: BTreeSet<u16> = listed.iter().flat_map(|view| view.container.ports()).collect();
+        let addresses = listed.iter().map(|view| view.container.address);
+        let addresses: BTreeSet<Ipv4Addr> = addresses.chain([self.control.network().gateway]).collect();
+        // A deleted one gives these back before its sockets.
+        let is_leak = self.owns_no_more() && out != (ports, addresses);
+        is_leak.then(|| format!("{out:?} are out, and are not those of the list"))
+    }
+
     /// Events were lost: an audit makes it good.
     async fn make_good(&self) {
         if let Err(error) = self.control.audit().await {
@@ -137,6 +149,7 @@ impl Session {
             all.into_iter().map(|entry| (entry.engine_id.clone(), entry)).collect();
         let ours = self.world.host.ours();
         let mut differences = self.differences_beside();
+        differences.extend(self.leaks());
         for view in self.control.list() {
             let container = &view.container;
             let body = container.engine_id.as_ref().and_then(|id| bodies.get(id));
