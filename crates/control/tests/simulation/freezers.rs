@@ -4,6 +4,7 @@
 use crate::sleeps::Whose;
 use crate::unsteady::{Course, Failing, QUICK, Unsteady, at_once, short};
 use crate::world::{Deed, World};
+use engine::fake::Call;
 use engine::{Engine, Result};
 use model::{EngineId, Freezer};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ impl Unsteady {
     pub async fn freeze_body(&self, id: &EngineId) -> Result<Freezer> {
         let world = &self.world;
         let _freezing = Freezing::begin(world);
+        self.touches(Call::Freeze, id);
         let whose = world.oracle().asked_to_freeze(id, world);
         let mut course = Course::draw(world, QUICK);
         if world.weather.freezer == Freezer::Cgroup {
@@ -64,6 +66,7 @@ impl Unsteady {
 
     pub async fn thaw_body(&self, id: &EngineId, by: Freezer) -> Result<()> {
         let world = &self.world;
+        self.touches(Call::Thaw, id);
         let mut course = Course::draw(world, QUICK);
         if by == Freezer::Cgroup {
             course.asks_nobody = true;

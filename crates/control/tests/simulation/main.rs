@@ -224,6 +224,11 @@ fn a_deletion_that_nobody_was_told_of_is_found() {
 }
 
 #[test]
+fn a_copy_taken_for_ours_is_found() {
+    found(Sabotage::LabelsTrusted, "which is not ours");
+}
+
+#[test]
 fn a_start_without_room_is_found() {
     found_from(UNREST, Sabotage::RoomUnasked, "there is no room for it");
 }

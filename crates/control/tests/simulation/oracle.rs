@@ -294,10 +294,14 @@ impl Oracle {
         }
     }
 
-    pub fn asked_to(&mut self, call: Call, id: &EngineId, now: Duration, fake: &Fake) {
+    /// Something is done to a body, or in it.
+    pub fn touches(&mut self, call: Call, id: &EngineId) {
         if self.is_stranger(id) {
-            return self.violated(format!("{call:?} of {id}, which is not ours"));
+            self.violated(format!("{call:?} of {id}, which is not ours"));
         }
+    }
+
+    pub fn asked_to(&mut self, call: Call, id: &EngineId, now: Duration, fake: &Fake) {
         let Some(entry) = fake.all().into_iter().find(|entry| entry.engine_id == *id) else { return };
         let phase = self.asked.get(&Key::new(entry.key)).map(|container| &container.phase);
         let meant = match call {

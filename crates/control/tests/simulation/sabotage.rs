@@ -35,6 +35,8 @@ pub enum Sabotage {
     DeletionUntold,
     /// Whether the host has room is not asked.
     RoomUnasked,
+    /// Whatever carries our labels is taken for ours, as a copy of one of ours does.
+    LabelsTrusted,
 }
 
 impl Sabotage {
@@ -52,7 +54,7 @@ impl Sabotage {
                 Parts { settings: Settings { policy, ..parts.settings }, ..parts }
             }
             // The engine's own double does it, and visitors do: see `unsteady.rs` and `visitors.rs`.
-            Self::LostEvent | Self::LostExec | Self::GateLeftOpen => parts,
+            Self::LostEvent | Self::LostExec | Self::GateLeftOpen | Self::LabelsTrusted => parts,
             Self::WakeForgotten => Parts { endpoints: Arc::new(Forgets(parts.endpoints, world)), ..parts },
             Self::PortFreedEarly => Parts { endpoints: Arc::new(LetsGo(parts.endpoints)), ..parts },
         }

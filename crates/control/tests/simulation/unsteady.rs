@@ -73,7 +73,13 @@ impl Drop for Begun<'_> {
 }
 
 impl Unsteady {
+    /// Said of each call that does something to a body, or in it; those that only ask are left out.
+    pub fn touches(&self, call: Call, id: &EngineId) {
+        self.world.oracle().touches(call, id);
+    }
+
     fn asked_to(&self, call: Call, id: &EngineId) {
+        self.touches(call, id);
         let now = self.world.now();
         self.world.oracle().asked_to(call, id, now, &self.world.fake);
     }
@@ -196,6 +202,7 @@ impl Engine for Unsteady {
 
     async fn attach(&self, id: &EngineId, network: &str, address: Ipv4Addr) -> Result<()> {
         let doing = format!("attach {}", short(id));
+        self.touches(Call::Attach, id);
         self.ask(&doing, QUICK, async || self.world.fake.attach(id, network, address).await).await
     }
 
@@ -268,6 +275,7 @@ impl Engine for Unsteady {
     }
 
     async fn reclaim(&self, id: &EngineId) -> Result<Option<u64>> {
+        self.touches(Call::Reclaim, id);
         let body = id.clone();
         let deed = move |fake: &Fake| at_once(fake.reclaim(&body));
         self.change(&format!("reclaim from {}", short(id)), QUICK, Some(id), deed).await
@@ -279,7 +287,13 @@ impl Engine for Unsteady {
     }
 
     async fn list(&self, instance: &str) -> Result<Vec<Listed>> {
-        self.ask("list", QUICK, async || self.world.fake.list(instance).await).await
+        let listed = self.ask("list", QUICK, async || self.world.fake.list(instance).await).await?;
+        if self.world.sabotage == Some(Sabotage::LabelsTrusted) {
+            for entry in &listed {
+                drop(self.reclaim(&entry.engine_id).await);
+            }
+        }
+        Ok(listed)
     }
 
     async fn events(&self, instance: &str) -> Result<BoxStream<'static, Result<Event>>> {
@@ -298,10 +312,12 @@ impl Engine for Unsteady {
     }
 
     async fn exec(&self, id: &EngineId, command: &[String], within: Duration) -> Result<i64> {
+        self.touches(Call::Exec, id);
         self.ask("exec", within, async || self.world.fake.exec(id, command, within).await).await
     }
 
     async fn listens(&self, id: &EngineId, port: u16) -> Result<bool> {
+        self.touches(Call::Listens, id);
         self.ask("listens", QUICK, async || self.world.fake.listens(id, port).await).await
     }
 
