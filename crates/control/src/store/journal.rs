@@ -1,7 +1,8 @@
 //! The one writer: a thread (in a simulation, a task) that commits in groups, so that a hundred transitions at once cost a few syncs.
 //!
 //! A commit is on disk when it returns. A note (a check-in, a use) waits for company, a second at most: losing it costs
-//! nothing. A note that could not be written is kept and tried again with whatever comes next.
+//! nothing. A note that could not be written is kept and tried again with whatever comes next; a commit makes it old news once
+//! it is written, and not before.
 //!
 //! Events go the same way, a little faster, and are shown to whoever follows them once they are on disk: so their ids ascend for good.
 
@@ -153,8 +154,16 @@ impl Journal {
 
 /// What a group asks for.
 struct Sorted {
-    commits: Vec<(Vec<Change>, Done)>,
+    commits: Vec<Asked>,
     reads: Vec<(Wanted, Reader)>,
+}
+
+/// A commit that somebody waits for.
+struct Asked {
+    changes: Vec<Change>,
+    /// The notes that it makes old news.
+    outdated: Vec<(Key, Change)>,
+    done: Done,
 }
 
 struct Writer {
@@ -205,8 +214,8 @@ impl Writer {
         for request in group {
             match request {
                 Request::Commit { changes, done } => {
-                    self.supersede(&changes);
-                    commits.push((changes, done));
+                    let outdated = self.supersede(&changes);
+                    commits.push(Asked { changes, outdated, done });
                 }
                 Request::Note(key, change) => {
                     self.notes.insert(key, change);
@@ -227,21 +236,28 @@ impl Writer {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// What is committed is newer than what was noted before it.
-    fn supersede(&mut self, changes: &[Change]) {
-        for change in changes {
-            match change {
-                Change::Put(container) => self.notes.remove(&container.key),
-                Change::Forget(key) => self.notes.remove(key),
-                Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) | Change::Event(_) => None,
-            };
+    /// What is committed is newer than what was noted before it, and is not to be overwritten by it.
+    fn supersede(&mut self, changes: &[Change]) -> Vec<(Key, Change)> {
+        let keys = changes.iter().filter_map(|change| match change {
+            Change::Put(container) => Some(&container.key),
+            Change::Forget(key) => Some(key),
+            Change::Trails { .. } | Change::Subnet(_) | Change::OnLoopback(_) | Change::Event(_) => None,
+        });
+        keys.filter_map(|key| self.notes.remove_entry(key)).collect()
+    }
+
+    /// What was to come after these is not written: unless more was noted meanwhile, they are the news.
+    fn note_again(&mut self, outdated: Vec<(Key, Change)>) {
+        for (key, change) in outdated {
+            self.notes.entry(key).or_insert(change);
+            self.due_within(NOTE_DELAY);
         }
     }
 
-    fn write(&mut self, commits: Vec<(Vec<Change>, Done)>) {
+    fn write(&mut self, commits: Vec<Asked>) {
         self.due = None;
         let notes = std::mem::take(&mut self.notes);
-        let mut batch: Vec<Change> = commits.iter().flat_map(|(changes, _)| changes.clone()).collect();
+        let mut batch: Vec<Change> = commits.iter().flat_map(|asked| asked.changes.clone()).collect();
         batch.extend(notes.values().cloned());
         let events = self.told.take();
         batch.extend(events.iter().cloned().map(Change::Event));
@@ -259,9 +275,12 @@ impl Writer {
         } else {
             self.told.show(events);
         }
-        for (changes, done) in commits {
+        for Asked { changes, outdated, done } in commits {
             // What frees something is not to fail with a create that it shares a group with.
             let result = if full { self.store.commit(&changes).map_err(Arc::new) } else { result.clone() };
+            if result.is_err() {
+                self.note_again(outdated);
+            }
             // Whoever asked may have gone away meanwhile; what is written stays written.
             drop(done.send(result));
         }

@@ -5,6 +5,7 @@ use crate::store::{EVENTS, Journal, Writing, bodies};
 use model::{Container, EngineId, Event, EventKind, Key, Phase, Timestamp};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn container(key: &str) -> Container {
     Container {
@@ -143,6 +144,41 @@ async fn an_older_note_never_overwrites_a_newer_commit() {
     assert_eq!(contents.containers, [container("a")]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_note_is_old_news_only_once_what_came_after_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (is_full, store) = (Arc::new(AtomicBool::new(true)), Sqlite::open(folder.path()).unwrap());
+    let disk = Filling { store, is_full: Arc::clone(&is_full) };
+    let journal = Journal::start(Box::new(disk), Writing::Inline, 0);
+    let noted = Container { image: "noted".into(), ..container("a") };
+    journal.note(&Arc::new(noted.clone()));
+    journal.commit(vec![put("a")]).await.unwrap_err();
+    is_full.store(false, Ordering::Relaxed);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(as_a_crash_would_leave_it(folder.path()), [noted]);
+}
+
+/// A store on a disk that may be full.
+struct Filling {
+    store: Sqlite,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Store for Filling {
+    fn read(&mut self, mint: &dyn Fn() -> String) -> Result<Contents, StoreError> {
+        self.store.read(mint)
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let full = || StoreError::Full { path: "the disk".into() };
+        if self.is_full.load(Ordering::Relaxed) { Err(full()) } else { self.store.commit(changes) }
+    }
+
+    fn events(&mut self, wanted: &Wanted) -> Result<Vec<Event>, StoreError> {
+        self.store.events(wanted)
+    }
+}
+
 /// What a crash would leave: the files as they are, opened elsewhere, since the store holds its own.
 fn as_a_crash_would_leave_it(folder: &Path) -> Vec<Container> {
     let copy = tempfile::tempdir().unwrap();
@@ -227,7 +263,7 @@ fn of_all_containers_together_no_more_events_are_kept_than_was_said_and_those_ar
 /// Two threads that count and commit what they counted to: whatever is written last was read last.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_was_read_later_is_never_overwritten_by_what_was_read_before() {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::InGroups, 0);
     let counter = Arc::new(AtomicU32::new(0));
