@@ -133,7 +133,8 @@ pub(crate) async fn show(
 /// `stopping`; within 10 s or so the container is `stopped`. A depth is of a running container: `frozen`, its processes are held, with memory and
 /// connections kept, until somebody uses it; `awake`, they go on. Both answer once that is so.
 ///
-/// Several of these come in the order policy, status, depth; what was done before one fails stays.
+/// Several of these are done in the order policy, status, depth; without a status, the depth before the policy, since a policy that
+/// never freezes wakes what froze by itself, and leaves what somebody froze. What was done before one fails stays.
 #[utoipa::path(patch, path = "/v1/containers/{id}", operation_id = "change_container", tag = "containers",
     params(("id" = String, Path, description = ID, example = "hungry_bell")),
     request_body(content(

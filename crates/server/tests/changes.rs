@@ -208,6 +208,11 @@ async fn a_stopped_one_neither_freezes_nor_thaws_but_what_starts_may() {
         says(&answer, 409, "not-running", "The container does not run, so it can neither freeze nor thaw");
         assert_eq!(bench.send("GET", &uri, "").await.body["depth"], "stopped");
     }
+    // Without a status the depth comes first, and where it cannot be, the policy stays as it was.
+    let policy = &bench.send("GET", &uri, "").await.body["policy"];
+    let with_policy = bench.send("PATCH", &uri, "policy.freeze_after=1h&depth=frozen").await;
+    says(&with_policy, 409, "not-running", "The container does not run, so it can neither freeze nor thaw");
+    assert_eq!(&bench.send("GET", &uri, "").await.body["policy"], policy);
     let started = bench.send("PATCH", &uri, "status=running&depth=frozen&policy.freeze_after=off").await;
     assert_eq!((started.status, &started.body["depth"]), (200, &"frozen".into()), "{}", started.body);
     assert_eq!(started.body["policy"]["freeze_after"], "off");
