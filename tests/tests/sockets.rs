@@ -167,13 +167,42 @@ fn a_body_that_nobody_reads_costs_no_connection() {
         assert_eq!(status(&answers), expected, "{answers}");
         assert!(answers.ends_with("alive\n"), "{line}: {answers}");
     }
-    let long = "a".repeat(3 << 19);
-    let request = format!(
-        "POST /v1/containers HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}Content-Length: {}\r\nConnection: close\r\n\r\n{long}",
+}
+
+/// Over the limit by half, and on its way for a while: its client sends all of it, and then reads why it is refused.
+#[test]
+fn a_body_that_is_somewhat_too_long_is_taken_and_413() {
+    let daemon = Daemon::start(&[]);
+    let long = vec![b'a'; 3 << 19];
+    let head = format!(
+        "POST /v1/containers HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}Content-Length: {}\r\nConnection: close\r\n\r\n",
         long.len()
     );
-    let answer = raw::exchange(&daemon.base, request.as_bytes());
+    let (mut client, mut answer) = (raw::connect(&daemon.base), String::new());
+    client.write_all(head.as_bytes()).unwrap();
+    let (first, last) = long.split_at(5 << 18);
+    for piece in std::iter::once(first).chain(last.chunks(1 << 17)) {
+        client.write_all(piece).expect("it is taken to the end");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    client.read_to_string(&mut answer).expect("an answer, and an orderly end");
     assert_eq!(status(&answer), "413", "{answer}");
+}
+
+/// Who waits to be asked for it is not, and who does not is given the second in which what it has on its way is read.
+#[test]
+fn a_body_that_is_said_to_be_too_long_is_413_at_once() {
+    let daemon = Daemon::start(&[]);
+    for (header, within) in [("Expect: 100-continue\r\n", 1), ("", 3)] {
+        let begun = Instant::now();
+        let request = format!(
+            "POST /v1/containers HTTP/1.1\r\nHost: localhost\r\n{AUTHORIZATION}Content-Length: 99999999\r\n{header}\r\n"
+        );
+        let answer = raw::exchange(&daemon.base, request.as_bytes());
+        assert_eq!(status(&answer), "413", "{answer}");
+        assert!(answer.contains("urn:spin-docker:problem:body-too-large"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(within), "{header:?}: {:?}", begun.elapsed());
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use api::{Kind, POLICY_IN_A_FORM, unknown_field, unknown_in_a_form};
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -38,13 +38,16 @@ impl<S: Sync, T: DeserializeOwned + api::Body> FromRequest<S> for Fields<T> {
     }
 }
 
+/// One that says that it is too long is not begun: hyper asks a client that waits for `100 Continue` to send at the first read.
 async fn read(body: Body, limit: usize) -> Result<Bytes, Failure> {
+    let too_large = || Failure::new(Kind::BodyTooLarge, format!("A body may hold at most {limit} bytes"));
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     let collected = tokio::time::timeout(READ_WITHIN, Limited::new(body, limit).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Failure::new(Kind::BodyTooLarge, format!("A body may hold at most {limit} bytes")))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => Err(Failure::new(Kind::BodyUnreadable, format!("The body broke off: {error}"))),
         Err(_) => {
             let message = format!("The body did not come within {} s", READ_WITHIN.as_secs());

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How much of it is read.
-const MOST: usize = 1024 * 1024;
+/// How much of it is read: twice what a body may hold, so that whoever sends some more than that reads why it is refused.
+const MOST: usize = 2 * crate::body::MAX_BODY;
 /// How long it is waited for.
 const WITHIN: Duration = Duration::from_secs(1);
 

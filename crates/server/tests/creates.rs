@@ -10,6 +10,7 @@ use bench::{Answer, Bench, is, says};
 use engine::fake::Call;
 use model::{Image, PortSpec, Protocol};
 use serde_json::json;
+use std::convert::Infallible;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -153,6 +154,10 @@ async fn a_body_over_a_megabyte_is_413_and_one_of_a_megabyte_is_read() {
     let form = |bytes: usize| format!("image={}", "a".repeat(bytes - "image=".len()));
     let answer = post(&bench, FORM, form((1 << 20) + 1)).await;
     says(&answer, 413, "body-too-large", "A body may hold at most 1048576 bytes");
+    // Nor is one that does not say beforehand how long it is.
+    let unsaid = Body::from_stream(futures_util::stream::iter([Ok::<_, Infallible>(form((1 << 20) + 1))]));
+    let headers = [("authorization", "Basic YWRtaW46cA=="), ("content-type", FORM)];
+    is(&bench.request("POST", "/v1/containers", &headers, unsaid).await, 413, "body-too-large");
     is(&post(&bench, FORM, form(1 << 20)).await, 422, "invalid-image");
     nothing_came_of_it(&bench).await;
 }
