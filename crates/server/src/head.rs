@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 /// The longest head that is served.
 const MAX: usize = 32 * 1024;
 
-/// The longest that is read at all, and so what each connection's client may have us hold before it is known.
+/// As soon as so much of one is read and its end is not, hyper refuses it. What its last read brings may go some way beyond, and is
+/// then held too before the client is known; one whose end that read brings is whole, and refused here.
 pub(crate) const MAX_READ: usize = 72 * 1024;
 
 /// 431 to a longer one, and the connection ends after it: a body that the client has on its way is not waited for.
