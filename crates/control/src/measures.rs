@@ -36,7 +36,7 @@ const TRANSITIONS: Metric = Metric {
     name: "spin_docker_transitions_total",
     kind: MetricKind::Counter,
     labels: &["from", "to", "cause"],
-    help: "Containers that went from one status to another; why, where they stop: asked, idle, exited, failed, lost",
+    help: "Containers that went from one status to another; why, where they stop: asked, idle, pressure, exited, failed, lost",
 };
 const HAPPENED: Metric = Metric {
     name: "spin_docker_events_total",
@@ -142,5 +142,16 @@ impl Control {
         let connections: u64 = views.iter().map(|view| u64::from(view.connections())).sum();
         gauge!(CONNECTIONS.name).set(connections as f64);
         gauge!(READY.name).set(f64::from(u8::from(self.is_ready())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_of_a_stop_is_in_the_reference() {
+        let causes = StopReason::ALL.map(StopReason::as_str).join(", ");
+        assert!(TRANSITIONS.help.ends_with(&format!(": {causes}")), "{causes}");
     }
 }

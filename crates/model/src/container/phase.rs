@@ -115,6 +115,10 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Asked, Self::Idle, Self::Pressure, Self::Exited, Self::Failed, Self::Lost];
+
     /// As logs and metrics tell it.
     pub fn as_str(self) -> &'static str {
         match self {
