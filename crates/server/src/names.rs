@@ -11,9 +11,6 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Connections at once that have asked for a container by name. They take no place of the API's.
-const CONNECTIONS: usize = 16_384;
-
 /// Who answers for containers.
 pub trait Pages: Send + Sync + 'static {
     /// Answers a request for the container that goes by this label, if there is one.
@@ -46,14 +43,17 @@ pub(crate) enum Addressee {
 }
 
 impl Names {
-    /// The hosts below `domain`, but for `public`, by which the API itself goes.
-    pub fn below(domain: &str, public: &str, pages: Arc<dyn Pages>) -> Self {
+    /// Connections at once that have asked for a container by name. They take no place of the API's.
+    pub const CONNECTIONS: usize = 16_384;
+
+    /// The hosts below `domain`, but for `public`, by which the API itself goes. So many connections may ask for them at once.
+    pub fn below(domain: &str, public: &str, connections: usize, pages: Arc<dyn Pages>) -> Self {
         let lower = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
         Self {
             suffix: format!(".{}", lower(domain)).into(),
             public: lower(public).into(),
             pages,
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            places: Arc::new(Semaphore::new(connections)),
         }
     }
 
@@ -98,7 +98,7 @@ mod tests {
         for host in hosts {
             request = request.header("host", *host);
         }
-        Names::below("Apps.example.org", "spin.apps.example.org", Arc::new(Nobody))
+        Names::below("Apps.example.org", "spin.apps.example.org", 1, Arc::new(Nobody))
             .addressee(&request.body(()).unwrap())
     }
 

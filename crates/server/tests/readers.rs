@@ -7,37 +7,27 @@ mod bench;
 use axum::body::Body;
 use axum::response::Response;
 use bench::{Bench, until};
-use control::Neighbours;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
-use server::{Client, Hosts, Limits, Listening, Names, Pages};
+use server::{Client, Limits, Names, Pages};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 const HEAD_WITHIN: Duration = Duration::from_millis(500);
+const LIMITS: Limits = Limits { untaken: Duration::from_secs(2), head_within: HEAD_WITHIN, ..Limits::API };
 /// Long, and more of them than the kernel holds for a reader.
 const PAGE: &str = "/v1/openapi.json";
 const MANY: usize = 60;
 
 /// The bench's API on a port, with little patience.
 async fn serve(bench: &Bench) -> SocketAddr {
-    serve_with(bench, None).await
-}
-
-async fn serve_with(bench: &Bench, names: Option<Names>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let limits = Limits { untaken: Duration::from_secs(2), head_within: HEAD_WITHIN, ..Limits::API };
-    let (routes, hosts, refused) = (bench.routes.clone(), Hosts::any(), Neighbours::default());
-    let listening = Listening { listener, routes, limits, hosts, names, refused, threads: Vec::new() };
-    tokio::spawn(listening.serve(bench.app.ending.clone(), Duration::from_secs(1)));
-    address
+    bench.listen(LIMITS, None).await
 }
 
 /// Asks for all events, and reads nothing.
@@ -157,8 +147,8 @@ impl Pages for Hasty {
 #[tokio::test]
 async fn a_body_that_comes_slowly_after_its_answer_comes_whole() {
     let (read, mut whole) = mpsc::unbounded_channel();
-    let names = Names::below("localhost", "", Arc::new(Hasty(read)));
-    let mut stream = connect(serve_with(&Bench::new().await, Some(names)).await).await;
+    let names = Names::below("localhost", "", 1, Arc::new(Hasty(read)));
+    let mut stream = connect(Bench::new().await.listen(LIMITS, Some(names)).await).await;
     stream.write_all(b"POST / HTTP/1.1\r\nHost: a.localhost\r\nContent-Length: 6\r\n\r\n").await.unwrap();
     assert_eq!(status(&mut stream).await, "200");
     for _ in 0..6 {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 mod contract;
+mod listening;
 mod schema;
 
 use axum::body::{Body, Bytes, to_bytes};

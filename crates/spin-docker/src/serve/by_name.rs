@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 pub(super) fn names(domain: &str, trusted: Trusted, app: &Arc<App>, gateway: &Gateway) -> Names {
     let proxy = Proxy::new(gateway.clone(), Arc::clone(&app.control), trusted);
     let pages = Containers { proxy, app: Arc::clone(app) };
-    Names::below(domain, &app.public_host, Arc::new(pages))
+    Names::below(domain, &app.public_host, Names::CONNECTIONS, Arc::new(pages))
 }
 
 struct Containers {
