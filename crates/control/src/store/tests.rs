@@ -202,6 +202,24 @@ async fn a_note_is_written_within_a_second_however_many_come_after_it() {
     journal.close().await;
 }
 
+/// The clock is paused, so that the disk takes none of the time.
+#[tokio::test(start_paused = true)]
+async fn an_event_is_written_within_a_tenth_of_a_second_however_many_come_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::start(Box::new(Sqlite::open(folder.path()).unwrap()), Writing::Inline, 0);
+    let (mut live, begun) = (journal.follow(), tokio::time::Instant::now());
+    journal.note(&Arc::new(container("noted")));
+    for _ in 0..9 {
+        journal.tell(event(0, "k"));
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(live.recv().await.unwrap().id, 1);
+    let took = begun.elapsed().as_millis();
+    // Timers have a resolution of a millisecond.
+    assert!((90..=102).contains(&took), "it took {took} ms");
+    assert_eq!(journal.last_event(), 9);
+}
+
 #[tokio::test]
 async fn a_note_of_what_is_gone_forgets_it() {
     let folder = tempfile::tempdir().unwrap();
