@@ -32,6 +32,17 @@ pub(super) struct Direction {
     ended: bool,
 }
 
+/// What is to become of bytes that were received already.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Take {
+    /// They may be sent, all of them.
+    Send,
+    /// They are kept, behind what is left.
+    Kept,
+    /// They are kept back.
+    AtTheGate,
+}
+
 /// What came of a read.
 struct Moved {
     bytes: usize,
@@ -46,6 +57,37 @@ impl Direction {
     /// Nothing more is read until the other side takes what is left.
     pub(super) fn is_blocked(&self) -> bool {
         self.left.is_some()
+    }
+
+    /// Whether it moves small messages, and all of them so far.
+    pub(super) fn is_brisk(&self) -> bool {
+        self.left.is_none() && !self.ended && !self.pace.is_bulk()
+    }
+
+    /// Takes what was received. `is_sending` where what was received before it is not sent yet.
+    pub(super) fn take(&mut self, bytes: &[u8], is_sending: bool, open: impl Fn(usize) -> bool) -> Take {
+        self.pace.copied(false);
+        let may = open(bytes.len());
+        match &mut self.left {
+            Some(left) => left.append(bytes),
+            None if may && !is_sending => return Take::Send,
+            None => self.keep(Left::Copied { bytes: bytes.into(), gone: 0 }),
+        }
+        if may { Take::Kept } else { Take::AtTheGate }
+    }
+
+    /// The other side did not take these, which go before what is left.
+    pub(super) fn take_back(&mut self, unsent: &[u8]) {
+        if unsent.is_empty() {
+            return;
+        }
+        let mut first = Left::Copied { bytes: unsent.into(), gone: 0 };
+        if let Some(left) = self.left.take()
+            && let Left::Copied { bytes, .. } = *left
+        {
+            first.append(&bytes);
+        }
+        self.keep(first);
     }
 
     /// `open` is told of bytes before they are forwarded, and says whether they may be.
@@ -79,7 +121,7 @@ impl Direction {
     }
 
     /// Whether nothing is left.
-    fn flush(&mut self, to: &mut Side) -> io::Result<bool> {
+    pub(super) fn flush(&mut self, to: &mut Side) -> io::Result<bool> {
         if let Some(left) = &mut self.left {
             while !left.is_empty() {
                 if !to.is_writable() {

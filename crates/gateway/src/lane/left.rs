@@ -17,6 +17,15 @@ impl Left {
         }
     }
 
+    /// What came after it, behind it.
+    pub(super) fn append(&mut self, more: &[u8]) {
+        let Self::Copied { bytes, gone } = self else {
+            unreachable!("what is piped is not received by the ring")
+        };
+        *bytes = [&bytes[*gone..], more].concat().into();
+        *gone = 0;
+    }
+
     /// As much of it as the other side takes now.
     pub(super) fn move_on(&mut self, to: &mut Side) -> io::Result<()> {
         match self {

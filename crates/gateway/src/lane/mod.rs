@@ -11,9 +11,11 @@ mod accept;
 mod direction;
 mod entries;
 mod left;
+mod lively;
 mod pace;
 mod pair;
 mod pipes;
+mod ring;
 mod side;
 mod thread;
 

@@ -1,7 +1,8 @@
 //! One connection that is being forwarded: its two sockets, and the bytes between them, both ways. Half-closes and resets arrive as
 //! they were sent. While its container sleeps, what the client sent is kept back until it is awake.
 
-use super::direction::{Direction, Went};
+use super::direction::{Direction, Take, Went};
+use super::lively::Lively;
 use super::side::Side;
 use crate::connection::{Cut, report, reset};
 use crate::connections::Connections;
@@ -25,6 +26,7 @@ pub(crate) struct Pair {
     passed_on: [bool; 2],
     waking: Option<Waking>,
     is_kept_alive: bool,
+    pub(super) lively: Lively,
     /// Those that are cut off with it.
     among: Arc<Connections>,
     /// The gateway ends after it.
@@ -32,7 +34,7 @@ pub(crate) struct Pair {
 }
 
 /// Which of the two sockets.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Client,
     Container,
@@ -60,6 +62,17 @@ impl Drop for Waking {
     }
 }
 
+impl End {
+    pub(super) const BOTH: [Self; 2] = [Self::Client, Self::Container];
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Container,
+            Self::Container => Self::Client,
+        }
+    }
+}
+
 impl Pair {
     pub(crate) fn new(
         client: TcpStream,
@@ -77,6 +90,7 @@ impl Pair {
             passed_on: [false; 2],
             waking: None,
             is_kept_alive: false,
+            lively: Lively::default(),
             among,
             _counted: counted,
         }
@@ -112,6 +126,44 @@ impl Pair {
             (Progress::Again, _) | (_, Progress::Again) => Progress::Again,
             _ => Progress::Rests,
         })
+    }
+
+    /// Whether only small messages move both ways, and neither side has ended.
+    pub(super) fn is_brisk(&self) -> bool {
+        let are_open = !self.client.ends() && !self.container.ends() && self.passed_on == [false; 2];
+        are_open && self.waking.is_none() && self.inward.is_brisk() && self.outward.is_brisk()
+    }
+
+    /// Takes what was received from one end. `is_sending` where what was received before it is not sent yet.
+    pub(super) fn take(&mut self, from: End, bytes: &[u8], is_sending: bool) -> Take {
+        match from {
+            End::Client => self.inward.take(bytes, is_sending, |bytes| self.flow.inward(bytes)),
+            End::Container => self.outward.take(bytes, is_sending, |bytes| {
+                self.flow.outward(bytes);
+                true
+            }),
+        }
+    }
+
+    /// This end did not take these bytes.
+    pub(super) fn take_back(&mut self, to: End, unsent: &[u8]) {
+        match to {
+            End::Client => self.outward.take_back(unsent),
+            End::Container => self.inward.take_back(unsent),
+        }
+    }
+
+    /// Has this end take what is left for it, but for a container that sleeps; whether nothing is left.
+    pub(super) fn flush(&mut self, to: End) -> io::Result<bool> {
+        match to {
+            End::Container if self.waking.is_some() => Ok(false),
+            End::Client => self.outward.flush(&mut self.client),
+            End::Container => self.inward.flush(&mut self.container),
+        }
+    }
+
+    pub(super) fn is_waking(&self) -> bool {
+        self.waking.is_some()
     }
 
     fn go_inward(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {

@@ -42,6 +42,11 @@ impl Side {
         self.is_broken |= said.contains(EventFlags::ERR);
     }
 
+    /// Somebody else reads from it, until the kernel says anew that there is something to read.
+    pub(super) fn is_read_elsewhere(&mut self) {
+        self.is_readable = false;
+    }
+
     pub(super) fn is_readable(&self) -> bool {
         self.is_readable
     }

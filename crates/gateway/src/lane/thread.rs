@@ -1,6 +1,7 @@
 //! A lane's loop: it sees to each socket that the kernel names, and waits for nothing else.
 
 use super::entries::{Entries, Entry, Key};
+use super::lively::Uring;
 use super::pair::{End, Pair, Progress};
 use super::side::Side;
 use super::{Lane, Order};
@@ -40,6 +41,7 @@ pub(super) struct Thread {
     pub(super) spare: Option<Socket>,
     /// What is copied goes through here.
     buffer: Box<[u8]>,
+    pub(super) uring: Uring,
 }
 
 impl Thread {
@@ -62,6 +64,7 @@ impl Thread {
             has_new: false,
             spare: None,
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            uring: Uring::default(),
         })
     }
 
@@ -70,7 +73,11 @@ impl Thread {
         let _ends_with_it = EndsWithIt;
         let mut events = Vec::with_capacity(AT_ONCE);
         loop {
-            self.wait(&mut events);
+            if !self.uring.is_in_use() {
+                self.wait(&mut events, false);
+            } else if self.hear() {
+                self.wait(&mut events, true);
+            }
             for event in events.drain(..) {
                 // The fields are packed: to be copied.
                 let (data, flags) = (event.data, event.flags);
@@ -86,9 +93,9 @@ impl Thread {
         }
     }
 
-    fn wait(&self, events: &mut Vec<Event>) {
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let timeout = (!self.again.is_empty()).then_some(&at_once);
+    fn wait(&self, events: &mut Vec<Event>, at_once: bool) {
+        const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let timeout = (at_once || !self.again.is_empty()).then_some(&NO_TIME);
         let waited =
             retry_on_intr(|| epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout));
         waited.expect("an epoll of ours can be waited for");
@@ -136,13 +143,20 @@ impl Thread {
     fn take_note(&mut self, data: EventData, flags: EventFlags) {
         let (key, end) = Key::named(data);
         if let Some(pair) = self.entries.pair(key) {
+            if pair.lively.is_in_the_ring() {
+                // Said before it came there, whose it is to read.
+                return;
+            }
             pair.side(end).note(flags);
+            if pair.lively.counts() && pair.is_brisk() {
+                return self.enliven(key);
+            }
         }
         self.go_on(key);
     }
 
     /// As far as it goes: nothing where there is no such entry any more.
-    fn go_on(&mut self, key: Key) {
+    pub(super) fn go_on(&mut self, key: Key) {
         let progress = match self.entries.get(key) {
             Some(Entry::Pair(pair)) => pair.go_on(&mut self.buffer),
             Some(Entry::Port(port)) if !port.is_put_off => {
@@ -160,7 +174,7 @@ impl Thread {
         }
     }
 
-    fn wake(&mut self, key: Key) {
+    pub(super) fn wake(&mut self, key: Key) {
         let lane = self.lane.clone();
         if let Some(pair) = self.entries.pair(key) {
             let waking = pair.wake();
@@ -176,14 +190,19 @@ impl Thread {
         }
         let key = self.enter(pair);
         self.go_on(key);
+        self.watch(key);
+        if !std::mem::replace(&mut self.has_new, true) {
+            self.later(LASTS, Order::KeepAlive);
+        }
+    }
+
+    /// Both ends of a pair, if it is still there.
+    pub(super) fn watch(&mut self, key: Key) {
         let Some(pair) = self.entries.pair(key) else { return };
-        for end in [End::Client, End::Container] {
+        for end in End::BOTH {
             if let Err(error) = watch(&self.epoll, pair.side(end).socket(), key.name(end), Side::EVENTS) {
                 return self.cut(key, &Cut::Broken(error));
             }
-        }
-        if !std::mem::replace(&mut self.has_new, true) {
-            self.later(LASTS, Order::KeepAlive);
         }
     }
 
@@ -207,19 +226,20 @@ impl Thread {
         });
     }
 
-    fn enter(&mut self, pair: Box<Pair>) -> Key {
+    pub(super) fn enter(&mut self, pair: Box<Pair>) -> Key {
         self.lane.0.pairs.fetch_add(1, Ordering::Relaxed);
         self.entries.enter(Entry::Pair(pair))
     }
 
     /// The kernel forgets its sockets as they are closed.
-    fn remove(&mut self, key: Key) -> Option<Box<Pair>> {
+    pub(super) fn remove(&mut self, key: Key) -> Option<Box<Pair>> {
         let Some(Entry::Pair(pair)) = self.entries.remove(key) else { return None };
+        self.uring.forget(key, &pair);
         self.lane.0.pairs.fetch_sub(1, Ordering::Relaxed);
         Some(pair)
     }
 
-    fn cut(&mut self, key: Key, why: &Cut) {
+    pub(super) fn cut(&mut self, key: Key, why: &Cut) {
         if let Some(pair) = self.remove(key) {
             pair.cut(why);
         }

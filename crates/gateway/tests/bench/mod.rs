@@ -121,6 +121,11 @@ impl Sleeper {
         self.is_deaf.store(is_deaf, Ordering::Relaxed);
     }
 
+    /// The next wake waits for a word again.
+    pub fn sleeps(&self) {
+        self.wakes.send_replace(None);
+    }
+
     pub fn wakes(&self, result: Result<(), WakeError>) {
         self.wakes.send_replace(Some(result));
     }
