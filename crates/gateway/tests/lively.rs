@@ -8,9 +8,9 @@ use bench::{Bench, SECONDS, answer, application, echo, until};
 use control::Endpoints;
 use model::{IdlePolicy, Reach};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -217,13 +217,21 @@ fn whoever_reads_nothing_holds_its_sender_back_and_gets_everything_and_it_goes_o
     exchange(&mut client, &mut container);
 }
 
-/// Each of them is a message by itself, so that one is on its way when the other side takes no more.
+/// Each of them is a message by itself, so that one is on its way when the other side takes no more; and since that one's window is small,
+/// some are taken in part.
 #[test]
 fn small_messages_that_are_not_taken_wait_and_arrive_in_order() {
-    const MESSAGE: usize = 500;
-    let (bench, listener) = forwarding();
+    const MESSAGE: usize = 700;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(1).unwrap();
+    let listener = TcpListener::from(socket);
+    let bench = Bench::new(listener.local_addr().unwrap());
+    bench.set(Reach::Forward);
     let (mut client, mut container) = pair(&bench, &listener);
-    let what = pattern(MESSAGE * 100_000);
+    client.set_nodelay(true).unwrap();
+    let what = pattern(MESSAGE * 50_000);
     let mut sent = 0;
     while !bench.target.traffic.is_held() {
         client.write_all(&what[sent..sent + MESSAGE]).unwrap();

@@ -82,10 +82,8 @@ impl Direction {
             return;
         }
         let mut first = Left::Copied { bytes: unsent.into(), gone: 0 };
-        if let Some(left) = self.left.take()
-            && let Left::Copied { bytes, .. } = *left
-        {
-            first.append(&bytes);
+        if let Some(left) = self.left.take() {
+            first.append(left.bytes());
         }
         self.keep(first);
     }

@@ -5,7 +5,7 @@ use super::side::Side;
 use std::io;
 
 pub(super) enum Left {
-    Copied { bytes: Box<[u8]>, gone: usize },
+    Copied { bytes: Vec<u8>, gone: usize },
     Piped(Pipe),
 }
 
@@ -17,12 +17,21 @@ impl Left {
         }
     }
 
+    /// All of it, of what was copied.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied { bytes, gone } => &bytes[*gone..],
+            Self::Piped(_) => unreachable!("what is piped is not received by the ring"),
+        }
+    }
+
     /// What came after it, behind it.
     pub(super) fn append(&mut self, more: &[u8]) {
         let Self::Copied { bytes, gone } = self else {
             unreachable!("what is piped is not received by the ring")
         };
-        *bytes = [&bytes[*gone..], more].concat().into();
+        bytes.drain(..*gone);
+        bytes.extend_from_slice(more);
         *gone = 0;
     }
 

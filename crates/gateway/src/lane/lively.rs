@@ -113,6 +113,10 @@ impl Thread {
             }
         }
         self.uring.said = said;
+        if let Some(ring) = self.uring.ring.as_mut().filter(|_| epoll || !self.again.is_empty()) {
+            // What is seen to next may take its time.
+            ring.submit();
+        }
         epoll
     }
 
@@ -129,6 +133,9 @@ impl Thread {
             ring.send(pair.side(to).socket(), key.name(to).u64(), what);
         } else {
             ring.give_back(what);
+        }
+        if take != Take::Send || pair.lively.leaves {
+            ring.hurry();
         }
         if take == Take::AtTheGate && !pair.is_waking() {
             self.wake(key);
@@ -192,6 +199,7 @@ impl Thread {
     fn leave(&mut self, key: Key) {
         let (Some(ring), Some(pair)) = (&mut self.uring.ring, self.entries.pair(key)) else { return };
         if !std::mem::replace(&mut pair.lively.leaves, true) {
+            // Of two that receive one does still: the ring says of that.
             pair.lively.receives_no_more(key, ring);
         }
         if !pair.lively.is_in_the_ring() {

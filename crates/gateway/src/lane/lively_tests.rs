@@ -4,13 +4,13 @@
 
 use super::*;
 use crate::connections::Connections;
-use crate::lane::{Lane, Shared};
+use crate::lane::{Lane, Order, Shared};
 use control::{Caller, Target, Traffic, Wake, WakeError};
 use rustix::event::{EventfdFlags, eventfd};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
@@ -66,9 +66,28 @@ impl Bench {
         panic!("it never ends");
     }
 
+    /// What the ring says, which is something, within some seconds.
     fn hear(&mut self) {
-        // It says at once what there is to say.
-        self.thread.again.push(Key::named(epoll::EventData::new_u64(0)).0);
+        let (heard, lane) = (Arc::new(AtomicBool::new(false)), self.thread.lane.clone());
+        let watch = std::thread::spawn({
+            let heard = Arc::clone(&heard);
+            move || {
+                std::thread::park_timeout(Duration::from_secs(3));
+                if !heard.load(Ordering::Relaxed) {
+                    lane.order(Order::Sweep);
+                }
+            }
+        });
+        let is_called = self.thread.hear();
+        heard.store(true, Ordering::Relaxed);
+        watch.thread().unpark();
+        watch.join().unwrap();
+        assert!(!is_called, "the ring had nothing to say");
+    }
+
+    /// The same, where there may be nothing.
+    fn hear_at_once(&mut self) {
+        self.thread.again.push(Key::named(EventData::new_u64(0)).0);
         self.thread.hear();
         self.thread.again.clear();
     }
@@ -98,7 +117,7 @@ fn what_is_asked_of_a_socket_has_begun_before_it_is_closed() {
     bench.hear();
     drop(bench.thread.remove(key));
     let mut next = [sockets(), sockets()];
-    bench.hear();
+    bench.hear_at_once();
     for (theirs, ours) in &mut next {
         has_nothing(theirs);
         has_nothing(ours);
@@ -119,6 +138,7 @@ fn what_follows_what_is_being_sent_waits_for_a_container_that_sleeps() {
     let pair = bench.thread.entries.pair(key).unwrap();
     assert_eq!(pair.take(End::Client, b"since", true), Take::AtTheGate);
     bench.thread.wake(key);
+    bench.thread.leave(key);
     bench.hears_it_out();
     let mut seen = [0; 6];
     container.read_exact(&mut seen).unwrap();
@@ -151,4 +171,57 @@ fn the_ring_is_waited_for_until_what_it_was_given_is_sent() {
     let mut last = [0; 4];
     container.read_exact(&mut last).unwrap();
     assert_eq!(&last, b"last");
+}
+
+/// It woke before the ring had sent what came first.
+#[test]
+fn nothing_overtakes_what_the_ring_is_about_to_send() {
+    let mut bench = Bench::new();
+    let (key, mut client, mut container) = bench.lively();
+    client.write_all(b"first ").unwrap();
+    bench.hear();
+    bench.traffic.shut();
+    let pair = bench.thread.entries.pair(key).unwrap();
+    assert_eq!(pair.take(End::Client, b"second", true), Take::AtTheGate);
+    bench.thread.leave(key);
+    bench.traffic.reopen();
+    bench.thread.go_on(key);
+    bench.hears_it_out();
+    let mut seen = [0; 12];
+    container.read_exact(&mut seen).unwrap();
+    assert_eq!(&seen, b"first second");
+}
+
+/// The second came while the first was on its way, and nobody says anything more.
+#[test]
+fn two_messages_in_a_row_arrive_though_nothing_follows() {
+    const NOTHING: u64 = 7;
+    let mut bench = Bench::new();
+    let (_, mut client, mut container) = bench.lively();
+    for message in [b"first ", b"second"] {
+        client.write_all(message).unwrap();
+        // Has the kernel receive it, which is not heard yet.
+        let ring = bench.thread.uring.ring().unwrap();
+        ring.cancel(NOTHING);
+        ring.submit();
+    }
+    bench.hear();
+    bench.hear();
+    let mut seen = [0; 12];
+    container.read_exact(&mut seen).unwrap();
+    assert_eq!(&seen, b"first second");
+}
+
+/// Nobody says anything more that it would be noticed by.
+#[test]
+fn a_last_message_that_is_not_taken_is_told_of() {
+    let mut bench = Bench::new();
+    let (key, mut client, _container) = bench.lively();
+    let mut full = bench.thread.entries.pair(key).unwrap().side(End::Container).socket();
+    while full.write(&[7; 65_536]).is_ok() {}
+    client.write_all(b"last").unwrap();
+    bench.hear();
+    bench.hear();
+    bench.hears_it_out();
+    assert!(bench.traffic.is_held());
 }

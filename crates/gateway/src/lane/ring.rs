@@ -10,7 +10,7 @@ use io_uring::types::{BufRingEntry, Fd};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::event::PollFlags;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags};
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -26,24 +26,36 @@ const BUFFERS: u16 = 256;
 /// Of one.
 pub(super) const SIZE: usize = 8 * 1024;
 const GROUP: u16 = 0;
-const PAGE: usize = 4096;
 
 /// The names of what is no end of a pair: there are not so many descriptors that one had such a name.
 const EPOLL: u64 = u64::MAX;
 const NOBODY: u64 = u64::MAX - 1;
 const SENDS: u64 = (u32::MAX as u64) << 32;
 
+/// All of it is to be taken, or it failed.
+const WHOLE: SendFlags = SendFlags::from_bits_retain(RecvFlags::WAITALL.bits());
+
 /// One thread's.
 pub(super) struct Ring {
     uring: IoUring,
     buffers: Buffers,
-    /// Whose bytes each buffer holds that are being sent, and how many.
-    sent: Box<[(u64, u32)]>,
-    /// What has been asked for and will be answered with the next call.
-    prompt: usize,
+    /// What is to be sent, or was and is not told of yet.
+    sends: Vec<Sending>,
+    /// What the kernel said and nobody was told yet.
+    heard: Vec<cqueue::Entry>,
     /// Receives that have not ended.
     receives: usize,
+    /// Something waits for what is being sent.
+    hurries: bool,
     watches_epoll: bool,
+}
+
+/// Bytes on their way.
+struct Sending {
+    name: u64,
+    what: Full,
+    /// Where they were not taken whole: how many were, or why none.
+    failure: Option<Result<usize, Errno>>,
 }
 
 /// A buffer with what was received.
@@ -73,20 +85,20 @@ impl Ring {
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_taskrun_flag()
+            .setup_submit_all()
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)?;
-        uring.submitter().register_ring_fd()?;
         let buffers = Buffers::register(&uring)?;
-        let sent = vec![(0, 0); BUFFERS.into()].into_boxed_slice();
-        Ok(Self { uring, buffers, sent, prompt: 0, receives: 0, watches_epoll: false })
+        let (sends, heard) = (Vec::new(), Vec::new());
+        Ok(Self { uring, buffers, sends, heard, receives: 0, hurries: false, watches_epoll: false })
     }
 
     /// Whether it is to be waited for.
     pub(super) fn is_in_use(&self) -> bool {
-        self.receives > 0 || self.prompt > 0
+        self.receives > 0 || !self.sends.is_empty() || !self.heard.is_empty()
     }
 
-    /// Has the kernel receive from this socket, until it says that it ended. The socket is open when this returns.
+    /// Has the kernel receive from this socket, until it says that it ended. It has begun when this returns.
     pub(super) fn receive(&mut self, socket: &impl AsRawFd, name: u64) {
         self.receives += 1;
         self.push(&opcode::RecvMulti::new(Fd(socket.as_raw_fd()), GROUP).build().user_data(name));
@@ -95,23 +107,32 @@ impl Ring {
 
     /// Has an end receive no more, which it says.
     pub(super) fn cancel(&mut self, name: u64) {
-        self.prompt += 1;
         self.push(&opcode::AsyncCancel::new(name).build().user_data(NOBODY));
     }
 
     /// Has the kernel send what was received, with the next call. The socket is to be open until then: see [`Self::submit`].
+    ///
+    /// It is done at once or not at all (`MSG_DONTWAIT`), and only what is not taken whole is said (`MSG_WAITALL` has less be a failure): of the
+    /// others nothing is heard, so that there is something to wait for where one is not.
     pub(super) fn send(&mut self, socket: &impl AsRawFd, name: u64, what: Full) {
         let (bytes, length) = self.buffers.get(&what);
-        let flags = (SendFlags::NOSIGNAL | SendFlags::DONTWAIT).bits().cast_signed();
-        let send = opcode::Send::new(Fd(socket.as_raw_fd()), bytes, length).flags(flags);
-        self.sent[usize::from(what.id)] = (name, length);
-        self.prompt += 1;
-        self.push(&send.build().user_data(SENDS | u64::from(what.id)));
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT | WHOLE;
+        let send = opcode::Send::new(Fd(socket.as_raw_fd()), bytes, length).flags(flags.bits().cast_signed());
+        let send = send.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(SENDS | u64::from(what.id));
+        self.sends.push(Sending { name, what, failure: None });
+        self.push(&send);
     }
 
-    /// What was asked for is under way when this returns.
+    /// Somebody waits for what is being sent: nothing else is waited for before.
+    pub(super) fn hurry(&mut self) {
+        self.hurries = true;
+    }
+
+    /// What was asked for has begun when this returns, and what was to be sent was.
     pub(super) fn submit(&mut self) {
-        self.enter(0);
+        if !self.uring.submission().is_empty() {
+            self.enter(0);
+        }
     }
 
     /// The bytes of a buffer.
@@ -123,46 +144,52 @@ impl Ring {
         self.buffers.offer(what.id);
     }
 
-    /// Until the kernel says something, or not at all.
+    /// Until the kernel says something, or not at all. What was sent is said first, before what came since.
     pub(super) fn wait(&mut self, epoll: &OwnedFd, at_once: bool, said: &mut Vec<Said>) {
         if !std::mem::replace(&mut self.watches_epoll, true) {
             let poll = opcode::PollAdd::new(Fd(epoll.as_raw_fd()), PollFlags::IN.bits().into());
             self.push(&poll.build().user_data(EPOLL));
         }
-        let want = std::mem::take(&mut self.prompt) + usize::from(!at_once);
-        self.enter(want);
-        let Self { uring, buffers, sent, receives, watches_epoll, .. } = self;
-        for completion in uring.completion() {
-            let (name, result) = (completion.user_data(), completion.result());
-            let how = usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result));
-            match name {
-                NOBODY => {}
-                EPOLL => {
-                    *watches_epoll = false;
-                    said.push(Said::Epoll);
-                }
-                SENDS.. => {
-                    let id = name as u16;
-                    let (name, bytes) = sent[usize::from(id)];
-                    said.push(Said::Sent { name, what: Full { id, bytes: bytes as usize }, taken: how });
-                }
-                _ => {
-                    let is_last = !cqueue::more(completion.flags());
-                    *receives -= usize::from(is_last);
-                    said.push(match (how, cqueue::buffer_select(completion.flags())) {
-                        (Ok(bytes @ 1..), Some(id)) => {
-                            Said::Received { name, what: Full { id, bytes }, is_last }
-                        }
-                        (how, taken) => {
-                            if let Some(id) = taken {
-                                buffers.offer(id)
-                            }
-                            Said::Ended { name, how: how.map(drop) }
-                        }
-                    });
-                }
-            }
+        let hurries = std::mem::take(&mut self.hurries) || at_once || !self.heard.is_empty();
+        self.enter(usize::from(!hurries));
+        let heard = std::mem::take(&mut self.heard);
+        let (of_sends, others) =
+            heard.into_iter().partition::<Vec<_>, _>(|one| is_of_a_send(one.user_data()));
+        for failure in of_sends {
+            self.fails(failure.user_data() as u16, result(&failure));
         }
+        said.extend(self.sends.drain(..).map(|Sending { name, what, failure }| {
+            let taken = failure.unwrap_or(Ok(what.bytes));
+            Said::Sent { name, what, taken }
+        }));
+        said.extend(others.iter().filter_map(|one| self.tell(one)));
+    }
+
+    fn fails(&mut self, id: u16, how: Result<usize, Errno>) {
+        for sending in self.sends.iter_mut().filter(|sending| sending.what.id == id) {
+            sending.failure = Some(how);
+        }
+    }
+
+    fn tell(&mut self, completion: &cqueue::Entry) -> Option<Said> {
+        let (name, flags) = (completion.user_data(), completion.flags());
+        match name {
+            NOBODY => return None,
+            EPOLL => {
+                self.watches_epoll = false;
+                return Some(Said::Epoll);
+            }
+            _ => {}
+        }
+        let is_last = !cqueue::more(flags);
+        self.receives -= usize::from(is_last);
+        Some(match (result(completion), cqueue::buffer_select(flags)) {
+            (Ok(bytes @ 1..), Some(id)) => Said::Received { name, what: Full { id, bytes }, is_last },
+            (how, taken) => {
+                taken.into_iter().for_each(|id| self.buffers.offer(id));
+                Said::Ended { name, how: how.map(drop) }
+            }
+        })
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
@@ -172,17 +199,34 @@ impl Ring {
         }
     }
 
-    fn enter(&mut self, want: usize) {
-        let entered = retry_on_intr(|| {
-            let entered = self.uring.submit_and_wait(want);
-            entered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-        });
-        match entered {
-            // Too much was said already: it is heard first.
-            Ok(_) | Err(Errno::BUSY) => {}
-            Err(error) => panic!("a ring of ours can be waited for: {error}"),
+    /// Until all that was asked for has begun, and all that was said is heard. Where there is no memory for it just now, it is asked for again.
+    fn enter(&mut self, mut want: usize) {
+        loop {
+            let entered = retry_on_intr(|| {
+                let entered = self.uring.submit_and_wait(want);
+                entered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            });
+            match entered {
+                Ok(_) | Err(Errno::BUSY | Errno::AGAIN) => {}
+                Err(error) => panic!("a ring of ours can be waited for: {error}"),
+            }
+            self.heard.extend(self.uring.completion());
+            let submission = self.uring.submission();
+            if submission.is_empty() && !submission.cq_overflow() {
+                return;
+            }
+            want = 0;
         }
     }
+}
+
+fn is_of_a_send(name: u64) -> bool {
+    (SENDS..NOBODY).contains(&name)
+}
+
+fn result(completion: &cqueue::Entry) -> Result<usize, Errno> {
+    let result = completion.result();
+    usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result))
 }
 
 /// Shared with the kernel, and never freed: it may write to one until the process has ended, and a lane lasts as long.
@@ -197,9 +241,10 @@ unsafe impl Send for Buffers {}
 
 impl Buffers {
     fn register(uring: &IoUring) -> io::Result<Self> {
-        let entries: NonNull<BufRingEntry> = zeroed(usize::from(BUFFERS) * size_of::<BufRingEntry>()).cast();
-        let bytes = zeroed(usize::from(BUFFERS) * SIZE);
-        let address = entries.as_ptr().expose_provenance() as u64;
+        let entries = zeroed_pages(usize::from(BUFFERS) * size_of::<BufRingEntry>()).cast();
+        // A page of it comes into being when it is first written to.
+        let bytes = NonNull::from(Box::leak(vec![0; usize::from(BUFFERS) * SIZE].into_boxed_slice())).cast();
+        let address = NonNull::<BufRingEntry>::as_ptr(entries).expose_provenance() as u64;
         // SAFETY: it is aligned, as long as it is said to be, and never freed.
         unsafe { uring.submitter().register_buf_ring_with_flags(address, BUFFERS, GROUP, 0) }?;
         let mut buffers = Self { entries, bytes, tail: 0 };
@@ -236,9 +281,8 @@ impl Buffers {
     }
 }
 
-/// A page of it comes into being when it is first written to.
-fn zeroed(bytes: usize) -> NonNull<u8> {
-    let layout = Layout::from_size_align(bytes, PAGE).expect("it is small");
+fn zeroed_pages(bytes: usize) -> NonNull<u8> {
+    let layout = Layout::from_size_align(bytes, rustix::param::page_size()).expect("it is small");
     // SAFETY: it is not of size zero.
     NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
 }

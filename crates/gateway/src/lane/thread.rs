@@ -158,6 +158,8 @@ impl Thread {
     /// As far as it goes: nothing where there is no such entry any more.
     pub(super) fn go_on(&mut self, key: Key) {
         let progress = match self.entries.get(key) {
+            // It goes on once it is back.
+            Some(Entry::Pair(pair)) if pair.lively.is_in_the_ring() => return,
             Some(Entry::Pair(pair)) => pair.go_on(&mut self.buffer),
             Some(Entry::Port(port)) if !port.is_put_off => {
                 let listening = Arc::clone(&port.listening);
