@@ -62,6 +62,8 @@ fn what_happened_while_the_daemon_was_away_is_seen_at_its_start() {
     assert_eq!(shown, [(ids[0], "stopped"), (ids[1], "stopped"), (ids[2], "running")]);
     assert!(text(&listed[1], "failure").contains("removed it"), "{}", listed[1]);
     ask(text(&containers[2], "app_port"), "reachable as before").unwrap();
+    // Nobody was there to see that a person stopped it.
+    ask(text(&containers[0], "app_port"), "woken by a connection").unwrap();
     let started = daemon.client.patch(text(&containers[0], "uri"), "status=running").json();
     assert_eq!(started["app_port"], containers[0]["app_port"]);
 }
