@@ -50,6 +50,7 @@ impl Upstreams for One {
 #[derive(Debug, Default)]
 pub struct Sleeper {
     pub asked: AtomicUsize,
+    pub callers: Mutex<Vec<Caller>>,
     pub gave_up: Mutex<Vec<GaveUp>>,
     woken: watch::Sender<Option<Result<(), WakeError>>>,
 }
@@ -66,7 +67,8 @@ impl Sleeper {
 
 #[async_trait::async_trait]
 impl Wake for Sleeper {
-    async fn wake(&self, _: Caller) -> Result<(), WakeError> {
+    async fn wake(&self, caller: Caller) -> Result<(), WakeError> {
+        self.callers.lock().unwrap().push(caller);
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut woken = self.woken.subscribe();
         woken.wait_for(Option::is_some).await.unwrap().clone().unwrap()
@@ -117,9 +119,14 @@ impl Bench {
     }
 
     pub fn with(application: SocketAddr, trusted: Trusted, wake_timeout: Duration) -> Self {
+        Self::under(policy(wake_timeout), application, trusted)
+    }
+
+    pub fn under(policy: IdlePolicy, application: SocketAddr, trusted: Trusted) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let entered = runtime.enter();
-        let gateway = Gateway::new(Options { address: Ipv4Addr::LOCALHOST.into(), wake_timeout }).unwrap();
+        let options = Options { address: Ipv4Addr::LOCALHOST.into(), wake_timeout: policy.wake_timeout };
+        let gateway = Gateway::new(options).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         gateway.claim(port).unwrap();
         let SocketAddr::V4(address) = application else { panic!("an IPv4 address") };
@@ -131,7 +138,7 @@ impl Bench {
             name: "<a>".into(),
             port: Some(port),
             status: Status::Starting,
-            policy: Arc::new(policy(wake_timeout)),
+            policy: Arc::new(policy),
         };
         let proxy = Proxy::new(gateway.clone(), One(upstream), trusted);
         let server = runtime.block_on(serve(proxy.clone()));

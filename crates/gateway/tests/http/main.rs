@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "shared by the test files")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+mod behind;
 mod bench;
 mod bodies;
 mod faults;
