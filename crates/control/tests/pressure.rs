@@ -49,11 +49,15 @@ async fn launched() -> (Bench, Arc<Control>, Arc<Host>) {
     (bench, control, host)
 }
 
-async fn frozen(control: &Arc<Control>) -> Arc<View> {
+async fn created(control: &Arc<Control>) -> Arc<View> {
     let view = create(control).await;
-    control.find(&id(&view)).unwrap().freeze().await.unwrap();
     tokio::time::sleep(MINUTE).await;
     view
+}
+
+async fn freeze(control: &Arc<Control>, view: &View) {
+    control.find(&id(view)).unwrap().freeze().await.unwrap();
+    tokio::time::sleep(MINUTE).await;
 }
 
 fn target(bench: &Bench, view: &View) -> Target {
@@ -63,7 +67,10 @@ fn target(bench: &Bench, view: &View) -> Target {
 #[tokio::test(start_paused = true)]
 async fn the_longest_frozen_is_stopped_first_one_at_a_time_and_a_connection_wakes_it() {
     let (bench, control, host) = launched().await;
-    let (first, second) = (frozen(&control).await, frozen(&control).await);
+    // The younger one is frozen first.
+    let (second, first) = (created(&control).await, created(&control).await);
+    freeze(&control, &first).await;
+    freeze(&control, &second).await;
     host.pressure.store(50, Ordering::SeqCst);
     until("the first is stopped", || status(&control, &id(&first)) == Status::Stopped).await;
     host.pressure.store(0, Ordering::SeqCst);
@@ -79,7 +86,8 @@ async fn the_longest_frozen_is_stopped_first_one_at_a_time_and_a_connection_wake
 #[tokio::test(start_paused = true)]
 async fn a_wake_for_which_there_is_no_memory_says_so_and_is_no_crash() {
     let (bench, control, host) = launched().await;
-    let view = frozen(&control).await;
+    let view = created(&control).await;
+    freeze(&control, &view).await;
     host.pressure.store(50, Ordering::SeqCst);
     until("it is stopped", || status(&control, &id(&view)) == Status::Stopped).await;
     host.pressure.store(0, Ordering::SeqCst);
