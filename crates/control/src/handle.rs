@@ -11,7 +11,7 @@ use crate::supervisor::WakeAnswer;
 use bytes::Bytes;
 use engine::Listed;
 use model::container::NO_CHECK_IN;
-use model::{Amendment, Awake, Container, Depth, IdlePolicy, Key, Phase, Status, Timestamp};
+use model::{Amendment, Awake, Beside, Container, Depth, IdlePolicy, Key, Phase, Status, Timestamp};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::oneshot;
@@ -42,6 +42,8 @@ pub struct View {
     pub kept: Option<Awake>,
     /// When that was looked at last.
     pub kept_at: Timestamp,
+    /// The client beside the gateway that was found to wait for an answer by then.
+    pub beside: Option<Box<Beside>>,
     /// Since when it is frozen, if it is.
     pub frozen_at: Option<Timestamp>,
     /// Until when no connection starts it, since it ended by itself too often, and how often that was.

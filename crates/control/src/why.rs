@@ -22,6 +22,7 @@ fn known(view: &View, events: &[Event], now: Timestamp) -> Known {
     let links = links(view, now);
     Known {
         kept: kept(view, &links, now),
+        beside: view.beside.as_deref().copied(),
         frozen_at: view.frozen_at,
         restarts_at: view.restarts_at,
         links,
@@ -41,15 +42,14 @@ fn failed_at(view: &View, events: &[Event], now: Timestamp) -> Option<Timestamp>
 }
 
 fn time_of(instant: Instant, now: Timestamp) -> Timestamp {
-    now.shifted(-i64::try_from(instant.elapsed().as_millis()).unwrap_or(i64::MAX))
+    now.minus(instant.elapsed())
 }
 
 /// What the engine and the kernel were found to say holds until they are asked again; the rest is known now.
 fn kept(view: &View, links: &[Link], now: Timestamp) -> Option<(Awake, Timestamp)> {
-    let found = view.kept.filter(|kept| {
-        let is_theirs = matches!(kept.by, Keeper::Exec | Keeper::Busy(_) | Keeper::Mail);
-        is_theirs || (kept.by == Keeper::Owed && kept.until.is_none())
-    });
+    let found = view
+        .kept
+        .filter(|kept| matches!(kept.by, Keeper::Exec | Keeper::Busy(_) | Keeper::Mail | Keeper::OwedBeside));
     if let Some(found) = found {
         return Some((found, view.kept_at));
     }

@@ -8,7 +8,7 @@ use bench::{Bench, connect, create, id, launched, status, until};
 use control::{Control, GaveUp, WakeError, Writing};
 use engine::{Socket, SocketKind};
 use model::policy::FreezeAfter;
-use model::{Amendment, Depth, Event, EventKind, Next, Status, Term};
+use model::{Amendment, Depth, Event, EventKind, Next, Source, Status, Term};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -121,6 +121,22 @@ fn waits_beside(waited: Duration) -> Vec<Socket> {
     vec![listens, waits]
 }
 
+/// So long after its start: one through the gateway has given up, and the one beside it has waited for 59 minutes.
+const WAITS_BESIDE_ALONE: u32 = 62;
+
+async fn is_told_who_waits_beside(control: &Control, of: &str) {
+    let handle = control.find(of).unwrap();
+    let (why, now) = control.why(&handle, &handle.view()).await;
+    let beside = "It is awake: 172.18.0.1:40000, a client beside the gateway, has waited 59 min for an answer; it freezes in ";
+    assert!(why.sentence.starts_with(beside), "{}", why.sentence);
+    let owed: Vec<_> = why.facts.iter().filter(|fact| fact.fact == "owed an answer").collect();
+    let [fact] = owed[..] else { panic!("{owed:?}") };
+    assert_eq!((fact.value.as_str(), fact.source), ("172.18.0.1:40000, beside the gateway", Source::Kernel));
+    let since = fact.at.unwrap();
+    assert_eq!(now.since(since).as_secs() / 60, 59);
+    assert_eq!(why.next[0], (Next::Freeze, since.plus(60 * MINUTE)));
+}
+
 /// One through the gateway has given up before: of that, nothing is said anew.
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_wait_beside_the_gateway_is_told_once_too() {
@@ -132,6 +148,9 @@ async fn the_end_of_a_wait_beside_the_gateway_is_told_once_too() {
         let waited = MINUTE * minutes;
         bench.fake.set_sockets(&body, Some(waits_beside(waited.saturating_sub(3 * MINUTE))));
         tokio::time::sleep(MINUTE).await;
+        if minutes == WAITS_BESIDE_ALONE {
+            is_told_who_waits_beside(&control, &of).await;
+        }
     }
     let told = told(&control, &of).await;
     let gave_up: Vec<_> = told.iter().filter(|told| told.starts_with("gave up")).collect();
@@ -158,6 +177,21 @@ async fn an_answer_beside_the_gateway_ends_a_wait_and_nothing_is_told() {
     until_depth(&control, &of, Depth::Frozen).await;
     let told = told(&control, &of).await;
     assert!(!told.iter().any(|told| told.starts_with("gave up")), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_beside_the_gateway_puts_a_deletion_off() {
+    let (bench, control, of, _target) = launched().await;
+    let handle = control.find(&of).unwrap();
+    let body = handle.view().container.engine_id.clone().unwrap();
+    let mut amendment = Amendment::default();
+    amendment.say(Term::DeleteAfterIdle, "10m").unwrap();
+    handle.say_policy(amendment).await.unwrap();
+    bench.fake.set_sockets(&body, Some(waits_beside(5 * MINUTE)));
+    tokio::time::sleep(30 * MINUTE).await;
+    assert_eq!(bench::depth(&control, &of), Depth::Awake);
+    bench.fake.set_sockets(&body, Some(Vec::new()));
+    until("it is deleted", || control.find(&of).is_err()).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use crate::container::{Container, NO_CHECK_IN, Phase};
 use crate::idle::Stage;
 use crate::policy::{FreezeAfter, IdlePolicy};
 use crate::time::Timestamp;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What is known of a container's use without asking.
@@ -25,8 +26,17 @@ pub struct Inside {
     pub cpu: Option<u32>,
     /// Bytes, connections or datagrams wait in its sockets that it has not taken.
     pub mail: bool,
-    /// For how long a client that did not come through the gateway has waited for an answer.
-    pub owed: Option<Duration>,
+    /// The latest to wait of the clients beside the gateway.
+    pub owed: Option<Beside>,
+}
+
+/// A client that waits for an answer, and did not come through the gateway: the kernel alone tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// From where, as the container sees it.
+    pub peer: SocketAddr,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// What keeps a container awake, and until when at most.
@@ -53,6 +63,8 @@ pub enum Keeper {
     CheckIn,
     /// A client waits for an answer.
     Owed,
+    /// The same of one that did not come through the gateway.
+    OwedBeside,
     /// Somebody runs a command in it.
     Exec,
     /// It uses so much CPU, in thousandths of one core.
@@ -130,18 +142,30 @@ impl IdlePolicy {
 }
 
 impl Inside {
-    /// What of it keeps a container awake.
-    pub fn keeps_awake(&self, policy: &IdlePolicy) -> Option<Keeper> {
+    /// What of it keeps a container awake. Only of a wait is it known when that ends.
+    pub fn keeps_awake(&self, now: Timestamp, policy: &IdlePolicy) -> Option<Awake> {
         let busy = |cpu: &u32| policy.busy_cpu.is_some_and(|most| *cpu > most);
+        let awake = |by| Awake { by, until: None };
         if self.execs > 0 {
-            Some(Keeper::Exec)
+            Some(awake(Keeper::Exec))
         } else if self.mail {
-            Some(Keeper::Mail)
-        } else if self.owed.is_some_and(|owed| owed < policy.owed_for) {
-            Some(Keeper::Owed)
+            Some(awake(Keeper::Mail))
+        } else if let Some(beside) = self.owed.filter(|beside| beside.counts(now, policy)) {
+            Some(Awake { until: Some(beside.until(policy)), ..awake(Keeper::OwedBeside) })
         } else {
-            self.cpu.filter(busy).map(Keeper::Busy)
+            self.cpu.filter(busy).map(|cpu| awake(Keeper::Busy(cpu)))
         }
+    }
+}
+
+impl Beside {
+    /// Whether it has not yet waited for too long.
+    pub fn counts(&self, now: Timestamp, policy: &IdlePolicy) -> bool {
+        self.until(policy) > now
+    }
+
+    fn until(&self, policy: &IdlePolicy) -> Timestamp {
+        self.since.plus(policy.owed_for)
     }
 }
 

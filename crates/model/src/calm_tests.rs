@@ -74,21 +74,22 @@ fn what_keeps_a_container_awake() {
 
 #[test]
 fn what_only_the_kernel_knows_keeps_it_awake_too() {
-    let minute = Some(Duration::from_secs(60));
+    let owed = |since| Some(Beside { peer: ([172, 18, 0, 1], 40_000).into(), since: at(since) });
     let table = [
         (Inside::default(), None),
-        (Inside { execs: 1, mail: true, ..Inside::default() }, Some(Keeper::Exec)),
-        (Inside { mail: true, ..Inside::default() }, Some(Keeper::Mail)),
-        (Inside { owed: minute, ..Inside::default() }, Some(Keeper::Owed)),
-        (Inside { owed: Some(POLICY.owed_for), ..Inside::default() }, None),
+        (Inside { execs: 1, mail: true, ..Inside::default() }, Some((Keeper::Exec, None))),
+        (Inside { mail: true, ..Inside::default() }, Some((Keeper::Mail, None))),
+        (Inside { owed: owed(3940), ..Inside::default() }, Some((Keeper::OwedBeside, Some(7540)))),
+        (Inside { owed: owed(400), ..Inside::default() }, None),
         (Inside { cpu: Some(20), ..Inside::default() }, None),
-        (Inside { cpu: Some(21), ..Inside::default() }, Some(Keeper::Busy(21))),
+        (Inside { cpu: Some(21), ..Inside::default() }, Some((Keeper::Busy(21), None))),
     ];
     for (inside, expected) in table {
-        assert_eq!(inside.keeps_awake(&POLICY), expected, "{inside:?}");
+        let expected = expected.map(|(by, until)| Awake { by, until: until.map(at) });
+        assert_eq!(inside.keeps_awake(at(4000), &POLICY), expected, "{inside:?}");
     }
     let any_cpu = IdlePolicy { busy_cpu: None, ..POLICY };
-    assert_eq!(Inside { cpu: Some(900), ..Inside::default() }.keeps_awake(&any_cpu), None);
+    assert_eq!(Inside { cpu: Some(900), ..Inside::default() }.keeps_awake(at(4000), &any_cpu), None);
 }
 
 #[test]

@@ -22,7 +22,7 @@ mod specimen;
 pub mod time;
 pub mod why;
 
-pub use calm::{Awake, Inside, Keeper, Seen};
+pub use calm::{Awake, Beside, Inside, Keeper, Seen};
 pub use cause::{Cause, Method, Refusal};
 pub use container::{After, Container, Depth, Endpoint, Phase, Reach, Sleep, Status, StopReason};
 pub use event::{Event, EventKind};

@@ -1,6 +1,6 @@
 //! Why a container is awake, asleep or stopped: one sentence, the facts behind it, and what comes next if nothing happens.
 
-use crate::calm::{Awake, Keeper};
+use crate::calm::{Awake, Beside, Keeper};
 use crate::cause::Cause;
 use crate::container::{Container, Phase, Sleep, StopReason};
 use crate::event::{Event, EventKind};
@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 pub struct Known {
     /// What keeps it awake, as far as that was looked at, and when it was.
     pub kept: Option<(Awake, Timestamp)>,
+    /// The client beside the gateway that was found to wait for an answer.
+    pub beside: Option<Beside>,
     /// Since when it is frozen, if it is.
     pub frozen_at: Option<Timestamp>,
     /// Until when no connection starts it, and how often in a row it ended by itself.
@@ -96,7 +98,7 @@ pub enum Next {
 
 /// Why it is as it is.
 pub fn why(container: &Container, policy: &IdlePolicy, known: &Known, now: Timestamp) -> Why {
-    let facts = facts(container, policy, known);
+    let facts = facts(container, policy, known, now);
     let next = what_next(container, policy, known, now);
     Why { sentence: sentence(container, policy, known, now), facts, next }
 }
@@ -149,14 +151,15 @@ fn awake(container: &Container, policy: &IdlePolicy, known: &Known, now: Timesta
         }
         Keeper::Use => format!("it was used {} ago", ago(container.last_activity)),
         Keeper::CheckIn => format!("its last check-in was {}", container.check_in),
-        Keeper::Owed => match waiting(known) {
-            Some(link) => {
-                format!(
-                    "{} has waited {} for an answer from port {}",
-                    link.peer,
-                    ago(link.moved_at),
-                    link.port
-                )
+        Keeper::Owed => match waiting(policy, known, now) {
+            Some(Link { peer, port, moved_at, .. }) => {
+                format!("{peer} has waited {} for an answer from port {port}", ago(*moved_at))
+            }
+            None => "a client waits for an answer".to_owned(),
+        },
+        Keeper::OwedBeside => match known.beside {
+            Some(Beside { peer, since }) => {
+                format!("{peer}, a client beside the gateway, has waited {} for an answer", ago(since))
             }
             None => "a client beside the gateway waits for an answer".to_owned(),
         },
@@ -171,8 +174,10 @@ fn awake(container: &Container, policy: &IdlePolicy, known: &Known, now: Timesta
     format!("It is awake: {reason}{ends}")
 }
 
-fn waiting(known: &Known) -> Option<&Link> {
-    known.links.iter().filter(|link| link.owed && !link.ignored).max_by_key(|link| link.moved_at)
+/// The latest of the gateway's clients to wait for an answer, and not yet for too long.
+fn waiting<'a>(policy: &IdlePolicy, known: &'a Known, now: Timestamp) -> Option<&'a Link> {
+    let counts = |link: &&Link| link.owed && !link.ignored && link.moved_at.plus(policy.owed_for) > now;
+    known.links.iter().filter(counts).max_by_key(|link| link.moved_at)
 }
 
 fn percent(thousandths: u32) -> String {
@@ -217,7 +222,7 @@ fn from_whom(policy: &IdlePolicy) -> String {
     if nets.is_empty() { String::new() } else { format!(" from {}", nets.join(" or ")) }
 }
 
-fn facts(container: &Container, policy: &IdlePolicy, known: &Known) -> Vec<Fact> {
+fn facts(container: &Container, policy: &IdlePolicy, known: &Known, now: Timestamp) -> Vec<Fact> {
     let fact = |fact, value: String, at, source| Fact { fact, value, at, source };
     let mut facts = Vec::new();
     if let Some(event) = &known.last {
@@ -231,8 +236,8 @@ fn facts(container: &Container, policy: &IdlePolicy, known: &Known) -> Vec<Fact>
             let by = format!("{by:?}").to_lowercase();
             fact("frozen", format!("by {by}"), Some(at), Source::Kernel)
         }));
-        facts.extend(known.kept.and_then(|(kept, at)| of_keeper(kept.by, at)));
-        facts.extend(of_links(known));
+        facts.extend(known.kept.and_then(|(kept, at)| of_keeper(kept.by, at, known)));
+        facts.extend(of_links(policy, known, now));
         facts.push(fact(
             "last use",
             "of what the policy counts".into(),
@@ -271,8 +276,9 @@ fn source_of(event: &Event) -> Source {
 }
 
 /// What only the engine and the kernel could say.
-fn of_keeper(by: Keeper, at: Timestamp) -> Option<Fact> {
+fn of_keeper(by: Keeper, at: Timestamp, known: &Known) -> Option<Fact> {
     let (fact, value, source) = match by {
+        Keeper::OwedBeside => return known.beside.map(of_beside),
         Keeper::Exec => ("commands run in it", "at least one".to_owned(), Source::Engine),
         Keeper::Busy(share) => ("CPU use", percent(share), Source::Kernel),
         Keeper::Mail => ("unread in its sockets", "something".to_owned(), Source::Kernel),
@@ -281,12 +287,17 @@ fn of_keeper(by: Keeper, at: Timestamp) -> Option<Fact> {
     Some(Fact { fact, value, at: Some(at), source })
 }
 
-fn of_links(known: &Known) -> Vec<Fact> {
+fn of_beside(Beside { peer, since }: Beside) -> Fact {
+    let value = format!("{peer}, beside the gateway");
+    Fact { fact: "owed an answer", value, at: Some(since), source: Source::Kernel }
+}
+
+fn of_links(policy: &IdlePolicy, known: &Known, now: Timestamp) -> Vec<Fact> {
     let (ignored, counted): (Vec<_>, Vec<_>) = known.links.iter().partition(|link| link.ignored);
     let fact = |fact, value, at| Fact { fact, value, at, source: Source::Gateway };
     let moved_at = |links: &[&Link]| links.iter().map(|link| link.moved_at).max();
     let mut facts = vec![fact("open connections", counted.len().to_string(), moved_at(&counted))];
-    facts.extend(waiting(known).map(|link| {
+    facts.extend(waiting(policy, known, now).map(|link| {
         fact("owed an answer", format!("{} by port {}", link.peer, link.port), Some(link.moved_at))
     }));
     if !ignored.is_empty() {

@@ -5,7 +5,7 @@ use crate::idle::Looks;
 use crate::specimen::specimen;
 use std::time::Duration;
 
-const NOW: u64 = 1_000_000;
+const NOW: u64 = 10_000_000;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(NOW).shifted(seconds * 1000)
@@ -28,6 +28,12 @@ fn link(owed: bool) -> Link {
     Link { peer, port: 5432, moved_at: at(-7), owed, ignored: false }
 }
 
+/// One that a client beside the gateway has waited for, since `since`.
+fn kept_beside(since: i64) -> Known {
+    let beside = Some(Beside { peer: ([172, 18, 0, 1], 40_000).into(), since: at(since) });
+    Known { beside, ..kept(Keeper::OwedBeside, Some(since + 3600)) }
+}
+
 fn told(container: &Container, known: &Known) -> String {
     why(container, &IdlePolicy::DEFAULT, known, at(0)).sentence
 }
@@ -36,6 +42,8 @@ fn told(container: &Container, known: &Known) -> String {
 fn what_keeps_it_awake_is_told_in_a_sentence() {
     let awake = running(Stage::Initial, Sleep::Awake);
     let owed = Known { links: vec![link(true)], ..kept(Keeper::Owed, Some(3593)) };
+    let given_up = Link { moved_at: at(-3700), ..link(true) };
+    let beside = Known { links: vec![given_up], ..kept_beside(-3420) };
     let table = [
         (
             kept(Keeper::Use, Some(48)),
@@ -44,6 +52,10 @@ fn what_keeps_it_awake_is_told_in_a_sentence() {
         (
             owed,
             "It is awake: 127.0.0.1:5123 has waited 7 s for an answer from port 5432; it freezes in 59 min if nothing happens",
+        ),
+        (
+            beside,
+            "It is awake: 172.18.0.1:40000, a client beside the gateway, has waited 57 min for an answer; it freezes in 3 min if nothing happens",
         ),
         (kept(Keeper::Exec, None), "It is awake: somebody runs a command in it"),
         (kept(Keeper::Busy(512), None), "It is awake: it uses 51.2 % of a core, more than busy_cpu"),
@@ -138,6 +150,7 @@ fn what_comes_next_is_foretold() {
     assert_eq!(next(&awake, &busy), [look, (Next::Stop, at(1900))], "nobody knows when it will be done");
     let owed = kept(Keeper::Owed, Some(20));
     assert_eq!(next(&awake, &owed)[0], freeze, "what was used keeps it longer");
+    assert_eq!(next(&awake, &kept_beside(-3550))[0], (Next::Freeze, at(50)), "it is given up then");
     let mut mortal = container(Phase::Stopped { reason: StopReason::Idle });
     mortal.owner_says.say(crate::Term::ExpiresAfter, "10m").unwrap();
     let policy = mortal.own_policy(&IdlePolicy::DEFAULT).unwrap();
@@ -161,4 +174,25 @@ fn each_fact_has_its_time_and_its_source() {
     assert_eq!(of("owed an answer"), Some(("127.0.0.1:5123 by port 5432", Some(at(-7)), Source::Gateway)));
     assert_eq!(of("last check-in"), Some(("5", Some(at(-3)), Source::CheckIn)));
     assert_eq!(of("freeze_after"), Some(("off", None, Source::Policy)), "it reports for itself");
+}
+
+/// A wait that was given up keeps nothing awake, and is none of what the sentence was made of.
+#[test]
+fn of_the_answers_that_are_owed_those_that_count_are_facts() {
+    let awake = running(Stage::Initial, Sleep::Awake);
+    let owed = |known: &Known| -> Vec<_> {
+        let facts = why(&awake, &IdlePolicy::DEFAULT, known, at(0)).facts.into_iter();
+        let owed = facts.filter(|fact| fact.fact == "owed an answer");
+        owed.map(|fact| (fact.value, fact.at.unwrap(), fact.source)).collect()
+    };
+    let since = |moved| Link { moved_at: at(moved), ..link(true) };
+    let beside = ("172.18.0.1:40000, beside the gateway".to_owned(), at(-3420), Source::Kernel);
+    let ours = ("127.0.0.1:5123 by port 5432".to_owned(), at(-3599), Source::Gateway);
+    let mut known = Known { links: vec![since(-3600)], ..kept_beside(-3420) };
+    assert_eq!(owed(&known), std::slice::from_ref(&beside));
+    known.links.push(since(-3599));
+    assert_eq!(owed(&known), [beside, ours]);
+    known.kept = kept(Keeper::Use, Some(48)).kept;
+    known.links.clear();
+    assert_eq!(owed(&known), [], "whether it still waits is not known");
 }

@@ -55,9 +55,9 @@ impl Supervisor {
     }
 
     fn is_occupied(&self, policy: &IdlePolicy) -> bool {
+        use Keeper::{Busy, Exec, Mail, Owed, OwedBeside};
         let connected = self.handle.traffic().connections() > 0 && !policy.stop_with_connections;
-        let busy =
-            |kept: Awake| matches!(kept.by, Keeper::Owed | Keeper::Exec | Keeper::Busy(_) | Keeper::Mail);
+        let busy = |kept: Awake| matches!(kept.by, Owed | OwedBeside | Exec | Busy(_) | Mail);
         connected || self.sleeper.kept.is_some_and(busy)
     }
 

@@ -5,7 +5,7 @@ use super::calls::{Calls, Outcome};
 use super::sleep::{LATEST, SOONEST};
 use super::turn::ANNOUNCED;
 use engine::{EngineError, Socket, SocketKind};
-use model::{Awake, Cause, Depth, EngineId, IdlePolicy, Inside};
+use model::{Beside, Cause, Depth, EngineId, IdlePolicy, Inside};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,14 +23,8 @@ pub(crate) struct Found {
     pub(crate) execs: usize,
     pub(crate) cpu: Option<Duration>,
     pub(crate) mail: bool,
-    pub(crate) owed: Option<Beside>,
-}
-
-/// Who waits for an answer and did not come through the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Beside {
-    pub(crate) peer: SocketAddr,
-    pub(crate) waited: Duration,
+    /// Who waits for an answer and did not come through the gateway, and for how long.
+    pub(crate) owed: Option<(SocketAddr, Duration)>,
 }
 
 impl Supervisor {
@@ -68,8 +62,10 @@ impl Supervisor {
 
     async fn found(&mut self, found: Found) {
         let (now, policy) = (self.catch_up(), self.policy());
-        let inside = self.inside(found, &policy);
-        self.gives_up_beside(found.owed);
+        let since = |waited| now.minus(found.at.elapsed() + waited);
+        let beside = found.owed.map(|(peer, waited)| Beside { peer, since: since(waited) });
+        let inside = self.inside(found, beside, &policy);
+        self.gives_up_beside(beside, now);
         if let Some(kept) = self.container.kept_awake(&self.seen_of_it(now), now, &policy) {
             return self.keep_awake(kept);
         }
@@ -77,8 +73,8 @@ impl Supervisor {
         if self.sleeper.needed {
             return self.check_in(ANNOUNCED);
         }
-        match inside.map(|inside| inside.keeps_awake(&policy)) {
-            Some(Some(by)) => self.keep_awake(Awake { by, until: None }),
+        match inside.map(|inside| inside.keeps_awake(now, &policy)) {
+            Some(Some(kept)) => self.keep_awake(kept),
             Some(None) => self.freeze().await,
             None => self.check_in(self.soon(&policy)),
         }
@@ -103,8 +99,8 @@ impl Supervisor {
     }
 
     /// Nothing while its CPU was read only once: whether it works nobody knows yet.
-    fn inside(&mut self, found: Found, policy: &IdlePolicy) -> Option<Inside> {
-        let (Found { execs, mail, .. }, owed) = (found, found.owed.map(|beside| beside.waited));
+    fn inside(&mut self, found: Found, owed: Option<Beside>, policy: &IdlePolicy) -> Option<Inside> {
+        let Found { execs, mail, .. } = found;
         let now = found.at;
         let (Some(used), Some(_)) = (found.cpu, policy.busy_cpu) else {
             return Some(Inside { execs, cpu: None, mail, owed });
@@ -154,7 +150,7 @@ pub(super) fn has_mail(sockets: &[Socket], owed_for: Duration) -> bool {
 
 /// The latest to wait of those who did not come through the gateway: their last bytes went towards it.
 /// `upstream` are the gateway's own ports.
-fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<Beside> {
+fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<(SocketAddr, Duration)> {
     let listening: BTreeSet<u16> = sockets
         .iter()
         .filter(|socket| socket.kind == SocketKind::Listening)
@@ -168,9 +164,9 @@ fn owed(sockets: &[Socket], upstream: &BTreeSet<u16>) -> Option<Beside> {
         let (peer, waited) = (socket.peer?, socket.last_received?);
         let is_beside = !peer.ip().is_loopback() && !upstream.contains(&peer.port());
         let is_owed = socket.last_sent.is_none_or(|sent| waited < sent);
-        (is_beside && is_owed).then_some(Beside { peer, waited })
+        (is_beside && is_owed).then_some((peer, waited))
     });
-    waiting.min_by_key(|beside| beside.waited)
+    waiting.min_by_key(|(_, waited)| *waited)
 }
 
 #[cfg(test)]
@@ -196,10 +192,7 @@ mod tests {
             ..socket(SocketKind::Established, Some(port))
         };
         let ours = BTreeSet::from([7000]);
-        let waits = |port, of| {
-            let (peer, waited) = (([172, 18, 0, 1], port).into(), Duration::from_secs(of));
-            Some(Beside { peer, waited })
-        };
+        let waits = |port, of| Some((([172, 18, 0, 1], port).into(), Duration::from_secs(of)));
         assert_eq!(owed(&[listener(), talks(4000, 5, 60)], &ours), waits(4000, 5));
         assert_eq!(owed(&[listener(), talks(4000, 7, 60), talks(4001, 5, 60)], &ours), waits(4001, 5));
         assert_eq!(owed(&[listener(), talks(4000, 60, 5)], &ours), None, "it was answered");

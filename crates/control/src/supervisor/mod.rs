@@ -89,6 +89,7 @@ impl Supervisor {
             policy: shared.policy.of(&container),
             kept: None,
             kept_at: Timestamp::default(),
+            beside: None,
             restarts_at: None,
             frozen_at: None,
             ports_missing: ports.missing(),
@@ -243,7 +244,7 @@ mod tests {
             size_of::<T>()
         }
         assert!(waits(Supervisor::run) <= 512, "{}", waits(Supervisor::run));
-        assert!(size_of::<Supervisor>() <= 608, "{}", size_of::<Supervisor>());
+        assert!(size_of::<Supervisor>() <= 616, "{}", size_of::<Supervisor>());
         assert_eq!(size_of::<Command>(), 16);
     }
 }

@@ -10,7 +10,7 @@ use super::crashes::Crashes;
 use super::turn::ANNOUNCED;
 use super::waking::Waiting;
 use crate::handle::Answer;
-use model::{Awake, Cause, Depth, IdlePolicy, Input, Keeper, Meter, Phase, Sleep, Timestamp, Waker};
+use model::{Awake, Beside, Cause, Depth, IdlePolicy, Input, Keeper, Meter, Phase, Sleep, Timestamp, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -31,8 +31,8 @@ pub(super) struct Sleeper {
     /// What was found to keep it awake, and when.
     pub(super) kept: Option<Awake>,
     pub(super) kept_at: Timestamp,
-    /// A client beside the gateway was found to wait, and not yet for too long.
-    pub(super) waited_for_beside: bool,
+    /// The client beside the gateway that was found to wait, and not yet for too long.
+    pub(super) beside: Option<Box<Beside>>,
     /// The engine and the kernel are being asked.
     pub(super) looks_inside: bool,
     /// Since they are, the engine did something to it.

@@ -1,10 +1,12 @@
 //! What a supervisor tells of its container: each transition with its cause, and what is none and worth knowing all the same.
 
 use super::Supervisor;
-use super::inside::Beside;
 use crate::endpoints::{Caller, GaveUp, WakeError};
 use engine::{EngineError, Socket, SocketKind};
-use model::{Awake, Cause, Container, Counts, Effect, Event, EventKind, Keeper, Observation, Phase, Refusal};
+use model::{
+    Awake, Beside, Cause, Container, Counts, Effect, Event, EventKind, Keeper, Observation, Phase, Refusal,
+    Timestamp,
+};
 use std::sync::Arc;
 
 impl Supervisor {
@@ -51,11 +53,9 @@ impl Supervisor {
         }
     }
 
-    /// This is what keeps it awake from now on. A client that has waited for too long does so no more. Until when one keeps it awake
-    /// is known of those who came through the gateway alone.
+    /// This is what keeps it awake from now on. A client that has waited for too long does so no more.
     pub(super) fn gives_up(&mut self, kept: Option<Awake>) {
-        let is_owed =
-            |kept: Option<Awake>| kept.is_some_and(|kept| kept.by == Keeper::Owed && kept.until.is_some());
+        let is_owed = |kept: Option<Awake>| kept.is_some_and(|kept| kept.by == Keeper::Owed);
         if !is_owed(self.sleeper.kept) || is_owed(kept) {
             return;
         }
@@ -68,11 +68,13 @@ impl Supervisor {
     }
 
     /// The same of those beside the gateway, of whom only the kernel tells, whatever else keeps it awake.
-    pub(super) fn gives_up_beside(&mut self, waits: Option<Beside>) {
-        let counts = waits.is_some_and(|beside| beside.waited < self.policy().owed_for);
-        let counted = std::mem::replace(&mut self.sleeper.waited_for_beside, counts);
-        if let Some(Beside { peer, waited }) = waits.filter(|_| counted && !counts) {
-            let cause = Cause::OwedBeside { peer, seconds: waited.as_secs() };
+    pub(super) fn gives_up_beside(&mut self, waits: Option<Beside>, now: Timestamp) {
+        let policy = self.policy();
+        let counts = waits.filter(|beside| beside.counts(now, &policy)).map(Box::new);
+        let gives_up = self.sleeper.beside.is_some() && counts.is_none();
+        self.sleeper.beside = counts;
+        if let Some(Beside { peer, since }) = waits.filter(|_| gives_up) {
+            let cause = Cause::OwedBeside { peer, seconds: now.since(since).as_secs() };
             self.shared.events.record(self.event(EventKind::GaveUp, cause));
         }
     }

@@ -163,6 +163,7 @@ impl Supervisor {
             policy,
             kept: self.sleeper.kept,
             kept_at: self.sleeper.kept_at,
+            beside: self.sleeper.beside.clone(),
             frozen_at: self.sleeper.frozen_at,
             restarts_at: self.restarts_at(),
             ports_missing: self.ports.missing(),

@@ -89,7 +89,7 @@ impl Supervisor {
         let traffic = self.handle.traffic();
         self.sleeper.opened_before = traffic.opened().wrapping_sub(u64::from(traffic.connections()));
         (self.sleeper.cpu, self.sleeper.used_since_look) = (None, false);
-        self.sleeper.waited_for_beside = false;
+        self.sleeper.beside = None;
         // The answer of one that was under way is about another run.
         self.sleeper.looks_inside = false;
         // What moved before its start is no use of this run.

@@ -55,7 +55,6 @@ impl Supervisor {
     }
 
     fn time_of(&self, instant: Instant, now: Timestamp) -> Timestamp {
-        let ago = i64::try_from(instant.elapsed().as_millis()).unwrap_or(i64::MAX);
-        now.shifted(-ago)
+        now.minus(instant.elapsed())
     }
 }
