@@ -2,7 +2,7 @@
 
 use crate::control::Control;
 use crate::handle::{Handle, View};
-use model::{Awake, Event, EventKind, Keeper, Known, Link, Seen, Timestamp, Why, why};
+use model::{Awake, Event, EventKind, Keeper, Known, Link, Seen, Source, Timestamp, Why, why};
 use tokio::time::Instant;
 
 /// Among so many of its newest events the last transition is looked for.
@@ -28,17 +28,20 @@ fn known(view: &View, events: &[Event], now: Timestamp) -> Known {
         links,
         used: view.used(),
         last: events.iter().rfind(|event| event.kind.is_transition()).cloned(),
-        failure: view.failure().map(|failure| (failure, failed_at(view, events, now))),
+        failure: failure(view, events, now),
     }
 }
 
-/// Since when its ports are missing, the first of them; or when the last thing failed, where that is among these events.
-fn failed_at(view: &View, events: &[Event], now: Timestamp) -> Option<Timestamp> {
+/// Of ports, which the gateway misses, with the time since when the first of them is missing; of anything else with the time when
+/// the last thing failed, where that is among these events.
+fn failure(view: &View, events: &[Event], now: Timestamp) -> Option<(String, Option<Timestamp>, Source)> {
+    let failure = view.failure()?;
     if let Some(since) = view.ports_missing.iter().map(|missing| missing.since).min() {
-        return Some(time_of(since, now));
+        return Some((failure, Some(time_of(since, now)), Source::Gateway));
     }
     let fails = |kind| matches!(kind, EventKind::Failed | EventKind::Exited | EventKind::Lost);
-    events.iter().rfind(|event| fails(event.kind)).map(|event| event.at)
+    let failed_at = events.iter().rfind(|event| fails(event.kind)).map(|event| event.at);
+    Some((failure, failed_at, Source::Engine))
 }
 
 fn time_of(instant: Instant, now: Timestamp) -> Timestamp {

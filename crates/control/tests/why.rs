@@ -424,12 +424,12 @@ async fn why_says_what_keeps_it_awake_and_what_comes() {
     assert_eq!(why.next.iter().map(|(next, _)| *next).collect::<Vec<_>>(), [Next::Look, Next::Stop]);
 }
 
-/// Seconds since its failure, as its fact tells.
-async fn failed_ago(control: &Control, of: &str) -> u64 {
+/// Seconds since its failure, as its fact tells, and who says so.
+async fn failed_ago(control: &Control, of: &str) -> (u64, Source) {
     let handle = control.find(of).unwrap();
     let (why, now) = control.why(&handle, &handle.view()).await;
-    let failure = why.facts.iter().find(|fact| fact.fact == "failure");
-    now.since(failure.unwrap().at.unwrap()).as_secs()
+    let failure = why.facts.iter().find(|fact| fact.fact == "failure").unwrap();
+    (now.since(failure.at.unwrap()).as_secs(), failure.source)
 }
 
 #[tokio::test(start_paused = true)]
@@ -442,7 +442,7 @@ async fn a_failure_has_the_time_when_it_came_whatever_was_tried_since() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     target.wake(&connect(&target)).await.unwrap_err();
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(failed_ago(&control, &of).await, 40);
+    assert_eq!(failed_ago(&control, &of).await, (40, Source::Engine));
     bench.ports.hold_by_another(50_000, true);
     bench.fake.set_away(false);
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -450,7 +450,29 @@ async fn a_failure_has_the_time_when_it_came_whatever_was_tried_since() {
     control.find(&of).unwrap().start().await.unwrap();
     until("a port is missing", missing).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert!((29..=31).contains(&failed_ago(&control, &of).await), "however often it was tried since");
+    let (ago, source) = failed_ago(&control, &of).await;
+    assert!((29..=31).contains(&ago), "however often it was tried since");
+    assert_eq!(source, Source::Gateway, "it holds the ports");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_use_is_told_by_whoever_saw_it() {
+    let (_bench, control, of, target) = launched().await;
+    let handle = control.find(&of).unwrap();
+    let source = async || {
+        let (why, _) = control.why(&handle, &handle.view()).await;
+        why.facts.iter().find(|fact| fact.fact == "last use").map(|fact| fact.source)
+    };
+    assert_eq!(source().await, Some(Source::Engine), "it has only been started");
+    tokio::time::sleep(MINUTE / 6).await;
+    drop(connect(&target));
+    tokio::time::sleep(MINUTE / 3).await;
+    assert_eq!(source().await, Some(Source::Gateway));
+    for value in ["3", "0"] {
+        control.check_in(handle.view().container.address.into(), value);
+        tokio::time::sleep(MINUTE / 6).await;
+        assert_eq!(source().await, Some(Source::CheckIn), "{value}");
+    }
 }
 
 /// The writer is held up: what is told of a wake does not wait for it.

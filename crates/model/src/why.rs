@@ -4,7 +4,7 @@ use crate::calm::{Awake, Beside, Keeper};
 use crate::cause::Cause;
 use crate::container::{Container, Phase, Sleep, StopReason};
 use crate::event::{Event, EventKind};
-use crate::idle::Stage;
+use crate::idle::{Looks, Stage};
 use crate::policy::{IdlePolicy, WakeOn};
 use crate::time::{Timestamp, brief};
 use std::net::SocketAddr;
@@ -26,8 +26,8 @@ pub struct Known {
     pub used: bool,
     /// The last transition.
     pub last: Option<Event>,
-    /// Why it cannot be reached, or does not run, although it should; and since when, where that is known.
-    pub failure: Option<(String, Option<Timestamp>)>,
+    /// Why it cannot be reached, or does not run, although it should; since when, where that is known; and who says so.
+    pub failure: Option<(String, Option<Timestamp>, Source)>,
 }
 
 /// An open connection.
@@ -228,8 +228,8 @@ fn facts(container: &Container, policy: &IdlePolicy, known: &Known, now: Timesta
     if let Some(event) = &known.last {
         facts.push(fact("last transition", event.to_string(), Some(event.at), source_of(event)));
     }
-    if let Some((failure, at)) = known.failure.clone() {
-        facts.push(fact("failure", failure, at, Source::Engine));
+    if let Some((failure, at, source)) = known.failure.clone() {
+        facts.push(fact("failure", failure, at, source));
     }
     if let Phase::Running { sleep, .. } = container.phase {
         facts.extend(sleep.freezer().zip(known.frozen_at).map(|(by, at)| {
@@ -242,7 +242,7 @@ fn facts(container: &Container, policy: &IdlePolicy, known: &Known, now: Timesta
             "last use",
             "of what the policy counts".into(),
             Some(container.last_activity),
-            Source::Gateway,
+            source_of_use(container, policy),
         ));
     }
     if let Some(at) = container.checked_in_at {
@@ -272,6 +272,18 @@ fn source_of(event: &Event) -> Source {
             | Cause::OnlyInside { .. },
         ) => Source::Kernel,
         _ => Source::Engine,
+    }
+}
+
+/// Who saw the last use. One that was not used since its start has that for it.
+fn source_of_use(container: &Container, policy: &IdlePolicy) -> Source {
+    let last = container.last_activity;
+    let is_start = |looks: Looks| looks.stage == Stage::Initial && looks.since == last;
+    match container.phase {
+        _ if container.checked_in_at == Some(last) => Source::CheckIn,
+        _ if !policy.activity.traffic() => Source::Engine,
+        Phase::Running { looks: Some(looks), .. } if is_start(looks) => Source::Engine,
+        _ => Source::Gateway,
     }
 }
 

@@ -162,7 +162,7 @@ fn each_fact_has_its_time_and_its_source() {
     let mut known = kept(Keeper::Busy(100), None);
     let ignored = |moved| Link { ignored: true, moved_at: at(moved), ..link(true) };
     (known.links, known.used) = (vec![link(true), ignored(-9), ignored(-5), ignored(-6)], true);
-    known.failure = Some(("it broke".into(), Some(at(-30))));
+    known.failure = Some(("a port is held".into(), Some(at(-30)), Source::Gateway));
     let mut awake = running(Stage::Initial, Sleep::Awake);
     (awake.check_in, awake.checked_in_at) = ("5".into(), Some(at(-3)));
     let facts = why(&awake, &IdlePolicy::DEFAULT, &known, at(0)).facts;
@@ -170,7 +170,8 @@ fn each_fact_has_its_time_and_its_source() {
     assert_eq!(of("CPU use"), Some(("10 %", Some(at(-1)), Source::Kernel)));
     assert_eq!(of("open connections"), Some(("1", Some(at(-7)), Source::Gateway)));
     assert_eq!(of("ignored connections"), Some(("3", Some(at(-5)), Source::Gateway)));
-    assert_eq!(of("failure"), Some(("it broke", Some(at(-30)), Source::Engine)));
+    assert_eq!(of("failure"), Some(("a port is held", Some(at(-30)), Source::Gateway)));
+    assert_eq!(of("last use"), Some(("of what the policy counts", Some(at(-12)), Source::Gateway)));
     assert_eq!(of("owed an answer"), Some(("127.0.0.1:5123 by port 5432", Some(at(-7)), Source::Gateway)));
     assert_eq!(of("last check-in"), Some(("5", Some(at(-3)), Source::CheckIn)));
     assert_eq!(of("freeze_after"), Some(("off", None, Source::Policy)), "it reports for itself");
@@ -195,4 +196,26 @@ fn of_the_answers_that_are_owed_those_that_count_are_facts() {
     known.kept = kept(Keeper::Use, Some(48)).kept;
     known.links.clear();
     assert_eq!(owed(&known), [], "whether it still waits is not known");
+}
+
+#[test]
+fn the_last_use_is_told_by_whoever_saw_it() {
+    use crate::policy::Counts::{Any, CheckIn, Traffic};
+    // Its looks are counted from its start, 100 s ago.
+    let table = [
+        (-12, Some(-3), Any, Source::Gateway),
+        (-12, Some(-12), Any, Source::CheckIn),
+        (-12, Some(-12), CheckIn, Source::CheckIn),
+        (-12, None, Traffic, Source::Gateway),
+        (-100, None, Any, Source::Engine),
+        (-12, None, CheckIn, Source::Engine),
+    ];
+    for (used, reported, activity, source) in table {
+        let (last_activity, checked_in_at) = (at(used), reported.map(at));
+        let awake = Container { last_activity, checked_in_at, ..running(Stage::Initial, Sleep::Awake) };
+        let policy = IdlePolicy { activity, ..IdlePolicy::DEFAULT };
+        let facts = why(&awake, &policy, &Known::default(), at(0)).facts;
+        let told = facts.iter().find(|fact| fact.fact == "last use").map(|fact| (fact.at, fact.source));
+        assert_eq!(told, Some((Some(last_activity), source)), "{used} {reported:?} {activity:?}");
+    }
 }
