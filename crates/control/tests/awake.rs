@@ -1,15 +1,15 @@
-//! What a freeze must not overlook, over the engine in memory and on a paused clock: each of these a simulated night has shown.
+//! What a freeze must not overlook, over the engine in memory and on a paused clock. Most of these a simulated night has shown.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 mod bench;
 
-use bench::{Bench, create, depth, id, launched, until};
+use bench::{Bench, connect, create, depth, id, launched, until};
 use control::Control;
 use engine::fake::Call;
 use engine::{Socket, SocketKind};
 use model::policy::FreezeAfter;
-use model::{Depth, EngineId, Keeper};
+use model::{Depth, EngineId, EventKind, Keeper};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,44 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn body(control: &Arc<Control>, of: &str) -> EngineId {
     control.find(of).unwrap().view().container.engine_id.clone().unwrap()
+}
+
+async fn freezes(control: &Control, of: &str) -> usize {
+    let events = control.events(&control.find(of).unwrap(), None, 200).await.unwrap();
+    events.iter().filter(|event| event.kind == EventKind::Froze).count()
+}
+
+/// It was about to freeze, and is left as it was.
+async fn assert_a_freeze_is_undone(bench: &Bench, control: &Control, of: &str) {
+    until("it is about to freeze", || !bench.ports.quieted().is_empty()).await;
+    tokio::time::sleep(SECOND / 10).await;
+    assert_eq!((depth(control, of), freezes(control, of).await), (Depth::Awake, 0));
+    assert!(bench.fake.all().iter().all(|body| body.frozen.is_none()));
+}
+
+/// The bytes have reached it, and nobody wakes it for them: a client that never says more would never be answered.
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_let_through_at_the_very_moment_of_freezing_keep_it_awake() {
+    let (bench, control, of, target) = launched().await;
+    let flow = Arc::new(connect(&target));
+    let asks = Arc::clone(&flow);
+    bench.ports.at_the_next_freeze(move || assert!(asks.inward(20), "they need not wait"));
+    assert_a_freeze_is_undone(&bench, &control, &of).await;
+    tokio::time::sleep(50 * MINUTE).await;
+    let view = control.find(&of).unwrap().view();
+    assert_eq!((view.container.phase.depth(), view.kept.unwrap().by), (Depth::Awake, Keeper::Owed));
+    flow.outward(20);
+    until("it was answered", || depth(&control, &of) == Depth::Frozen).await;
+}
+
+/// Frozen, it would never hear of that end: the connection would look open to it.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_hangs_up_at_the_very_moment_of_freezing_is_heard_of_first() {
+    let (bench, control, of, target) = launched().await;
+    let flow = connect(&target);
+    bench.ports.at_the_next_freeze(move || assert!(flow.hangs_up(), "its end need not wait"));
+    assert_a_freeze_is_undone(&bench, &control, &of).await;
+    until("it has heard", || depth(&control, &of) == Depth::Frozen).await;
 }
 
 #[tokio::test(start_paused = true)]

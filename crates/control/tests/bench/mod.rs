@@ -74,6 +74,7 @@ struct Recorded {
     held_by_others: BTreeSet<u16>,
     quieted: Vec<(u16, usize)>,
     asked: Vec<(String, bool)>,
+    at_the_next_freeze: Option<Box<dyn FnOnce() + Send>>,
 }
 
 #[async_trait::async_trait]
@@ -99,7 +100,11 @@ impl Endpoints for Recorder {
 
     fn quiet(&self, port: u16) {
         let freezes = self.1.calls().iter().filter(|(call, _)| *call == Call::Freeze).count();
-        self.0.lock().unwrap().quieted.push((port, freezes));
+        let mut recorded = self.0.lock().unwrap();
+        recorded.quieted.push((port, freezes));
+        let happens = recorded.at_the_next_freeze.take();
+        drop(recorded);
+        happens.into_iter().for_each(|happens| happens());
     }
 
     async fn answers(&self, _: SocketAddrV4, path: &str, policy: &IdlePolicy) -> bool {
@@ -124,6 +129,11 @@ impl Recorder {
     /// Every port that was quieted so far, and how often the engine had been asked for a freeze by then.
     pub fn quieted(&self) -> Vec<(u16, usize)> {
         self.0.lock().unwrap().quieted.clone()
+    }
+
+    /// What happens when the next freeze begins: nobody looks once more, and the gate is still open.
+    pub fn at_the_next_freeze(&self, happens: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().at_the_next_freeze = Some(Box::new(happens));
     }
 
     /// The paths that were asked for whether an application can serve, and whether over a connection with a PROXY protocol header.
