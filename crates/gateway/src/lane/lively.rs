@@ -152,8 +152,8 @@ impl Thread {
         let (key, end) = Key::named(EventData::new_u64(name));
         self.is_over(key, end);
         match how {
-            // The loop meets the end again.
-            Ok(()) | Err(Errno::CANCELED) => self.leave(key),
+            // The loop meets the end again, and needs no memory to read.
+            Ok(()) | Err(Errno::CANCELED | Errno::INTR | Errno::NOMEM) => self.leave(key),
             Err(Errno::NOBUFS) => self.receive_again(key, end),
             Err(error) => self.cut(key, &Cut::Broken(error.into())),
         }
@@ -165,7 +165,7 @@ impl Thread {
         let Some(pair) = self.entries.pair(key) else { return ring.give_back(what) };
         pair.lively.sends[to as usize] = false;
         let all_taken = match taken {
-            Ok(_) | Err(Errno::AGAIN) => {
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::NOMEM) => {
                 pair.take_back(to, &ring.bytes(&what)[taken.unwrap_or(0)..]);
                 pair.flush(to)
             }
@@ -205,7 +205,8 @@ impl Thread {
         if !pair.lively.is_in_the_ring() {
             pair.lively = Lively::default();
             self.watch(key);
-            self.go_on(key);
+            // Once what others have just said is on its way.
+            self.again.push(key);
         }
     }
 }

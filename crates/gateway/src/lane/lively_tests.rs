@@ -62,6 +62,9 @@ impl Bench {
                 return;
             }
             self.hear();
+            for key in std::mem::take(&mut self.thread.again) {
+                self.thread.go_on(key);
+            }
         }
         panic!("it never ends");
     }
