@@ -156,17 +156,18 @@ impl Ring {
         }
         let hurries = std::mem::take(&mut self.hurries) || at_once || !self.heard.is_empty();
         self.enter(usize::from(!hurries));
-        let heard = std::mem::take(&mut self.heard);
-        let (of_sends, others) =
-            heard.into_iter().partition::<Vec<_>, _>(|one| is_of_a_send(one.user_data()));
-        for failure in of_sends {
-            self.fails(failure.user_data() as u16, result(&failure));
+        let mut heard = std::mem::take(&mut self.heard);
+        for failure in heard.iter().filter(|one| is_of_a_send(one)) {
+            self.fails(failure.user_data() as u16, result(failure));
         }
         said.extend(self.sends.drain(..).map(|Sending { name, what, failure }| {
             let taken = failure.unwrap_or(Ok(what.bytes));
             Said::Sent { name, what, taken }
         }));
-        said.extend(others.iter().filter_map(|one| self.tell(one)));
+        let others = heard.drain(..).filter(|one| !is_of_a_send(one));
+        said.extend(others.filter_map(|one| self.tell(&one)));
+        // Its room is used again.
+        self.heard = heard;
     }
 
     fn fails(&mut self, id: u16, how: Result<usize, Errno>) {
@@ -227,8 +228,8 @@ impl Ring {
     }
 }
 
-fn is_of_a_send(name: u64) -> bool {
-    (SENDS..NOBODY).contains(&name)
+fn is_of_a_send(completion: &cqueue::Entry) -> bool {
+    (SENDS..NOBODY).contains(&completion.user_data())
 }
 
 fn result(completion: &cqueue::Entry) -> Result<usize, Errno> {
