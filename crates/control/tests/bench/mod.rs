@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+pub mod told;
+
 use control::store::{Change, Contents, Wanted};
 use control::{
     Clock, Control, CreateRequest, Endpoints, Flow, Parts, Settings, Sqlite, Store, StoreError, Target,
