@@ -106,6 +106,12 @@ fn sockets() -> (TcpStream, TcpStream) {
     (theirs, ours)
 }
 
+fn comes(stream: &mut TcpStream, expected: &[u8]) {
+    let mut seen = vec![0; expected.len()];
+    stream.read_exact(&mut seen).unwrap();
+    assert_eq!(seen, expected);
+}
+
 fn has_nothing(stream: &mut TcpStream) {
     stream.set_nonblocking(true).unwrap();
     assert_eq!(stream.read(&mut [0; 100]).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -143,9 +149,7 @@ fn what_follows_what_is_being_sent_waits_for_a_container_that_sleeps() {
     bench.thread.wake(key);
     bench.thread.leave(key);
     bench.hears_it_out();
-    let mut seen = [0; 6];
-    container.read_exact(&mut seen).unwrap();
-    assert_eq!(&seen, b"before");
+    comes(&mut container, b"before");
     has_nothing(&mut container);
 }
 
@@ -158,9 +162,7 @@ fn what_follows_what_is_being_sent_goes_after_what_of_that_was_not_taken() {
     assert_eq!(pair.take(End::Client, b"second", true), Take::Kept);
     pair.take_back(End::Container, b"rst");
     assert!(pair.flush(End::Container).unwrap());
-    let mut seen = [0; 9];
-    container.read_exact(&mut seen).unwrap();
-    assert_eq!(&seen, b"rstsecond");
+    comes(&mut container, b"rstsecond");
 }
 
 #[test]
@@ -171,9 +173,7 @@ fn the_ring_is_waited_for_until_what_it_was_given_is_sent() {
     client.shutdown(Shutdown::Write).unwrap();
     container.shutdown(Shutdown::Write).unwrap();
     bench.hears_it_out();
-    let mut last = [0; 4];
-    container.read_exact(&mut last).unwrap();
-    assert_eq!(&last, b"last");
+    comes(&mut container, b"last");
 }
 
 /// It woke before the ring had sent what came first.
@@ -190,9 +190,7 @@ fn nothing_overtakes_what_the_ring_is_about_to_send() {
     bench.traffic.reopen();
     bench.thread.go_on(key);
     bench.hears_it_out();
-    let mut seen = [0; 12];
-    container.read_exact(&mut seen).unwrap();
-    assert_eq!(&seen, b"first second");
+    comes(&mut container, b"first second");
 }
 
 /// The second came while the first was on its way, and nobody says anything more.
@@ -210,9 +208,7 @@ fn two_messages_in_a_row_arrive_though_nothing_follows() {
     }
     bench.hear();
     bench.hear();
-    let mut seen = [0; 12];
-    container.read_exact(&mut seen).unwrap();
-    assert_eq!(&seen, b"first second");
+    comes(&mut container, b"first second");
 }
 
 /// Nobody says anything more that it would be noticed by.
